@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tables of syscalls.rst, from kmod/syscall_table.h.
+#   syscalls.sh          print them
+#   syscalls.sh --check  fail, with the difference, if syscalls.rst has others
+#   syscalls.sh --write  put them there
+
+set -eu
+cd "$(dirname "$0")"
+header=../kmod/syscall_table.h
+page=syscalls.rst
+
+tables()
+{
+	awk '
+	function rule() { print "================ ======== ==================================================" }
+	/^#define RAD_SYSCALLS\(X\)/ { rows = 1; rule(); print "call             class    why"; rule(); next }
+	/^#define RAD_SYSCALLS_NOT_RESTARTED/ { title = "Left alone"; next }
+	/^#define RAD_SYSCALLS_ON_SOCKET/ { title = "Left alone on a socket with a time limit"; next }
+	rows && match($0, /X\([a-z0-9_]+,[ \t]*[A-Z]+,[ \t]*"[^"]*"\)/) {
+		row = substr($0, RSTART + 2, RLENGTH - 3)
+		split(row, part, /,[ \t]*/)
+		why = row
+		sub(/^[^"]*"/, "", why)
+		sub(/"$/, "", why)
+		printf "%-16s %-8s %s\n", part[1], part[2], why
+		if ($0 !~ /\\$/) { rows = 0; rule() }
+		next
+	}
+	title {
+		line = $0
+		while (match(line, /X\([a-z0-9_]+/)) {
+			list = list (list ? ", " : "") substr(line, RSTART + 2, RLENGTH - 2)
+			line = substr(line, RSTART + RLENGTH)
+		}
+		if ($0 !~ /\\$/) { print "\n" title ": " list "."; title = ""; list = "" }
+	}' "$header" | fold -s -w 120 | sed 's/ *$//'
+}
+
+# The page with the tables replaced by those of standard input.
+merged()
+{
+	awk '
+	FILENAME == "-" { text = text $0 "\n"; next }
+	/^\.\. begin generated/ { print; printf "\n%s\n", text; skip = 1 }
+	/^\.\. end generated/ { skip = 0 }
+	!skip' - "$page"
+}
+
+case ${1-} in
+--check)
+	tables | merged | diff -u "$page" - || {
+		echo "$page is not up to date: run Documentation/syscalls.sh --write" >&2
+		exit 1
+	} ;;
+--write)
+	tables | merged >"$page.new"
+	mv "$page.new" "$page" ;;
+*)
+	tables ;;
+esac

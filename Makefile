@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Radium from the top. Kbuild describes the module; this file copies the sources
+# into build/<flavour>/ and builds there, because Kbuild writes its objects
+# beside the sources and two kernels must not share them. Building in place with
+# "make -C KDIR M=$PWD" works too.
+#
+#   make            module (./radium.ko) and tools, against KDIR
+#   make check      everything that is tested; TESTS=pattern for a part of it
+#   make help       the rest
+
+KERNEL	?= stock
+TESTS	?=
+PREFIX	?= /usr/local
+
+CACHE	:= $(or $(RADIUM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/radium)
+
+ifeq ($(KERNEL),debug)
+KDIR	?= $(CACHE)/kernels/debug/build
+else
+# The headers of the running kernel, else the newest installed ones.
+KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell \
+	ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | \
+	grep -vE -- '-(cloud|rt)-amd64$$' | sort -V | tail -n 1),$(shell \
+	ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1))
+endif
+
+OUT	:= build/$(KERNEL)
+SOURCES	 = $(wildcard Kbuild kmod/*.c kmod/*.h kmod/*.S kmod/Kbuild uapi/linux/*.h)
+KMAKE	 = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(OUT) $(KFLAGS)
+# What the checks ask for; a user's other compiler may know more warnings.
+ifdef STRICT
+KFLAGS	:= W=1 KCFLAGS=-Werror
+endif
+
+.PHONY: all module sources sparse tools selftests deps check demo bench soak docs install clean help
+
+all: module tools
+
+module: sources
+	+$(KMAKE) modules
+ifneq ($(KERNEL),debug)
+	cp -p $(OUT)/radium.ko radium.ko
+endif
+
+# Copies what is newer and removes what no longer has a source.
+sources:
+	@test -n "$(KDIR)" -a -e "$(KDIR)/Makefile" || { \
+		echo "no kernel headers in '$(KDIR)': run selftests/deps, or set KDIR" >&2; exit 1; }
+	@test -n "$(filter Kbuild,$(SOURCES))" || { echo "no Kbuild file here" >&2; exit 1; }
+	@mkdir -p $(OUT)
+	@cp -pu --parents $(SOURCES) $(OUT)
+	@cd $(OUT) && for f in kmod/*.[chS] uapi/linux/*.h; do \
+		case $$f in *.mod.c) continue;; esac; \
+		test -e $(CURDIR)/$$f || rm -f $$f $${f%.c}.o; done
+
+# C=2 looks at every file whether or not it has to be compiled.
+sparse: sources
+	+$(KMAKE) C=2 CF="-D__CHECK_ENDIAN__" modules
+
+tools:
+	+$(MAKE) -C userspace-tools all
+
+selftests:
+	+$(MAKE) -C selftests all
+
+deps:
+	selftests/deps
+
+check: deps
+	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
+
+soak: deps
+	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),soak)'
+
+demo: deps all
+	qemu-testbed/demo
+
+bench: deps all selftests
+	selftests/bench/run --output build/bench.json
+
+docs:
+	selftests/check-docs
+
+install: all
+	install -D -m 644 radium.ko $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,\
+		$(patsubst /usr/src/linux-headers-%,%,$(KDIR))))/updates/radium.ko
+	install -D -m 644 uapi/linux/radium.h $(DESTDIR)$(PREFIX)/include/linux/radium.h
+	+$(MAKE) -C userspace-tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+	$(if $(DESTDIR),,depmod -a)
+
+clean:
+	rm -rf build radium.ko
+	+-$(MAKE) -C userspace-tools clean
+
+help:
+	@echo 'all      module and tools against KDIR=$(KDIR)'
+	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern'
+	@echo 'demo     two virtual machines, one program that moves between them'
+	@echo 'bench    all benchmarks, table and build/bench.json'
+	@echo 'soak     10,000 moves, leaks counted'
+	@echo 'docs     checks manual pages and documents'
+	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
+	@echo 'clean    removes what was built; caches stay in $(CACHE)'

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: the memory of a distributed process at home.
+ *
+ * One entry for each page that has ever been away and is not home again; none
+ * for the rest. The state of an entry is enforced by the kernel's own page tables:
+ *
+ *   AWAY    the home page is a held migration entry: it stands between
+ *           migrate_vma_setup() and migrate_device_finalize(); locked, off the LRU,
+ *           unmapped everywhere. Whoever touches it reaches our do_swap_page.
+ *   COPIED  a read-only copy is elsewhere; the mapping here is not writable, and
+ *           the mmu notifier tells when that changes.
+ *
+ * Lock order: mmap_lock, folio lock of a held page, the directory's lock.
+ * Nothing is sent and nothing sleeps under the directory's lock.
+ */
+#ifndef _RADIUM_HOMEMEM_H
+#define _RADIUM_HOMEMEM_H
+
+#include <linux/mm.h>
+#include <linux/refcount.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+struct rad_in;
+struct rad_node;
+struct rad_process;
+
+/*
+ * States of an entry. The transitions are in homemem.c (allowed[]).
+ *
+ * TAKING	a worker prepares the grant (rule 1: published before the page is unmapped)
+ * AWAY		@node owns the page
+ * RECALLING	@node was asked to give it back
+ * RETURNED	the frame is current, the page tables are not yet repaired
+ * FINALIZING	somebody repairs them
+ * COPIED	nodes in @copies hold read-only copies
+ * REVOKING	they were asked to drop them
+ * LOST		the owner died with the page
+ * GONE		no longer in the directory
+ */
+enum rad_page_state {
+	RAD_PAGE_TAKING,
+	RAD_PAGE_AWAY,
+	RAD_PAGE_RECALLING,
+	RAD_PAGE_RETURNED,
+	RAD_PAGE_FINALIZING,
+	RAD_PAGE_COPIED,
+	RAD_PAGE_REVOKING,
+	RAD_PAGE_LOST,
+	RAD_PAGE_GONE,
+	RAD_PAGE_STATES
+};
+
+/**
+ * struct rad_page - one page of a distributed process
+ * @ref: the directory has one, each user in flight one
+ * @rcu: found by page frame under RCU
+ * @process: holds a reference
+ * @address: page-aligned user address at which it was taken
+ * @state: under the directory's lock
+ * @stale: the layout changed while it was being taken; under the directory's lock
+ * @granting: the grant is decided and on its way into the stream; until it is there,
+ *	layout changes wait
+ * @taker: the task that takes it, while TAKING: its own notifier events are not news
+ * @epoch: of the ownership
+ * @node: the owner (AWAY, RECALLING); holds a reference
+ * @copies: bit i: node i+1 has a copy
+ * @revokes: answers still to come (REVOKING); under the directory's lock
+ * @order: in rad_homemem.order while AWAY
+ * @frame: the held home page, NULL for copies
+ * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
+ *	would free it under the held page; finalizing would then use it.
+ */
+struct rad_page {
+	refcount_t ref;
+	struct rcu_head rcu;
+	struct rad_process *process;
+	unsigned long address;
+	enum rad_page_state state;
+	bool stale;
+	bool granting;
+	struct task_struct *taker;
+	u32 epoch;
+	struct rad_node *node;
+	u64 copies;
+	u32 revokes;
+	struct list_head order;
+	struct page *frame;
+	struct anon_vma *anon_vma;
+};
+
+/**
+ * struct rad_homemem - directory of one process
+ * @pages: entries by page number; its xa_lock protects the entries' states and the
+ *	counters as well ("the directory's lock")
+ * @wait: woken at every change of state
+ * @invalidating: layout changes under way (between range_start and range_end)
+ * @dead: the address space is gone; nothing goes over the network any more
+ * @epoch: last epoch given
+ * @away, @copied: entries in these states
+ * @order: AWAY entries, the longest away first
+ * @finalize: repairs page tables of RETURNED entries
+ * @reserve: revocations set aside for the notifier, which must not allocate
+ */
+struct rad_homemem {
+	struct xarray pages;
+	wait_queue_head_t wait;
+	u32 invalidating;
+	bool dead;
+	u32 epoch;
+	u32 away;
+	u32 copied;
+	struct list_head order;
+	struct work_struct finalize;
+	struct list_head reserve;
+};
+
+int rad_homemem_create(struct rad_process *process);
+void rad_homemem_destroy(struct rad_process *process);
+
+void rad_homemem_page_get(struct rad_in *in);
+void rad_homemem_trim(struct rad_process *process, u32 n);
+int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
+bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);
+void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
+			    unsigned long end, bool wait);
+void rad_homemem_die(struct rad_process *process);
+
+int rad_notifier_register(struct rad_process *process);
+
+#endif /* _RADIUM_HOMEMEM_H */

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include "hook.h"
+
+struct rad_hook_original rad_hook_original;
+
+/* Tasks that are inside one of our replacements. */
+static atomic_t active;
+
+struct hook {
+	const char *name;
+	void *replacement;
+	void **original;
+	struct ftrace_ops ops;
+	unsigned long ip;
+	bool registered;
+};
+
+static void notrace divert(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			   struct ftrace_regs *fregs)
+{
+	struct hook *hook = container_of(ops, struct hook, ops);
+
+	/* The replacement calls the original: let that call through. */
+	if (!within_module(parent_ip, THIS_MODULE))
+		ftrace_instruction_pointer_set(fregs, (unsigned long)hook->replacement);
+}
+
+/*
+ * The entries count who is inside, so that unloading can wait for them: a
+ * replacement may sleep for as long as a page is on its way.
+ */
+static vm_fault_t enter_do_swap_page(struct vm_fault *vmf)
+{
+	vm_fault_t ret;
+
+	atomic_inc(&active);
+	ret = rad_homemem_do_swap_page(vmf);
+	atomic_dec(&active);
+	return ret;
+}
+
+static void enter_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned long address)
+{
+	atomic_inc(&active);
+	rad_homemem_migration_entry_wait(mm, pmd, address);
+	atomic_dec(&active);
+}
+
+static bool enter_syscall_user_dispatch(struct pt_regs *regs)
+{
+	bool ret;
+
+	atomic_inc(&active);
+	ret = rad_syscall_user_dispatch(regs);
+	atomic_dec(&active);
+	return ret;
+}
+
+#define HOOK(function)							\
+	{								\
+		.name = #function,					\
+		.replacement = enter_##function,			\
+		.original = (void **)&rad_hook_original.function,	\
+	}
+
+static struct hook hooks[] = {
+	HOOK(do_swap_page),
+	HOOK(migration_entry_wait),
+	HOOK(syscall_user_dispatch),
+};
+
+static int install(struct hook *hook)
+{
+	struct kprobe kp = { .symbol_name = hook->name };
+	int err;
+
+	err = register_kprobe(&kp);
+	if (err)
+		return err;
+	hook->ip = (unsigned long)kp.addr;
+	unregister_kprobe(&kp);
+
+	*hook->original = (void *)hook->ip;
+	hook->ops.func = divert;
+	hook->ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT;
+	err = ftrace_set_filter_ip(&hook->ops, hook->ip, 0, 0);
+	if (err)
+		return err;
+	err = register_ftrace_function(&hook->ops);
+	if (err) {
+		ftrace_free_filter(&hook->ops);
+		return err;
+	}
+	hook->registered = true;
+	return 0;
+}
+
+/**
+ * rad_hook_init() - install every hook
+ *
+ * Context: process context, at load.
+ * Return: 0, or the error of the first that failed, after a message: -ENOENT where
+ * the kernel lacks the function, -EBUSY where a livepatch holds it, -EPERM or
+ * -ENODEV where ftrace is off (kernel.ftrace_enabled).
+ */
+int rad_hook_init(void)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		err = install(&hooks[i]);
+		if (err) {
+			pr_err("cannot hook %s (%d): is kernel.ftrace_enabled 1, and is no livepatch of it loaded?\n",
+			       hooks[i].name, err);
+			rad_hook_uninit();
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * rad_hook_uninit() - remove the hooks and wait until nobody is inside
+ *
+ * No process is distributed any more, so that no replacement sleeps for a page:
+ * whoever is still inside leaves by himself.
+ *
+ * Context: process context, may sleep.
+ */
+void rad_hook_uninit(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		if (!hooks[i].registered)
+			continue;
+		unregister_ftrace_function(&hooks[i].ops);
+		ftrace_free_filter(&hooks[i].ops);
+		hooks[i].registered = false;
+	}
+	/*
+	 * 1. No new entry: the trampolines are gone once every task has passed a
+	 *    voluntary switch (a preempted task may still be on its way to us).
+	 */
+	synchronize_rcu_tasks();
+	/* 2. Those that are inside have been counted by now. */
+	while (atomic_read(&active))
+		schedule_timeout_uninterruptible(1);
+	/* 3. The last of them has left the function's text itself. */
+	synchronize_rcu_tasks();
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: kernel functions that are replaced while the module is loaded.
+ *
+ * A replacement is entered instead of the function, in its context and with its
+ * arguments, and may call the original through rad_hook_original.
+ */
+#ifndef _RADIUM_HOOK_H
+#define _RADIUM_HOOK_H
+
+#include <linux/mm.h>
+
+struct pt_regs;
+
+/**
+ * struct rad_hook_original - the functions that are hooked
+ * @do_swap_page: every fault on a non-present, non-empty page table entry
+ * @migration_entry_wait: the waiters that do not come through do_swap_page
+ *	(KSM's break_ksm, HMM)
+ * @syscall_user_dispatch: first thing in the slow path of a system call, only
+ *	for tasks that carry SYSCALL_WORK_SYSCALL_USER_DISPATCH
+ */
+struct rad_hook_original {
+	vm_fault_t (*do_swap_page)(struct vm_fault *vmf);
+	void (*migration_entry_wait)(struct mm_struct *mm, pmd_t *pmd, unsigned long address);
+	bool (*syscall_user_dispatch)(struct pt_regs *regs);
+};
+
+extern struct rad_hook_original rad_hook_original;
+
+/* The replacements, each in the file that it belongs to. */
+vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf);
+void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned long address);
+bool rad_syscall_user_dispatch(struct pt_regs *regs);
+
+int rad_hook_init(void);
+void rad_hook_uninit(void);
+
+#endif /* _RADIUM_HOOK_H */

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/kprobes.h>
+#include <linux/seq_buf.h>
+#include "ksym.h"
+
+struct rad_ksym rad_ksym;
+
+static const struct {
+	const char *name;
+	void **where;
+} wanted[] = {
+	{ "x64_sys_call", (void **)&rad_ksym.x64_sys_call },
+	{ "kernel_clone", (void **)&rad_ksym.kernel_clone },
+	{ "split_huge_page_to_list", (void **)&rad_ksym.split_huge_page_to_list },
+	{ "__put_anon_vma", (void **)&rad_ksym.put_anon_vma },
+	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
+	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },
+	{ "ptrace_may_access", (void **)&rad_ksym.ptrace_may_access },
+};
+
+/* A kprobe that is never armed for long: registering it resolves the name. */
+static void *resolve(const char *name)
+{
+	struct kprobe kp = { .symbol_name = name };
+	void *addr;
+
+	if (register_kprobe(&kp))
+		return NULL;
+	addr = kp.addr;
+	unregister_kprobe(&kp);
+	return addr;
+}
+
+/**
+ * rad_ksym_init() - resolve every unexported function
+ *
+ * Context: process context, at load.
+ * Return: 0, or -ENOENT after one message that names all that are missing.
+ */
+int rad_ksym_init(void)
+{
+	char text[160];
+	struct seq_buf missing;
+	size_t i;
+
+	seq_buf_init(&missing, text, sizeof(text));
+	for (i = 0; i < ARRAY_SIZE(wanted); i++) {
+		*wanted[i].where = resolve(wanted[i].name);
+		if (!*wanted[i].where)
+			seq_buf_printf(&missing, " %s", wanted[i].name);
+	}
+	if (!seq_buf_used(&missing))
+		return 0;
+	pr_err("this kernel lacks%.*s\n", (int)seq_buf_used(&missing), text);
+	return -ENOENT;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: functions of the kernel that are not exported.
+ *
+ * Resolved and checked once, at load; a kernel that lacks one is refused with one
+ * message that names all that are missing. Nothing else in the module looks a
+ * symbol up.
+ */
+#ifndef _RADIUM_KSYM_H
+#define _RADIUM_KSYM_H
+
+#include <linux/types.h>
+
+struct anon_vma;
+struct kernel_clone_args;
+struct list_head;
+struct page;
+struct pt_regs;
+struct task_struct;
+
+/**
+ * struct rad_ksym - what was resolved
+ * @x64_sys_call: system call by number; a delegated call runs through it as the
+ *	entry code would run it
+ * @kernel_clone: makes the thread of a visitor inside its replica
+ * @split_huge_page_to_list: migrate_vma_setup() refuses compound pages
+ * @put_anon_vma: gives back the anon_vma of a held page (the last reference
+ *	frees it; the inline part of put_anon_vma() calls it)
+ * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
+ * @put_task_stack: gives back a stack that was held against the exit of its task
+ * @ptrace_may_access: who may move a process is who may trace it
+ */
+struct rad_ksym {
+	long (*x64_sys_call)(const struct pt_regs *regs, unsigned int nr);
+	pid_t (*kernel_clone)(struct kernel_clone_args *args);
+	int (*split_huge_page_to_list)(struct page *page, struct list_head *list);
+	void (*put_anon_vma)(struct anon_vma *anon_vma);
+	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);
+	void (*put_task_stack)(struct task_struct *task);
+	bool (*ptrace_may_access)(struct task_struct *task, unsigned int mode);
+};
+
+extern struct rad_ksym rad_ksym;
+
+int rad_ksym_init(void);
+
+#endif /* _RADIUM_KSYM_H */

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: heartbeats, and what they tell: life, clocks, load.
+ *
+ * They are sent from a timer, so that a node that is short of memory or of
+ * workers still shows that it lives. Clocks are compared as NTP does: each
+ * heartbeat echoes the last one of the other side with the time that passed in
+ * between; of the samples the one with the least round trip is kept, since its
+ * error is at most half of that.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/sched/loadavg.h>
+#include "link_internal.h"
+
+unsigned int rad_suspect_ms = RAD_SUSPECT_MS;
+module_param_named(suspect_ms, rad_suspect_ms, uint, 0644);
+MODULE_PARM_DESC(suspect_ms, "Silence after which a node is suspect, ms");
+
+unsigned int rad_dead_ms = RAD_DEAD_MS;
+module_param_named(dead_ms, rad_dead_ms, uint, 0644);
+MODULE_PARM_DESC(dead_ms, "Silence after which a node is dead, ms");
+
+enum { CHECK_MS = RAD_HEARTBEAT_MS / 4 };
+
+static bool is_synced(const struct rad_beat *beat)
+{
+	return READ_ONCE(beat->samples) >= RAD_CLOCK_SAMPLES;
+}
+
+static void beat_fill(struct rad_node *node, struct rad_wire_heartbeat *body)
+{
+	struct rad_beat *beat = &node->beat;
+	u64 now = ktime_get_ns();
+
+	body->sent = cpu_to_le64(now);
+	body->sent_real = cpu_to_le64(ktime_get_real_ns());
+	body->sent_boot = cpu_to_le64(ktime_get_boottime_ns());
+	body->echo = cpu_to_le64(beat->echo);
+	body->echo_delay = cpu_to_le64(beat->echo ? now - beat->echo_at : 0);
+	body->load = cpu_to_le32((avenrun[0] * 100) >> FSHIFT);
+	body->cpus = cpu_to_le32(num_online_cpus());
+	body->flags = cpu_to_le32((beat->leaving ? RAD_HEARTBEAT_LEAVING : 0) |
+				  (is_synced(beat) ? 0 : RAD_HEARTBEAT_ANSWER));
+}
+
+static void beat_send(struct rad_node *node)
+{
+	struct rad_conn *conn = node->conn;
+
+	lockdep_assert_held(&node->lock);
+	if (!conn)
+		return;
+	rad_link_reap(node, conn);
+	if (conn->beat_msg->posted)
+		return;
+	beat_fill(node, conn->beat_msg->out.body);
+	rad_link_post_control(node, conn, conn->beat_msg);
+}
+
+static void check_silence(struct rad_node *node)
+{
+	u32 ms = jiffies_to_msecs(jiffies - READ_ONCE(node->beat.heard));
+	bool silent = ms >= READ_ONCE(rad_suspect_ms);
+
+	if (ms >= READ_ONCE(rad_dead_ms))
+		rad_node_end(node, RADIUM_R_KEEPALIVE);
+	else if (silent != node->beat.silent)
+		rad_peer_kick(node->peer);
+	node->beat.silent = silent;
+}
+
+static void beat_timer(struct timer_list *timer)
+{
+	struct rad_beat *beat = from_timer(beat, timer, timer);
+	struct rad_node *node = container_of(beat, struct rad_node, beat);
+	bool quick;
+
+	spin_lock(&node->lock);
+	if (!node->alive)
+		goto out;
+	quick = beat->quick || (!is_synced(beat) && node->conn);
+	if (quick || time_after_eq(jiffies, beat->next)) {
+		beat_send(node);
+		beat->quick -= !!beat->quick;
+		beat->next = jiffies + msecs_to_jiffies(RAD_HEARTBEAT_MS);
+	}
+	mod_timer(timer, jiffies + msecs_to_jiffies(quick ? RAD_HEARTBEAT_QUICK_MS : CHECK_MS));
+	check_silence(node);
+out:
+	spin_unlock(&node->lock);
+}
+
+/*
+ * t1: our heartbeat left, t2: it arrived there, t3: the answer left there,
+ * t4: it arrived here. t1 and t4 are our clock, t2 and t3 the peer's.
+ */
+static void take_sample(struct rad_beat *beat, u64 t1, u64 t2, u64 t3, u64 t4)
+{
+	s64 rtt = (s64)(t4 - t1) - (s64)(t3 - t2);
+
+	if (t1 > t4 || rtt < 0)
+		return;		/* not an echo of ours */
+	beat->rtt = beat->samples ? beat->rtt - beat->rtt / 8 + rtt / 8 : rtt;
+	beat->samples++;
+	if (beat->samples > 1 && rtt > beat->best_rtt &&
+	    time_before(jiffies, beat->best_at + msecs_to_jiffies(RAD_CLOCK_BEST_MS)))
+		return;
+	beat->best_rtt = rtt;
+	beat->best_at = jiffies;
+	beat->offset.mono = ((s64)(t1 - t2) + (s64)(t4 - t3)) / 2;
+}
+
+/* The other clocks differ from CLOCK_MONOTONIC by what each side says itself. */
+static void take_clocks(struct rad_beat *beat, const struct rad_wire_heartbeat *body)
+{
+	u64 sent = le64_to_cpu(body->sent);
+	u64 mono = ktime_get_ns();
+
+	beat->offset.boot = beat->offset.mono + (s64)(ktime_get_boottime_ns() - mono) -
+			    (s64)(le64_to_cpu(body->sent_boot) - sent);
+	beat->offset.real = beat->offset.mono + (s64)(ktime_get_real_ns() - mono) -
+			    (s64)(le64_to_cpu(body->sent_real) - sent);
+}
+
+/**
+ * rad_beat_receive - a heartbeat has come
+ * @node: session
+ * @body: the heartbeat
+ *
+ * Context: the polling thread.
+ */
+void rad_beat_receive(struct rad_node *node, const struct rad_wire_heartbeat *body)
+{
+	struct rad_beat *beat = &node->beat;
+	u64 now = ktime_get_ns();
+	u64 sent = le64_to_cpu(body->sent);
+	u64 echo = le64_to_cpu(body->echo);
+	u32 flags = le32_to_cpu(body->flags);
+	bool synced;
+
+	spin_lock_bh(&node->lock);
+	beat->echo = sent;
+	beat->echo_at = now;
+	beat->load = le32_to_cpu(body->load);
+	beat->cpus = le32_to_cpu(body->cpus);
+	synced = is_synced(beat);
+	if (echo)
+		take_sample(beat, echo, sent - le64_to_cpu(body->echo_delay), sent, now);
+	if (beat->samples)
+		take_clocks(beat, body);
+	synced = !synced && is_synced(beat);
+	if (flags & RAD_HEARTBEAT_ANSWER)
+		beat_send(node);
+	spin_unlock_bh(&node->lock);
+	if (flags & RAD_HEARTBEAT_LEAVING)
+		rad_node_end(node, RADIUM_R_NODE_LOST);
+	else if (synced)
+		rad_peer_kick(node->peer);
+}
+
+/**
+ * rad_beat_synced - have the clocks been compared well enough?
+ * @node: session
+ */
+bool rad_beat_synced(struct rad_node *node)
+{
+	return is_synced(&node->beat);
+}
+
+/**
+ * rad_beat_leave - tell the peer that we are leaving
+ * @node: session
+ *
+ * Context: process; waits up to RAD_LEAVE_MS for the heartbeat to get out.
+ */
+void rad_beat_leave(struct rad_node *node)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(RAD_LEAVE_MS);
+	bool out;
+
+	spin_lock_bh(&node->lock);
+	node->beat.leaving = true;
+	beat_send(node);
+	spin_unlock_bh(&node->lock);
+	do {
+		schedule_timeout_uninterruptible(1);
+		spin_lock_bh(&node->lock);
+		if (node->conn)
+			rad_link_reap(node, node->conn);
+		out = !node->conn || node->conn->broken || !node->conn->beat_msg->posted;
+		spin_unlock_bh(&node->lock);
+	} while (!out && time_before(jiffies, end));
+}
+
+void rad_beat_init(struct rad_node *node)
+{
+	timer_setup(&node->beat.timer, beat_timer, 0);
+	node->beat.heard = jiffies;
+}
+
+/**
+ * rad_beat_start - begin, or begin anew with quick ones after a connection was lost
+ * @node: session, connected
+ *
+ * Context: process.
+ */
+void rad_beat_start(struct rad_node *node)
+{
+	spin_lock_bh(&node->lock);
+	if (node->alive) {
+		node->beat.quick = RAD_HEARTBEAT_QUICK;
+		mod_timer(&node->beat.timer, jiffies);
+	}
+	spin_unlock_bh(&node->lock);
+}
+
+/**
+ * rad_beat_stop - no more heartbeats
+ * @node: session, not alive
+ *
+ * Context: process.
+ */
+void rad_beat_stop(struct rad_node *node)
+{
+	del_timer_sync(&node->beat.timer);
+}
+
+/**
+ * rad_node_clock_offset - how our clocks differ from a node's
+ * @node: the node
+ * @offset: our clocks minus its clocks
+ *
+ * Valid once the node has been up. Context: process.
+ */
+void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offset)
+{
+	spin_lock_bh(&node->lock);
+	*offset = node->beat.offset;
+	spin_unlock_bh(&node->lock);
+}

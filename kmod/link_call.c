@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: calls, that is, requests that are answered.
+ *
+ * A call is named by a number that the session never uses twice, so that an
+ * answer which comes too late finds nothing. Whoever removes it from the table,
+ * under node->lock, is the one who ends it: the answer, the end of the session,
+ * or the waiter who gives up.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/sched/signal.h>
+#include "link_internal.h"
+
+/* Which type answers a call of this type; AUTH, which is 0, answers none. */
+static const u8 answer_of[RAD_MSG_COUNT] = {
+	[RAD_MSG_PREPARE]	= RAD_MSG_PREPARED,
+	[RAD_MSG_PAGE_GET]	= RAD_MSG_PAGE_GRANT,
+	[RAD_MSG_PAGE_REVOKE]	= RAD_MSG_PAGE_BACK,
+};
+
+static struct hlist_head *call_bucket(struct rad_node *node, u64 id)
+{
+	return &node->calls[id % RAD_CALL_BUCKETS];
+}
+
+/**
+ * rad_call_add - make a call findable
+ * @node: session
+ * @call: gets its number
+ *
+ * Context: node->lock is held.
+ */
+void rad_call_add(struct rad_node *node, struct rad_call *call)
+{
+	call->id = ++node->next_call;
+	call->pending = true;
+	hlist_add_head(&call->entry, call_bucket(node, call->id));
+}
+
+static struct rad_call *call_find(struct rad_node *node, u64 id)
+{
+	struct rad_call *call;
+
+	hlist_for_each_entry(call, call_bucket(node, id), entry)
+		if (call->id == id)
+			return call;
+	return NULL;
+}
+
+static void call_remove(struct rad_call *call)
+{
+	hlist_del_init(&call->entry);
+	call->pending = false;
+}
+
+/* The one end of a call that was not given up: it belongs to its maker again. */
+static void call_complete(struct rad_call *call, int status)
+{
+	struct rad_node *node = call->to;
+
+	call->status = status;
+	if (!call->notify) {
+		complete(&call->done);	/* rad_call_wait() drops the reference */
+		return;
+	}
+	call->notify(call);
+	rad_node_put(node);
+}
+
+/**
+ * rad_call_answer - an answer has come
+ * @node: session
+ * @in: the answer; to a call that was given up it is dropped
+ *
+ * Context: the polling thread.
+ */
+void rad_call_answer(struct rad_node *node, const struct rad_in *in)
+{
+	struct rad_call *call;
+	bool wrong = false;
+
+	spin_lock_bh(&node->lock);
+	call = call_find(node, in->call);
+	if (call) {
+		wrong = call->answer_type != in->type;
+		if (!wrong)
+			call_remove(call);
+	} else {
+		rad_landing_claim(in->call, &node->orphans);
+	}
+	spin_unlock_bh(&node->lock);
+	if (wrong)
+		rad_node_protocol_error(node, "answers with the wrong type");
+	if (!call || wrong)
+		return;
+	call->answer = in->body;
+	call->len = in->len;
+	if (call->buf)
+		memcpy(call->buf, in->body, min(call->size, in->len));
+	call_complete(call, 0);
+}
+
+/**
+ * rad_call_fail_all - the session has ended, its queue pair is gone
+ * @node: the session, not alive: no call can be added
+ *
+ * Context: process.
+ */
+void rad_call_fail_all(struct rad_node *node)
+{
+	struct hlist_node *next;
+	struct rad_call *call;
+	HLIST_HEAD(failed);
+	u32 i;
+
+	spin_lock_bh(&node->lock);
+	for (i = 0; i < RAD_CALL_BUCKETS; i++)
+		hlist_for_each_entry_safe(call, next, &node->calls[i], entry) {
+			call_remove(call);
+			hlist_add_head(&call->entry, &failed);
+		}
+	spin_unlock_bh(&node->lock);
+	hlist_for_each_entry_safe(call, next, &failed, entry)
+		call_complete(call, -EHOSTDOWN);
+}
+
+/**
+ * rad_call_send - send a request that is to be answered
+ * @to: session
+ * @call: belongs to the link until notify has been called or rad_call_wait()
+ *	has returned
+ * @out: the request, of a type that has an answer; consumed whatever is returned
+ *
+ * Context: as rad_msg_send(). The answer may have come before this returns.
+ * Return: 0; or, and then @call is not in use and notify is not called,
+ * -EHOSTDOWN, -ENOBUFS as rad_msg_send().
+ */
+int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *out)
+{
+	struct rad_msg *msg = rad_msg_of(out);
+	int err;
+
+	if (WARN_ON_ONCE(!answer_of[msg->type])) {
+		rad_link_refuse(msg);
+		return -EINVAL;
+	}
+	call->to = rad_node_get(to);
+	call->status = -EINPROGRESS;
+	call->answer = NULL;
+	call->len = 0;
+	call->answer_type = answer_of[msg->type];
+	init_completion(&call->done);
+	err = rad_link_send(to, msg, call);
+	if (err)
+		rad_node_put(to);
+	return err;
+}
+
+/* Give a call up. Returns false if its end is under way already. */
+static bool call_cancel(struct rad_call *call)
+{
+	struct rad_node *node = call->to;
+	bool pending;
+
+	spin_lock_bh(&node->lock);
+	pending = call->pending;
+	if (pending) {
+		call_remove(call);
+		if (call->landing)
+			rad_landing_orphan(call->landing, call->id, &node->orphans);
+	}
+	spin_unlock_bh(&node->lock);
+	return pending;
+}
+
+/**
+ * rad_call_wait - wait for the answer to a call without notify function
+ * @call: after this has returned the link knows nothing of it any more
+ * @timeout: jiffies, at most MAX_SCHEDULE_TIMEOUT
+ *
+ * An answer that comes after the call was given up is dropped. A landing place
+ * named in @call->landing then belongs to the link, see struct rad_call.
+ *
+ * Context: process, sleeps, killable.
+ * Return: 0; -EHOSTDOWN: the session has ended, the peer can no longer write to a
+ * landing place; -ETIMEDOUT or -EINTR (fatal signal): given up.
+ */
+int rad_call_wait(struct rad_call *call, unsigned long timeout)
+{
+	int err = 0;
+	long left;
+
+	left = wait_for_completion_killable_timeout(&call->done, timeout);
+	if (left <= 0) {
+		if (call_cancel(call))
+			err = left ? -EINTR : -ETIMEDOUT;
+		else	/* it is between call_remove() and complete() */
+			wait_for_completion(&call->done);
+	}
+	rad_node_put(call->to);
+	return err ?: call->status;
+}

@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: the RDMA device, and the pages that peers may write to.
+ *
+ * All peers of the device share the pool: a node that holds the cluster key is
+ * trusted with the content of all landing pages (hazard C), and with nothing
+ * else: the pool is the only memory that a remote key exists for. Keys come from
+ * fast registration, RAD_CHUNK_PAGES pages each; none exists before the first
+ * peer has authenticated itself, since registering needs its queue pair.
+ *
+ * A landing page is not reused while a peer might still write to it: see
+ * rad_landing_put() and rad_landing_orphan().
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "link_internal.h"
+
+static unsigned int pool_mib = 1024;
+module_param(pool_mib, uint, 0644);
+MODULE_PARM_DESC(pool_mib, "Most memory that peers may write to, MiB");
+
+enum {
+	POOL_LOW	= RAD_CHUNK_PAGES / 2,	/* free pages at which the pool grows */
+	POOL_HIGH	= 4 * RAD_CHUNK_PAGES,	/* free pages above which it shrinks */
+	REGISTER_TRIES	= 20,
+	RETRY_MS	= 50,	/* while a lost connection is being replaced */
+};
+
+/*
+ * struct slot - one landing page
+ * @entry: in chunk->free
+ * @orphan: in the list of a session, while the answer to @call may still come
+ */
+struct slot {
+	struct list_head entry;
+	struct hlist_node orphan;
+	u64 call;
+	struct page *page;
+	struct chunk *chunk;
+};
+
+/*
+ * struct chunk - pages registered together
+ * @entry: in pool.usable while a page is free, else in pool.full; after @dead in none
+ * @used: pages that somebody has
+ * @dead: the registration is gone; freed with the last page
+ */
+struct chunk {
+	struct list_head entry;
+	struct list_head free;
+	u32 used;
+	bool dead;
+	u32 rkey;
+	u64 iova;
+	struct ib_mr *mr;
+	struct rad_dev *dev;
+	struct scatterlist sg[RAD_CHUNK_PAGES];
+	struct slot slots[RAD_CHUNK_PAGES];
+};
+
+/* @lock: all but @chunks' insides that never change, and @growing. */
+static struct {
+	spinlock_t lock;
+	struct list_head usable;
+	struct list_head full;
+	u32 free;
+	u32 total;
+	bool open;
+	struct mutex growing;
+	struct work_struct work;
+} pool;
+
+/* ---- the device ---- */
+
+static struct rad_dev *current_dev;
+static DEFINE_MUTEX(dev_mutex);
+
+static void dev_release(struct kref *ref)
+{
+	struct rad_dev *dev = container_of(ref, struct rad_dev, ref);
+
+	ib_dealloc_pd(dev->pd);
+	kfree(dev);
+}
+
+void rad_dev_put(struct rad_dev *dev)
+{
+	kref_put(&dev->ref, dev_release);
+}
+
+/**
+ * rad_dev_get - the device in use, if it is this one
+ * @ibdev: the device
+ *
+ * Context: process.
+ * Return: the device with a reference, or NULL.
+ */
+struct rad_dev *rad_dev_get(struct ib_device *ibdev)
+{
+	struct rad_dev *dev = NULL;
+
+	mutex_lock(&dev_mutex);
+	if (current_dev && current_dev->ibdev == ibdev) {
+		dev = current_dev;
+		kref_get(&dev->ref);
+	}
+	mutex_unlock(&dev_mutex);
+	return dev;
+}
+
+/**
+ * rad_dev_open - use a device
+ * @ibdev: the device
+ *
+ * Context: process; no device is open.
+ * Return: 0, -EOPNOTSUPP without fast registration, or a negative errno.
+ */
+int rad_dev_open(struct ib_device *ibdev)
+{
+	struct rad_dev *dev;
+
+	if (!(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
+	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
+		return -EOPNOTSUPP;
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	if (!dev)
+		return -ENOMEM;
+	kref_init(&dev->ref);
+	dev->ibdev = ibdev;
+	dev->pd = ib_alloc_pd(ibdev, 0);
+	if (IS_ERR(dev->pd)) {
+		int err = PTR_ERR(dev->pd);
+
+		kfree(dev);
+		return err;
+	}
+	mutex_lock(&dev_mutex);
+	current_dev = dev;
+	mutex_unlock(&dev_mutex);
+	spin_lock_irq(&pool.lock);
+	pool.open = true;
+	spin_unlock_irq(&pool.lock);
+	return 0;
+}
+
+/* ---- chunks ---- */
+
+static void chunk_free(struct chunk *chunk)
+{
+	u32 i;
+
+	for (i = 0; i < RAD_CHUNK_PAGES; i++)
+		if (chunk->slots[i].page)
+			__free_page(chunk->slots[i].page);
+	kvfree(chunk);
+}
+
+/* Nobody can write to the chunk any more; process context. */
+static void chunk_unregister(struct chunk *chunk)
+{
+	ib_dereg_mr(chunk->mr);
+	ib_dma_unmap_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES, DMA_FROM_DEVICE);
+	rad_dev_put(chunk->dev);
+	chunk->mr = NULL;
+}
+
+static struct chunk *chunk_alloc(gfp_t gfp)
+{
+	struct chunk *chunk = kvzalloc(sizeof(*chunk), gfp);
+	u32 i;
+
+	if (!chunk)
+		return NULL;
+	INIT_LIST_HEAD(&chunk->free);
+	sg_init_table(chunk->sg, RAD_CHUNK_PAGES);
+	for (i = 0; i < RAD_CHUNK_PAGES; i++) {
+		struct slot *slot = &chunk->slots[i];
+
+		slot->page = alloc_page(gfp | __GFP_ZERO);
+		if (!slot->page) {
+			chunk_free(chunk);
+			return NULL;
+		}
+		slot->chunk = chunk;
+		list_add_tail(&slot->entry, &chunk->free);
+		sg_set_page(&chunk->sg[i], slot->page, PAGE_SIZE, 0);
+	}
+	return chunk;
+}
+
+static int chunk_post(struct chunk *chunk)
+{
+	struct ib_reg_wr wr = {
+		.wr.opcode = IB_WR_REG_MR,
+		.mr = chunk->mr,
+		.key = chunk->mr->rkey,
+		.access = IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
+	};
+	struct rad_node *node = rad_node_get_any();
+	int err;
+
+	if (!node)
+		return -EHOSTDOWN;
+	err = rad_link_register(node, &wr);
+	rad_node_put(node);
+	return err;
+}
+
+static int chunk_register_once(struct chunk *chunk)
+{
+	int err;
+
+	chunk->mr = ib_alloc_mr(chunk->dev->pd, IB_MR_TYPE_MEM_REG, RAD_CHUNK_PAGES);
+	if (IS_ERR(chunk->mr))
+		return PTR_ERR(chunk->mr);
+	ib_update_fast_reg_key(chunk->mr, ib_inc_rkey(chunk->mr->rkey));
+	err = -EINVAL;
+	if (ib_map_mr_sg(chunk->mr, chunk->sg, RAD_CHUNK_PAGES, NULL,
+			 PAGE_SIZE) == RAD_CHUNK_PAGES)
+		err = chunk_post(chunk);
+	if (err)
+		ib_dereg_mr(chunk->mr);
+	return err;
+}
+
+/*
+ * A connection that broke leaves the region's state unknown, and for a while
+ * there may be none: as long as a session lives it is worth waiting.
+ */
+static bool may_retry(int err, u32 *tries)
+{
+	if (err == -EIO && !--*tries)
+		return false;
+	if ((err != -EIO && err != -EHOSTDOWN) || !READ_ONCE(pool.open) ||
+	    !rad_node_any_alive())
+		return false;
+	schedule_timeout_killable(msecs_to_jiffies(RETRY_MS));
+	return !fatal_signal_pending(current);
+}
+
+static int chunk_register(struct chunk *chunk)
+{
+	u32 tries = REGISTER_TRIES;
+	int err;
+
+	if (ib_dma_map_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
+			  DMA_FROM_DEVICE) != RAD_CHUNK_PAGES)
+		return -EIO;
+	do {
+		err = chunk_register_once(chunk);
+	} while (err && may_retry(err, &tries));
+	if (!err) {
+		chunk->rkey = chunk->mr->rkey;
+		chunk->iova = chunk->mr->iova;
+	} else {
+		ib_dma_unmap_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
+				DMA_FROM_DEVICE);
+	}
+	return err;
+}
+
+static struct rad_dev *dev_current(void)
+{
+	struct rad_dev *dev;
+
+	mutex_lock(&dev_mutex);
+	dev = current_dev;
+	if (dev)
+		kref_get(&dev->ref);
+	mutex_unlock(&dev_mutex);
+	return dev;
+}
+
+static struct chunk *chunk_create(gfp_t gfp, int *err)
+{
+	struct rad_dev *dev = dev_current();
+	struct chunk *chunk;
+
+	*err = -EHOSTDOWN;
+	if (!dev)
+		return NULL;
+	*err = -ENOMEM;
+	chunk = chunk_alloc(gfp);
+	if (!chunk)
+		goto no_chunk;
+	chunk->dev = dev;
+	*err = chunk_register(chunk);
+	if (!*err)
+		return chunk;
+	chunk_free(chunk);
+no_chunk:
+	rad_dev_put(dev);
+	return NULL;
+}
+
+/* ---- the pool ---- */
+
+static bool pool_capped(void)
+{
+	return pool.total + RAD_CHUNK_PAGES > (u64)READ_ONCE(pool_mib) << (20 - PAGE_SHIFT);
+}
+
+/* Add a chunk unless there are @enough free pages by now. */
+static int pool_grow(gfp_t gfp, u32 enough)
+{
+	struct chunk *chunk;
+	int err = 0;
+
+	if (mutex_lock_killable(&pool.growing))
+		return -EINTR;
+	if (READ_ONCE(pool.free) >= enough)
+		goto out;
+	err = -ENOMEM;
+	if (pool_capped())
+		goto out;
+	chunk = chunk_create(gfp, &err);
+	if (!chunk)
+		goto out;
+	spin_lock_irq(&pool.lock);
+	list_add(&chunk->entry, &pool.usable);
+	pool.free += RAD_CHUNK_PAGES;
+	pool.total += RAD_CHUNK_PAGES;
+	spin_unlock_irq(&pool.lock);
+out:
+	mutex_unlock(&pool.growing);
+	return err;
+}
+
+static struct chunk *pool_take_surplus(void)
+{
+	struct chunk *chunk, *found = NULL;
+
+	spin_lock_irq(&pool.lock);
+	if (pool.free > POOL_HIGH)
+		list_for_each_entry(chunk, &pool.usable, entry)
+			if (!chunk->used) {
+				found = chunk;
+				list_del(&chunk->entry);
+				pool.free -= RAD_CHUNK_PAGES;
+				pool.total -= RAD_CHUNK_PAGES;
+				break;
+			}
+	spin_unlock_irq(&pool.lock);
+	return found;
+}
+
+static void pool_work(struct work_struct *work)
+{
+	struct chunk *chunk;
+
+	if (READ_ONCE(pool.free) < POOL_LOW && READ_ONCE(pool.open))
+		pool_grow(GFP_KERNEL | __GFP_NOWARN, POOL_LOW);
+	while ((chunk = pool_take_surplus())) {
+		chunk_unregister(chunk);
+		chunk_free(chunk);
+		cond_resched();
+	}
+}
+
+static bool pool_get(struct rad_landing *landing)
+{
+	struct chunk *chunk;
+	struct slot *slot;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool.lock, flags);
+	chunk = pool.open ? list_first_entry_or_null(&pool.usable, struct chunk, entry) : NULL;
+	if (chunk) {
+		slot = list_first_entry(&chunk->free, struct slot, entry);
+		list_del(&slot->entry);
+		if (++chunk->used == RAD_CHUNK_PAGES)
+			list_move(&chunk->entry, &pool.full);
+		pool.free--;
+		landing->page = slot->page;
+		landing->addr = chunk->iova + (u64)(slot - chunk->slots) * PAGE_SIZE;
+		landing->rkey = chunk->rkey;
+		landing->slot = slot;
+	}
+	if (pool.free < POOL_LOW && pool.open)
+		queue_work(rad_worker_wq, &pool.work);
+	spin_unlock_irqrestore(&pool.lock, flags);
+	return chunk;
+}
+
+static void slot_put(struct slot *slot)
+{
+	struct chunk *chunk = slot->chunk;
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&pool.lock, flags);
+	list_add(&slot->entry, &chunk->free);
+	last = --chunk->used == 0;
+	if (!chunk->dead) {
+		if (chunk->used == RAD_CHUNK_PAGES - 1)
+			list_move_tail(&chunk->entry, &pool.usable);
+		pool.free++;
+		if (last && pool.free > POOL_HIGH)
+			queue_work(rad_worker_wq, &pool.work);
+		last = false;
+	}
+	spin_unlock_irqrestore(&pool.lock, flags);
+	if (last)
+		chunk_free(chunk);
+}
+
+/**
+ * rad_landing_get - a page that peers may write to
+ * @landing: filled in
+ * @gfp: GFP_KERNEL or the like; without direct reclaim only pages that are
+ *	registered already are given out
+ *
+ * The content is undefined: what a peer or an earlier owner wrote.
+ *
+ * Context: as @gfp; killable; may sleep until a lost connection has been replaced
+ * or its peer declared dead.
+ * Return: 0; -ENOMEM: no memory, or pool_mib is reached; -EHOSTDOWN: there is no
+ * session, so that nothing can be registered; -EINTR: a fatal signal; -EIO.
+ */
+int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
+{
+	int err;
+
+	while (!pool_get(landing)) {
+		if (!gfpflags_allow_blocking(gfp))
+			return -ENOMEM;
+		err = pool_grow(gfp, 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * rad_landing_put - give a landing page back
+ * @landing: from rad_landing_get()
+ *
+ * Only when no peer can write to it any more: the answer to the request that
+ * named it has come, or the session has ended. A call that is given up
+ * keeps the page itself, see struct rad_call.
+ *
+ * Context: any.
+ */
+void rad_landing_put(struct rad_landing *landing)
+{
+	slot_put(landing->slot);
+	landing->page = NULL;
+	landing->slot = NULL;
+}
+
+/**
+ * rad_landing_orphan - keep a landing page until the answer to its call
+ * @landing: the page, whose owner has given up
+ * @call: id of the call
+ * @orphans: list of the session, under its lock
+ */
+void rad_landing_orphan(const struct rad_landing *landing, u64 call,
+			struct hlist_head *orphans)
+{
+	struct slot *slot = landing->slot;
+
+	slot->call = call;
+	hlist_add_head(&slot->orphan, orphans);
+}
+
+/**
+ * rad_landing_claim - a late answer has come
+ * @call: id of the call
+ * @orphans: list of the session, under its lock
+ *
+ * Return: whether a page had waited for it.
+ */
+bool rad_landing_claim(u64 call, struct hlist_head *orphans)
+{
+	struct slot *slot;
+
+	hlist_for_each_entry(slot, orphans, orphan)
+		if (slot->call == call) {
+			hlist_del(&slot->orphan);
+			slot_put(slot);
+			return true;
+		}
+	return false;
+}
+
+/**
+ * rad_landing_release_orphans - the session has ended, its queue pair is gone
+ * @orphans: list of the session, which nobody else uses any more
+ */
+void rad_landing_release_orphans(struct hlist_head *orphans)
+{
+	struct hlist_node *next;
+	struct slot *slot;
+
+	hlist_for_each_entry_safe(slot, next, orphans, orphan) {
+		hlist_del(&slot->orphan);
+		slot_put(slot);
+	}
+}
+
+static struct chunk *pool_take_any(void)
+{
+	struct chunk *chunk;
+
+	spin_lock_irq(&pool.lock);
+	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry);
+	if (!chunk)
+		chunk = list_first_entry_or_null(&pool.full, struct chunk, entry);
+	if (chunk) {
+		list_del(&chunk->entry);
+		pool.total -= RAD_CHUNK_PAGES;
+		pool.free -= RAD_CHUNK_PAGES - chunk->used;
+		chunk->dead = true;
+		chunk->used++;		/* ours, until chunk_bury() */
+	}
+	spin_unlock_irq(&pool.lock);
+	return chunk;
+}
+
+static void chunk_bury(struct chunk *chunk)
+{
+	bool last;
+
+	chunk_unregister(chunk);
+	spin_lock_irq(&pool.lock);
+	last = --chunk->used == 0;
+	spin_unlock_irq(&pool.lock);
+	if (last)
+		chunk_free(chunk);
+}
+
+/**
+ * rad_dev_close - give the device up
+ *
+ * 1. All connections are closed, and none can be made: the listener is gone.
+ * 2. The pool is closed: no page is given out, growing ends (its registration
+ *    fails without a connection), so that no chunk is added after step 3.
+ * 3. All chunks are unregistered. Pages that somebody has stay his.
+ * 4. The last reference to the device goes.
+ *
+ * Context: process.
+ */
+void rad_dev_close(void)
+{
+	struct rad_dev *dev;
+	struct chunk *chunk;
+
+	mutex_lock(&dev_mutex);
+	dev = current_dev;
+	current_dev = NULL;
+	mutex_unlock(&dev_mutex);
+	if (!dev)
+		return;
+	spin_lock_irq(&pool.lock);
+	pool.open = false;
+	spin_unlock_irq(&pool.lock);
+	mutex_lock(&pool.growing);
+	mutex_unlock(&pool.growing);
+	cancel_work_sync(&pool.work);
+	while ((chunk = pool_take_any()))
+		chunk_bury(chunk);
+	rad_dev_put(dev);
+}
+
+static void client_remove(struct ib_device *ibdev, void *data)
+{
+	struct rad_dev *dev = rad_dev_get(ibdev);
+
+	if (!dev)
+		return;
+	rad_dev_put(dev);
+	pr_warn("RDMA device %s is going away\n", dev_name(&ibdev->dev));
+	rad_node_dev_gone();
+}
+
+/*
+ * Removed before rdma_cm is, since registered after it: all our objects on the
+ * device are gone when rdma_cm asks for its ids.
+ */
+static struct ib_client client = {
+	.name = "radium",
+	.remove = client_remove,
+};
+
+/**
+ * rad_dev_init - at load of the module
+ *
+ * Return: 0 or a negative errno.
+ */
+int rad_dev_init(void)
+{
+	spin_lock_init(&pool.lock);
+	mutex_init(&pool.growing);
+	INIT_LIST_HEAD(&pool.usable);
+	INIT_LIST_HEAD(&pool.full);
+	INIT_WORK(&pool.work, pool_work);
+	return ib_register_client(&client);
+}
+
+/**
+ * rad_dev_uninit - at unload of the module, after leave
+ */
+void rad_dev_uninit(void)
+{
+	ib_unregister_client(&client);
+	WARN_ON_ONCE(pool.total);
+}

@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: messages on their way out: streams, the send queue, acknowledgements.
+ *
+ * A message has two owners: its stream, until the peer has acknowledged it, and
+ * the send queue, while a work request may still read it: a retransmission may,
+ * even after the acknowledgement. It is freed when both are through with it.
+ * Completions are not waited for: they are taken off the queue when there is
+ * something else to do, at the latest with the next heartbeat.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include "link_internal.h"
+
+static void msg_unmap(struct rad_conn *conn, struct rad_msg *msg)
+{
+	struct ib_device *ibdev = conn->dev->ibdev;
+
+	ib_dma_unmap_single(ibdev, msg->dma, sizeof(msg->header) + msg->len,
+			    DMA_TO_DEVICE);
+	if (msg->page)
+		ib_dma_unmap_page(ibdev, msg->page_dma, PAGE_SIZE, DMA_TO_DEVICE);
+}
+
+static void msg_destroy(struct rad_msg *msg)
+{
+	if (msg->page)
+		put_page(msg->page);
+	kfree(msg);
+}
+
+/* The send queue is through with the message: node->lock is held. */
+static void msg_done(struct rad_conn *conn, struct rad_post *post, bool ok)
+{
+	struct rad_msg *msg = container_of(post, struct rad_msg, post);
+
+	msg_unmap(conn, msg);
+	msg->posted = false;
+	if (msg->acked)
+		msg_destroy(msg);
+}
+
+/**
+ * rad_msg_alloc - make a message
+ * @type: enum rad_msg_type
+ * @body_len: bytes of the body, up to RAD_MESSAGE_MAX less the header
+ * @gfp: how to allocate
+ *
+ * Context: any that @gfp allows.
+ * Return: the message with a zeroed body, or NULL.
+ */
+struct rad_out *rad_msg_alloc(u32 type, size_t body_len, gfp_t gfp)
+{
+	struct rad_msg *msg;
+
+	if (WARN_ON_ONCE(type >= RAD_MSG_COUNT ||
+			 body_len > RAD_MESSAGE_MAX - sizeof(msg->header)))
+		return NULL;
+	msg = kzalloc(sizeof(*msg) + body_len, gfp);
+	if (!msg)
+		return NULL;
+	msg->out.body = msg + 1;
+	msg->type = type;
+	msg->len = body_len;
+	msg->post.done = msg_done;
+	msg->post.slots = 1;
+	return &msg->out;
+}
+
+/**
+ * rad_msg_free - drop a message that was not sent
+ * @out: the message, may be NULL
+ *
+ * Context: any.
+ */
+void rad_msg_free(struct rad_out *out)
+{
+	if (out)
+		msg_destroy(rad_msg_of(out));
+}
+
+/**
+ * rad_msg_set_page - have a page written to the peer before the message arrives
+ * @out: the message
+ * @page: the page, whose content must not change until the message has been
+ *	acknowledged; the link holds a reference until then
+ * @landing: where to, as the peer named it. A place that the peer has not
+ *	registered costs it the session.
+ *
+ * Context: any.
+ */
+void rad_msg_set_page(struct rad_out *out, struct page *page,
+		      const struct rad_wire_landing *landing)
+{
+	struct rad_msg *msg = rad_msg_of(out);
+
+	get_page(page);
+	msg->page = page;
+	msg->landing_addr = le64_to_cpu(landing->addr);
+	msg->landing_rkey = le32_to_cpu(landing->rkey);
+	msg->post.slots = 2;
+}
+
+/**
+ * rad_msg_on_sent - call a function when the message has been acknowledged
+ * @out: the message
+ * @fn: called exactly once after sending, see rad_sent_fn
+ * @arg: for @fn
+ *
+ * Context: any.
+ */
+void rad_msg_on_sent(struct rad_out *out, rad_sent_fn fn, void *arg)
+{
+	struct rad_msg *msg = rad_msg_of(out);
+
+	msg->sent = fn;
+	msg->sent_arg = arg;
+}
+
+/* ---- the send queue ---- */
+
+static void fill_header(struct rad_node *node, struct rad_msg *msg)
+{
+	struct rad_wire_header *h = &msg->header;
+	u32 class;
+
+	h->type = msg->type;
+	h->class = rad_msg_class_of(msg->type);
+	h->reserved = 0;
+	h->len = cpu_to_le32(msg->len);
+	h->seq = cpu_to_le64(msg->seq);
+	h->call = cpu_to_le64(msg->call);
+	if (!node)
+		return;
+	h->epoch = cpu_to_le64(node->session);
+	for (class = 0; class < RAD_CLASS_COUNT; class++) {
+		struct rad_stream *stream = &node->streams[class];
+
+		stream->told_received = stream->received;
+		stream->told_released = stream->released;
+		h->ack[class] = cpu_to_le64(stream->received);
+		h->credit[class] = cpu_to_le64(stream->released + RAD_WINDOW);
+	}
+}
+
+static int msg_map(struct rad_conn *conn, struct rad_msg *msg)
+{
+	struct ib_device *ibdev = conn->dev->ibdev;
+	size_t len = sizeof(msg->header) + msg->len;
+
+	msg->dma = ib_dma_map_single(ibdev, &msg->header, len, DMA_TO_DEVICE);
+	if (ib_dma_mapping_error(ibdev, msg->dma))
+		return -ENOMEM;
+	if (!msg->page)
+		return 0;
+	msg->page_dma = ib_dma_map_page(ibdev, msg->page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	if (ib_dma_mapping_error(ibdev, msg->page_dma)) {
+		ib_dma_unmap_single(ibdev, msg->dma, len, DMA_TO_DEVICE);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Write the page, if there is one, and send the message: one chain, one completion. */
+static int msg_post(struct rad_conn *conn, struct rad_msg *msg)
+{
+	struct ib_sge page_sge = {
+		.addr = msg->page_dma,
+		.length = PAGE_SIZE,
+		.lkey = conn->dev->pd->local_dma_lkey,
+	};
+	struct ib_sge sge = {
+		.addr = msg->dma,
+		.length = sizeof(msg->header) + msg->len,
+		.lkey = conn->dev->pd->local_dma_lkey,
+	};
+	struct ib_send_wr send = {
+		.wr_cqe = &msg->post.cqe,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IB_WR_SEND,
+		.send_flags = IB_SEND_SIGNALED,
+	};
+	struct ib_rdma_wr write = {
+		.wr = {
+			.next = &send,
+			.wr_cqe = &msg->post.cqe,
+			.sg_list = &page_sge,
+			.num_sge = 1,
+			.opcode = IB_WR_RDMA_WRITE,
+		},
+		.remote_addr = msg->landing_addr,
+		.rkey = msg->landing_rkey,
+	};
+
+	return ib_post_send(conn->qp, msg->page ? &write.wr : &send, NULL);
+}
+
+/**
+ * rad_link_broke - a connection has failed
+ * @conn: the connection; nothing is posted any more
+ * @reason: why
+ *
+ * Context: node->lock is held, or the connection is not attached.
+ */
+void rad_link_broke(struct rad_conn *conn, u32 reason)
+{
+	conn->broken = true;
+	rad_conn_close(conn, reason);
+}
+
+/*
+ * After a failure the state of the send queue is unknown (a part of the chain may
+ * have been posted): the connection is closed, and the message stays on @posted,
+ * with its mapping, until the queue pair is gone.
+ */
+static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *msg)
+{
+	int err;
+
+	if (WARN_ON_ONCE(msg->posted))
+		return -EBUSY;
+	err = msg_map(conn, msg);
+	if (err) {
+		rad_link_broke(conn, RADIUM_R_NO_MEMORY);
+		return err;
+	}
+	msg->posted = true;
+	conn->send_room -= msg->post.slots;
+	list_add_tail(&msg->post.entry, &conn->posted);
+	if (node) {
+		node->messages_sent++;
+		node->bytes_sent += sizeof(msg->header) + msg->len +
+				    (msg->page ? PAGE_SIZE : 0);
+	}
+	err = msg_post(conn, msg);
+	if (err)
+		rad_link_broke(conn, RADIUM_R_UNREACHABLE);
+	return err;
+}
+
+/**
+ * rad_link_post_control - send a message outside the streams
+ * @node: session, NULL before @conn is attached to one
+ * @conn: connection
+ * @msg: one of the connection's own, not posted
+ *
+ * Context: node->lock is held, or the connection is not attached yet.
+ * Return: 0 or a negative errno; then the connection is being closed.
+ */
+int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
+			  struct rad_msg *msg)
+{
+	if (conn->broken || conn->send_room < msg->post.slots)
+		return -EAGAIN;
+	fill_header(node, msg);
+	return post(node, conn, msg);
+}
+
+/* A completion with an error: everything after it was flushed. */
+static void send_failed(struct rad_node *node, struct rad_conn *conn,
+			enum ib_wc_status status)
+{
+	conn->flushed = true;
+	rad_link_broke(conn, RADIUM_R_UNREACHABLE);
+	if (status == IB_WC_REM_ACCESS_ERR || status == IB_WC_REM_INV_REQ_ERR)
+		rad_node_protocol_error(node, "no landing place where it said");
+}
+
+/**
+ * rad_link_reap - take completions off the send queue
+ * @node: session
+ * @conn: its connection
+ *
+ * Context: node->lock is held.
+ */
+void rad_link_reap(struct rad_node *node, struct rad_conn *conn)
+{
+	struct ib_wc wc;
+
+	lockdep_assert_held(&node->lock);
+	while (!conn->flushed && ib_poll_cq(conn->send_cq, 1, &wc) > 0) {
+		struct rad_post *done = container_of(wc.wr_cqe, struct rad_post, cqe);
+
+		if (wc.status != IB_WC_SUCCESS) {
+			send_failed(node, conn, wc.status);
+			return;
+		}
+		list_del(&done->entry);
+		conn->send_room += done->slots;
+		done->done(conn, done, true);
+	}
+}
+
+/* Is there room in the send queue? If not, have its next completion wake us. */
+static bool send_room(struct rad_node *node, struct rad_conn *conn, u32 slots)
+{
+	if (conn->send_room >= RAD_SEND_DEPTH / 2)
+		return true;
+	do {
+		rad_link_reap(node, conn);
+		conn->starved = conn->send_room < slots + RAD_CONTROL_BUFFERS;
+		if (!conn->starved)
+			return !conn->broken;
+	} while (ib_req_notify_cq(conn->send_cq, IB_CQ_NEXT_COMP |
+				  IB_CQ_REPORT_MISSED_EVENTS) > 0 && !conn->broken);
+	return false;
+}
+
+static bool post_next(struct rad_node *node, struct rad_stream *stream)
+{
+	struct rad_conn *conn = node->conn;
+	struct rad_msg *msg = stream->next;
+
+	if (!msg || !conn || conn->broken || msg->seq > stream->limit ||
+	    !send_room(node, conn, msg->post.slots))
+		return false;
+	fill_header(node, msg);
+	if (post(node, conn, msg))
+		return false;
+	stream->posted = max(stream->posted, msg->seq);
+	stream->next = list_is_last(&msg->entry, &stream->queue) ?
+		       NULL : list_next_entry(msg, entry);
+	return true;
+}
+
+/**
+ * rad_link_push - post whatever has credit and room, answers first
+ * @node: session
+ *
+ * Context: node->lock is held.
+ */
+void rad_link_push(struct rad_node *node)
+{
+	lockdep_assert_held(&node->lock);
+	while (post_next(node, &node->streams[RAD_CLASS_ANSWER]))
+		;
+	while (post_next(node, &node->streams[RAD_CLASS_REQUEST]))
+		;
+}
+
+static void unpost(struct rad_conn *conn)
+{
+	struct rad_post *item, *next;
+
+	list_for_each_entry_safe(item, next, &conn->posted, entry) {
+		list_del(&item->entry);
+		item->done(conn, item, false);
+	}
+}
+
+/**
+ * rad_link_unpost - take back what the queue pair had
+ * @node: session; NULL: the connection was never attached
+ * @conn: the connection, after its queue pair was destroyed
+ *
+ * Context: process.
+ */
+void rad_link_unpost(struct rad_node *node, struct rad_conn *conn)
+{
+	if (!node) {
+		unpost(conn);
+		return;
+	}
+	spin_lock_bh(&node->lock);
+	unpost(conn);
+	spin_unlock_bh(&node->lock);
+}
+
+/* ---- acknowledgements ---- */
+
+static u64 untold(const struct rad_stream *stream)
+{
+	return max(stream->received - stream->told_received,
+		   stream->released - stream->told_released);
+}
+
+/**
+ * rad_link_send_ack - send an ACK
+ * @node: session
+ *
+ * Context: node->lock is held.
+ * Return: false if it has to be tried again later.
+ */
+bool rad_link_send_ack(struct rad_node *node)
+{
+	struct rad_conn *conn = node->conn;
+
+	if (!conn || conn->broken)
+		return true;
+	if (conn->ack_msg->posted)
+		rad_link_reap(node, conn);
+	return !conn->broken && !conn->ack_msg->posted &&
+	       rad_link_post_control(node, conn, conn->ack_msg) != -EAGAIN;
+}
+
+/**
+ * rad_link_ack_soon - something has been received, or a buffer given back
+ * @node: session
+ *
+ * Acknowledgements ride on the messages that go the other way anyhow; half a
+ * window without one, or RAD_ACK_DELAY_MS, makes a message of its own.
+ *
+ * Context: node->lock is held.
+ */
+void rad_link_ack_soon(struct rad_node *node)
+{
+	u64 most = max(untold(&node->streams[RAD_CLASS_REQUEST]),
+		       untold(&node->streams[RAD_CLASS_ANSWER]));
+
+	lockdep_assert_held(&node->lock);
+	if (most >= RAD_WINDOW / 2 && rad_link_send_ack(node))
+		return;
+	if (most && !timer_pending(&node->ack_timer) && node->alive)
+		mod_timer(&node->ack_timer, jiffies + msecs_to_jiffies(RAD_ACK_DELAY_MS));
+}
+
+static void ack_timer(struct timer_list *timer)
+{
+	struct rad_node *node = from_timer(node, timer, ack_timer);
+
+	spin_lock(&node->lock);
+	if (node->alive && (untold(&node->streams[RAD_CLASS_REQUEST]) ||
+			    untold(&node->streams[RAD_CLASS_ANSWER])) &&
+	    !rad_link_send_ack(node))
+		mod_timer(timer, jiffies + msecs_to_jiffies(RAD_ACK_DELAY_MS));
+	spin_unlock(&node->lock);
+}
+
+/**
+ * rad_link_init_streams - for a new session
+ * @node: the session
+ */
+void rad_link_init_streams(struct rad_node *node)
+{
+	u32 class;
+
+	for (class = 0; class < RAD_CLASS_COUNT; class++) {
+		INIT_LIST_HEAD(&node->streams[class].queue);
+		node->streams[class].limit = RAD_WINDOW;
+	}
+	timer_setup(&node->ack_timer, ack_timer, 0);
+}
+
+/**
+ * rad_stream_acked - take messages off a stream that the peer has received
+ * @stream: the stream
+ * @ack: last sequence number received
+ * @list: where to; rad_link_finish() does the rest
+ *
+ * Context: node->lock is held.
+ */
+void rad_stream_acked(struct rad_stream *stream, u64 ack, struct list_head *list)
+{
+	struct rad_msg *msg, *next;
+
+	list_for_each_entry_safe(msg, next, &stream->queue, entry) {
+		if (msg->seq > ack)
+			break;
+		if (stream->next == msg)
+			stream->next = list_is_last(&msg->entry, &stream->queue) ?
+				       NULL : list_next_entry(msg, entry);
+		list_move_tail(&msg->entry, list);
+		stream->queued--;
+	}
+	stream->acked = max(stream->acked, ack);
+}
+
+/**
+ * rad_link_finish - the streams are through with some messages
+ * @node: session
+ * @list: the messages
+ * @delivered: for their sent functions
+ *
+ * Context: process, no locks held but node->polling.
+ */
+void rad_link_finish(struct rad_node *node, struct list_head *list, bool delivered)
+{
+	struct rad_msg *msg, *next;
+
+	if (list_empty(list))
+		return;
+	list_for_each_entry(msg, list, entry)
+		if (msg->sent)
+			msg->sent(msg->sent_arg, delivered);
+	spin_lock_bh(&node->lock);
+	list_for_each_entry_safe(msg, next, list, entry) {
+		msg->acked = true;
+		if (!msg->posted)
+			msg_destroy(msg);
+	}
+	spin_unlock_bh(&node->lock);
+}
+
+/* ---- streams ---- */
+
+/* A message that was not taken. */
+void rad_link_refuse(struct rad_msg *msg)
+{
+	if (msg->sent)
+		msg->sent(msg->sent_arg, false);
+	msg_destroy(msg);
+}
+
+/**
+ * rad_link_send - queue a message, and post it if there is credit
+ * @to: session
+ * @msg: the message; consumed
+ * @call: NULL, or the call that it begins
+ *
+ * Context and return: as rad_msg_send().
+ */
+int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *call)
+{
+	struct rad_stream *stream = &to->streams[rad_msg_class_of(msg->type)];
+	int err = 0;
+
+	spin_lock_bh(&to->lock);
+	if (!to->alive) {
+		err = -EHOSTDOWN;
+	} else if (stream->queued >= RAD_QUEUE_MAX) {
+		err = -ENOBUFS;
+	} else {
+		if (call) {
+			rad_call_add(to, call);
+			msg->call = call->id;
+		}
+		msg->seq = ++stream->last;
+		list_add_tail(&msg->entry, &stream->queue);
+		stream->queued++;
+		if (!stream->next)
+			stream->next = msg;
+		rad_link_push(to);
+	}
+	spin_unlock_bh(&to->lock);
+	if (err)
+		rad_link_refuse(msg);
+	return err;
+}
+
+/**
+ * rad_msg_send - send a message
+ * @to: session
+ * @out: the message; consumed whatever is returned
+ *
+ * Context: process, may be under spin locks; interrupts on. Does not sleep.
+ * Return: 0: it will arrive exactly once unless the session ends; -EHOSTDOWN: the
+ * session has ended; -ENOBUFS: RAD_QUEUE_MAX messages are waiting already.
+ */
+int rad_msg_send(struct rad_node *to, struct rad_out *out)
+{
+	return rad_link_send(to, rad_msg_of(out), NULL);
+}
+
+/**
+ * rad_answer - answer a request
+ * @request: what the handler was given
+ * @out: the answer; consumed whatever is returned
+ *
+ * Context and return: as rad_msg_send().
+ */
+int rad_answer(const struct rad_in *request, struct rad_out *out)
+{
+	return rad_answer_to(request->from, request->call, out);
+}
+
+/**
+ * rad_answer_to - answer a request after its handler has returned
+ * @to: who asked; the caller has its own reference
+ * @call: id that the request came with
+ * @out: the answer; consumed whatever is returned
+ *
+ * Context and return: as rad_msg_send().
+ */
+int rad_answer_to(struct rad_node *to, u64 call, struct rad_out *out)
+{
+	rad_msg_of(out)->call = call;
+	return rad_link_send(to, rad_msg_of(out), NULL);
+}
+
+/**
+ * rad_link_drop - drop all messages that are not acknowledged
+ * @node: session that has ended, and has no connection any more
+ *
+ * Context: process.
+ */
+void rad_link_drop(struct rad_node *node)
+{
+	LIST_HEAD(dropped);
+	u32 class;
+
+	spin_lock_bh(&node->lock);
+	for (class = 0; class < RAD_CLASS_COUNT; class++) {
+		node->streams[class].next = NULL;
+		node->streams[class].queued = 0;
+		list_splice_tail_init(&node->streams[class].queue, &dropped);
+	}
+	spin_unlock_bh(&node->lock);
+	rad_link_finish(node, &dropped, false);
+}
+
+/* ---- memory registration ---- */
+
+struct registration {
+	struct rad_post post;
+	struct completion done;
+	bool ok;
+};
+
+static void registration_done(struct rad_conn *conn, struct rad_post *post, bool ok)
+{
+	struct registration *reg = container_of(post, struct registration, post);
+
+	reg->ok = ok;
+	complete(&reg->done);
+}
+
+/* Post @wr. Returns the connection with a reference, NULL if there is none. */
+static struct rad_conn *registration_post(struct rad_node *node,
+					  struct registration *reg,
+					  struct ib_reg_wr *wr)
+{
+	struct rad_conn *conn;
+
+	spin_lock_bh(&node->lock);
+	conn = node->conn;
+	if (conn && send_room(node, conn, 1)) {
+		rad_conn_get(conn);
+		conn->send_room--;
+		list_add_tail(&reg->post.entry, &conn->posted);
+		if (ib_post_send(conn->qp, &wr->wr, NULL))
+			rad_link_broke(conn, RADIUM_R_UNREACHABLE);
+	} else {
+		conn = NULL;
+	}
+	spin_unlock_bh(&node->lock);
+	return conn;
+}
+
+/**
+ * rad_link_register - register memory through a session's queue pair
+ * @node: any session that is connected
+ * @wr: IB_WR_REG_MR
+ *
+ * Context: process, sleeps up to RAD_REGISTER_MS and the closing of a connection.
+ * Return: 0, or -EIO: the region must be given up.
+ */
+int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
+	struct registration reg = {
+		.post = { .slots = 1, .done = registration_done },
+	};
+	struct rad_conn *conn;
+
+	init_completion(&reg.done);
+	wr->wr.wr_cqe = &reg.post.cqe;
+	wr->wr.send_flags = IB_SEND_SIGNALED;
+	conn = registration_post(node, &reg, wr);
+	if (!conn)
+		return -EIO;
+	while (!wait_for_completion_timeout(&reg.done, 1)) {
+		spin_lock_bh(&node->lock);
+		if (node->conn == conn)
+			rad_link_reap(node, conn);
+		spin_unlock_bh(&node->lock);
+		if (time_after(jiffies, end)) {
+			/* Closing ends it: rad_link_unpost(). */
+			rad_conn_close(conn, RADIUM_R_TIMEOUT);
+			wait_for_completion(&reg.done);
+			break;
+		}
+	}
+	rad_conn_put(conn);
+	return reg.ok ? 0 : -EIO;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Radium: the nodes of the cluster, their states and epochs. */
+#ifndef _RADIUM_NODE_H
+#define _RADIUM_NODE_H
+
+#include <linux/types.h>
+#include "../uapi/linux/radium.h"
+
+struct rad_node;
+
+struct rad_clock_offset {
+	s64 mono;	/* our CLOCK_MONOTONIC minus the peer's, ns */
+	s64 boot;
+	s64 real;
+};
+
+int rad_node_init(void);
+void rad_node_uninit(void);
+
+int rad_node_join(const struct radium_node_join *join, char (*peers)[RADIUM_ADDR_SIZE]);
+int rad_node_leave(void);
+bool rad_node_joined(void);
+u32 rad_node_self(void);
+const char *rad_node_replica_path(void);
+int rad_node_list(struct radium_node_info *infos, u32 room, u32 *total);
+
+struct rad_node *rad_node_get_up(u32 id);
+struct rad_node *rad_node_get(struct rad_node *node);
+void rad_node_put(struct rad_node *node);
+u32 rad_node_id(const struct rad_node *node);
+bool rad_node_is_dead(const struct rad_node *node);
+void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offset);
+void rad_node_protocol_error(struct rad_node *node, const char *what);
+
+#endif /* _RADIUM_NODE_H */

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: what happens to the address space of a distributed process at home.
+ *
+ * Rules (Documentation/contexts.rst has the table):
+ * - Always 0 is returned: with a range_end operation any error warns.
+ * - Nothing is allocated; revocations come from a reserve.
+ * - The wait is bounded by the death of the peer, not by signals of current, who
+ *   may be an unrelated reclaimer.
+ * - Reclaim (PF_MEMALLOC) only opens the gate: what it unmaps keeps its content, and
+ *   it may hold the lock of a page that an answer needs.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/mmu_notifier.h>
+#include <linux/sched.h>
+#include "process.h"
+
+static struct rad_process *process_of(struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct rad_process, notifier);
+}
+
+static void gate(struct rad_homemem *mem, int by)
+{
+	spin_lock(&mem->pages.xa_lock);
+	mem->invalidating += by;
+	spin_unlock(&mem->pages.xa_lock);
+	if (by < 0)
+		wake_up_all(&mem->wait);
+}
+
+/*
+ * Our own migrate_vma_setup() announces itself with the process as its owner.
+ * Neither start nor end of it is news.
+ */
+static bool is_own(struct rad_process *process, const struct mmu_notifier_range *range)
+{
+	return range->event == MMU_NOTIFY_MIGRATE && range->owner == process;
+}
+
+static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	struct rad_process *process = process_of(notifier);
+
+	if (is_own(process, range))
+		return 0;
+	gate(&process->mem, 1);
+	rad_homemem_invalidate(process, range->start, range->end,
+			       mmu_notifier_range_blockable(range) &&
+			       !(current->flags & PF_MEMALLOC));
+	return 0;
+}
+
+static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	struct rad_process *process = process_of(notifier);
+
+	if (!is_own(process, range))
+		gate(&process->mem, -1);
+}
+
+/* The address space dies; never the network here. */
+static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	struct rad_process *process = process_of(notifier);
+
+	rad_homemem_die(process);
+	rad_process_retire(process);
+}
+
+static const struct mmu_notifier_ops ops = {
+	.release = release,
+	.invalidate_range_start = range_start,
+	.invalidate_range_end = range_end,
+};
+
+/**
+ * rad_notifier_register() - watch the address space of current
+ * @process: of current
+ *
+ * Context: may sleep; takes mmap_lock for writing.
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int rad_notifier_register(struct rad_process *process)
+{
+	process->notifier.ops = &ops;
+	return mmu_notifier_register(&process->notifier, process->mm);
+}

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/module.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include "event.h"
+#include "link.h"
+#include "node.h"
+#include "process.h"
+#include "replica.h"
+#include "thread.h"
+
+enum { DRAIN_JIFFIES = 30 * HZ };	/* for what another node asks for */
+
+/* All processes whose home is here; the list and the ids are under processes_lock. */
+static LIST_HEAD(processes);
+static DEFINE_SPINLOCK(processes_lock);
+static u64 last_id;
+static u32 count;
+
+/* Retiring talks to other nodes and waits for page tables. */
+static struct workqueue_struct *retire_wq;
+
+static void free_process(struct kref *ref)
+{
+	struct rad_process *process = container_of(ref, struct rad_process, ref);
+
+	put_pid(process->pid);
+	kfree(process);
+	module_put(THIS_MODULE);
+}
+
+void rad_process_get(struct rad_process *process)
+{
+	kref_get(&process->ref);
+}
+
+void rad_process_put(struct rad_process *process)
+{
+	if (process)
+		kref_put(&process->ref, free_process);
+}
+
+static struct rad_process *find_mm_locked(struct mm_struct *mm)
+{
+	struct rad_process *process;
+
+	list_for_each_entry(process, &processes, list)
+		if (process->mm == mm && !process->retiring)
+			return process;
+	return NULL;
+}
+
+/**
+ * rad_process_find_mm() - the distributed process with this memory
+ * @mm: the memory
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_process *rad_process_find_mm(struct mm_struct *mm)
+{
+	struct rad_process *process;
+
+	spin_lock(&processes_lock);
+	process = find_mm_locked(mm);
+	if (process)
+		kref_get(&process->ref);
+	spin_unlock(&processes_lock);
+	return process;
+}
+
+/**
+ * rad_process_find_id() - the process with this number
+ * @id: the number
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_process *rad_process_find_id(u64 id)
+{
+	struct rad_process *process;
+
+	spin_lock(&processes_lock);
+	list_for_each_entry(process, &processes, list) {
+		if (process->id == id) {
+			kref_get(&process->ref);
+			spin_unlock(&processes_lock);
+			return process;
+		}
+	}
+	spin_unlock(&processes_lock);
+	return NULL;
+}
+
+static void tell_nodes(struct rad_process *process)
+{
+	u32 id;
+
+	for (id = 1; id <= RADIUM_NODE_MAX; id++) {
+		struct rad_wire_process *body;
+		struct rad_node *node;
+		struct rad_out *msg;
+
+		if (!(process->nodes & BIT_ULL(id - 1)))
+			continue;
+		node = rad_node_get_up(id);
+		if (!node)
+			continue;
+		msg = rad_msg_alloc(RAD_MSG_PROCESS_GONE, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+		if (msg) {
+			body = msg->body;
+			body->process = cpu_to_le64(process->id);
+			rad_msg_send(node, msg);
+		}
+		rad_node_put(node);
+	}
+}
+
+static void retire_work(struct work_struct *work)
+{
+	struct rad_process *process = container_of(work, struct rad_process, retire);
+
+	/*
+	 * 1. No replica answers for the process any more once it has been told; no
+	 *    page goes out, because requests find a retiring process no longer.
+	 */
+	tell_nodes(process);
+	/* 2. Every held page goes back to the kernel, wherever it is mapped now. */
+	rad_homemem_destroy(process);
+	/* 3. No notifier call is running after this. */
+	mmu_notifier_unregister(&process->notifier, process->mm);
+	if (process->thp_disabled)
+		clear_bit(MMF_DISABLE_THP, &process->mm->flags);
+	/* 4. Its threads know that it ended. */
+	rad_thread_forget_all(process);
+
+	spin_lock(&processes_lock);
+	list_del_init(&process->list);
+	count--;
+	spin_unlock(&processes_lock);
+	rad_event_post(RADIUM_EVENT_PROCESS_GONE, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
+	mmdrop(process->mm);
+	rad_process_put(process);
+}
+
+/**
+ * rad_process_retire() - the process is distributed no longer
+ * @process: as often as one likes
+ *
+ * Context: any process context, the notifier's release among them; does not wait.
+ */
+void rad_process_retire(struct rad_process *process)
+{
+	if (!test_and_set_bit(0, &process->retiring))
+		queue_work(retire_wq, &process->retire);
+}
+
+/**
+ * rad_process_retire_if_idle() - end it if everything is home
+ * @process: caller has a reference
+ */
+void rad_process_retire_if_idle(struct rad_process *process)
+{
+	bool idle;
+
+	spin_lock(&process->mem.pages.xa_lock);
+	idle = !process->mem.away && !process->mem.copied;
+	spin_unlock(&process->mem.pages.xa_lock);
+	if (idle && !rad_thread_count_wanted(process))
+		rad_process_retire(process);
+}
+
+static struct rad_process *create(struct mm_struct *mm)
+{
+	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!process)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&process->ref);
+	spin_lock_init(&process->lock);
+	INIT_LIST_HEAD(&process->threads);
+	INIT_LIST_HEAD(&process->list);
+	INIT_WORK(&process->retire, retire_work);
+	process->mm = mm;
+	process->uid = current_euid();
+	process->gid = current_egid();
+	get_task_comm(process->comm, current);
+	process->pid = get_task_pid(current, PIDTYPE_TGID);
+	__module_get(THIS_MODULE);
+
+	err = rad_homemem_create(process);
+	if (err)
+		goto err_put;
+	mmgrab(mm);
+	err = rad_notifier_register(process);
+	if (err)
+		goto err_mem;
+
+	spin_lock(&processes_lock);
+	process->id = ++last_id;
+	list_add_tail(&process->list, &processes);
+	count++;
+	spin_unlock(&processes_lock);
+	rad_event_post(RADIUM_EVENT_PROCESS_NEW, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
+	return process;
+
+err_mem:
+	mmdrop(mm);
+	rad_homemem_destroy(process);
+err_put:
+	rad_process_put(process);
+	return ERR_PTR(err);
+}
+
+/* Two threads of one process must not both create it. */
+static DEFINE_MUTEX(create_mutex);
+
+/**
+ * rad_process_of_current() - the distributed process of current, made if need be
+ *
+ * Context: process context of a user task, no locks held.
+ * Return: with a reference, or an ERR_PTR.
+ */
+struct rad_process *rad_process_of_current(void)
+{
+	struct rad_process *process;
+
+	if (mutex_lock_killable(&create_mutex))
+		return ERR_PTR(-EINTR);
+	process = rad_process_find_mm(current->mm);
+	if (!process) {
+		process = create(current->mm);
+		if (!IS_ERR(process)) {
+			/* Huge pages cannot be taken out; see rad_homemem_page_get(). */
+			process->thp_disabled = !test_and_set_bit(MMF_DISABLE_THP,
+								  &current->mm->flags);
+			kref_get(&process->ref);
+		}
+	}
+	mutex_unlock(&create_mutex);
+	return process;
+}
+
+/* rad_process_note_replica() - @node may have a replica of @process from now on */
+void rad_process_note_replica(struct rad_process *process, struct rad_node *node)
+{
+	spin_lock(&process->lock);
+	process->nodes |= BIT_ULL(rad_node_id(node) - 1);
+	spin_unlock(&process->lock);
+}
+
+/**
+ * rad_process_kill() - end a process that cannot go on
+ * @process: whose pages or threads are lost
+ * @node: the node they were on
+ * @reason: enum radium_reason
+ */
+void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
+{
+	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
+		  pid_nr(process->pid), process->comm, node);
+	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);
+	kill_pid(process->pid, SIGKILL, 1);
+	rad_thread_kill_all(process);
+}
+
+/* rad_process_count() - distributed processes whose home is here */
+u32 rad_process_count(void)
+{
+	return READ_ONCE(count);
+}
+
+/* The processes as they are now, each with a reference; the caller frees the array. */
+static struct rad_process **snapshot(u32 *n)
+{
+	struct rad_process **array, *process;
+	u32 room = READ_ONCE(count) + 8, i = 0;
+
+	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+	if (!array)
+		return NULL;
+	spin_lock(&processes_lock);
+	list_for_each_entry(process, &processes, list) {
+		if (i == room)
+			break;
+		if (process->retiring)
+			continue;
+		kref_get(&process->ref);
+		array[i++] = process;
+	}
+	spin_unlock(&processes_lock);
+	*n = i;
+	return array;
+}
+
+static void fill(struct rad_process *process, struct radium_process_info *info)
+{
+	struct rad_process_stats *s = &process->stats;
+	int i;
+
+	memset(info, 0, sizeof(*info));
+	info->pid = pid_vnr(process->pid);
+	info->uid = from_kuid_munged(current_user_ns(), process->uid);
+	memcpy(info->comm, process->comm, sizeof(info->comm));
+	info->nodes = process->nodes;
+	rad_thread_count(process, &info->threads, &info->threads_away);
+	info->pages_away = process->mem.away;
+	info->pages_copied = process->mem.copied;
+	info->faults = atomic64_read(&s->faults);
+	info->pages_sent = atomic64_read(&s->pages_sent);
+	info->pages_received = atomic64_read(&s->pages_received);
+	info->recalls = atomic64_read(&s->recalls);
+	info->syscalls = atomic64_read(&s->syscalls);
+	info->migrations = atomic64_read(&s->migrations);
+	info->returns = atomic64_read(&s->returns);
+	for (i = 0; i < RADIUM_LATENCY_BUCKETS; i++) {
+		info->fault_latency[i] = atomic64_read(&s->fault_latency[i]);
+		info->syscall_latency[i] = atomic64_read(&s->syscall_latency[i]);
+	}
+}
+
+/**
+ * rad_process_list() - describe the processes
+ * @infos: room for @room entries
+ * @room: entries that fit
+ * @total: out: how many there are
+ * Return: entries written, or -ENOMEM.
+ */
+int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total)
+{
+	struct rad_process **array;
+	u32 n, i, written = 0;
+
+	array = snapshot(&n);
+	if (!array)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		if (written < room)
+			fill(array[i], &infos[written++]);
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+	*total = n;
+	return written;
+}
+
+/**
+ * rad_process_on_drain() - DRAIN: a node wants to be rid of a process
+ * @in: the message
+ *
+ * Context: a worker: waits for threads and pages.
+ */
+void rad_process_on_drain(struct rad_in *in)
+{
+	const struct rad_wire_process *body = in->body;
+	struct rad_process *process = rad_process_find_id(le64_to_cpu(body->process));
+	u32 reason;
+
+	if (!process)
+		return;
+	if (!(process->nodes & BIT_ULL(rad_node_id(in->from) - 1)))
+		goto out;
+	if (!rad_thread_recall_process(process, &reason, DRAIN_JIFFIES))
+		rad_homemem_recall_all(process, DRAIN_JIFFIES);
+	rad_process_retire_if_idle(process);
+out:
+	rad_process_put(process);
+}
+
+/**
+ * rad_process_drain() - bring every thread and page of every process home
+ * @reason: out: enum radium_reason of the first that did not come
+ * @timeout: jiffies, for each process
+ * Return: 0, or the first error; -ENOMEM.
+ */
+int rad_process_drain(u32 *reason, unsigned long timeout)
+{
+	struct rad_process **array;
+	int err = 0, e;
+	u32 n, i;
+
+	array = snapshot(&n);
+	if (!array)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		e = rad_thread_recall_process(array[i], reason, timeout);
+		if (!e)
+			e = rad_homemem_recall_all(array[i], timeout);
+		rad_process_retire_if_idle(array[i]);
+		err = err ?: e;
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+	flush_workqueue(retire_wq);
+	return err;
+}
+
+/* rad_process_node_up() - a node can be used; nothing to do for a process */
+void rad_process_node_up(struct rad_node *node)
+{
+}
+
+/**
+ * rad_process_node_dead() - a node was declared dead
+ * @node: its session has ended: no message of it will be handled any more
+ *
+ * Processes that have a thread or the only copy of a page there end; those that
+ * only had clean copies there go on. Visitors whose home it was are killed.
+ *
+ * Context: process context, once for each death.
+ */
+void rad_process_node_dead(struct rad_node *node)
+{
+	struct rad_process **array;
+	u32 n, i;
+
+	rad_replica_node_dead(node);
+	do
+		array = snapshot(&n);
+	while (!array);
+	for (i = 0; i < n; i++) {
+		bool lost = rad_homemem_node_dead(array[i], node);
+
+		lost |= rad_thread_node_dead(array[i], node);
+		spin_lock(&array[i]->lock);
+		array[i]->nodes &= ~BIT_ULL(rad_node_id(node) - 1);
+		spin_unlock(&array[i]->lock);
+		if (lost)
+			rad_process_kill(array[i], rad_node_id(node), RADIUM_R_NODE_LOST);
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+}
+
+/* --------------------------------------------------- shortage of memory */
+
+static void trim_work(struct work_struct *work)
+{
+	struct rad_process **array;
+	u32 n, i;
+
+	array = snapshot(&n);
+	if (!array)
+		return;
+	for (i = 0; i < n; i++) {
+		rad_homemem_trim(array[i], array[i]->mem.away / 8 + 1);
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+}
+
+static DECLARE_WORK(trim, trim_work);
+
+static unsigned long count_held(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct rad_process *process;
+	unsigned long held = 0;
+
+	spin_lock(&processes_lock);
+	list_for_each_entry(process, &processes, list)
+		held += READ_ONCE(process->mem.away);
+	spin_unlock(&processes_lock);
+	return held ?: SHRINK_EMPTY;
+}
+
+/* Never waits in reclaim: the pages come home by and by. */
+static unsigned long scan_held(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	queue_work(system_unbound_wq, &trim);
+	return SHRINK_STOP;
+}
+
+static struct shrinker shrinker = {
+	.count_objects = count_held,
+	.scan_objects = scan_held,
+	.seeks = DEFAULT_SEEKS,
+};
+
+/* rad_latency_add() - count one duration in a log2 histogram */
+void rad_latency_add(atomic64_t *histogram, u64 ns)
+{
+	int bucket = ns ? min(ilog2(ns), RADIUM_LATENCY_BUCKETS - 1) : 0;
+
+	atomic64_inc(&histogram[bucket]);
+}
+
+int rad_process_init(void)
+{
+	int err;
+
+	retire_wq = alloc_workqueue("radium_retire", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!retire_wq)
+		return -ENOMEM;
+	err = register_shrinker(&shrinker, "radium");
+	if (err)
+		destroy_workqueue(retire_wq);
+	return err;
+}
+
+/* rad_process_uninit() - none is left: each held a reference to the module */
+void rad_process_uninit(void)
+{
+	unregister_shrinker(&shrinker);
+	cancel_work_sync(&trim);
+	destroy_workqueue(retire_wq);
+}

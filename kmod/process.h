@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: a distributed process, as its home sees it.
+ *
+ * Its identity is the mm, not the thread group: a vfork child, a CLONE_VM sibling
+ * or io_uring may use the memory after the leader is gone. It begins with the
+ * first migration of one of its threads and ends when the mm is released, or when
+ * every thread and every page is home again.
+ */
+#ifndef _RADIUM_PROCESS_H
+#define _RADIUM_PROCESS_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include "homemem.h"
+#include "../uapi/linux/radium.h"
+
+struct rad_in;
+struct rad_node;
+
+struct rad_process_stats {
+	atomic64_t faults;
+	atomic64_t pages_sent;
+	atomic64_t pages_received;
+	atomic64_t recalls;
+	atomic64_t syscalls;
+	atomic64_t migrations;
+	atomic64_t returns;
+	atomic64_t fault_latency[RADIUM_LATENCY_BUCKETS];
+	atomic64_t syscall_latency[RADIUM_LATENCY_BUCKETS];
+};
+
+/**
+ * struct rad_process - a distributed process at home
+ * @ref: the list holds one until rad_process_retire()
+ * @id: never used twice while the module is loaded
+ * @mm: its memory; the structure is held (mmgrab), not the address space
+ * @notifier: sees every change of the layout
+ * @mem: directory of the pages that have been away
+ * @lock: protects @threads and @nodes
+ * @threads: struct rad_thread
+ * @nodes: bit i: node i+1 has, or may have, a replica
+ * @pid: the thread group that migrated first, for people
+ * @uid, @gid: its owner, ids of the initial user namespace
+ * @comm: its name then
+ * @thp_disabled: we did it
+ * @retiring: set once; @retire does the rest
+ */
+struct rad_process {
+	struct kref ref;
+	u64 id;
+	struct list_head list;
+	struct mm_struct *mm;
+	struct mmu_notifier notifier;
+	struct rad_homemem mem;
+	spinlock_t lock;
+	struct list_head threads;
+	u64 nodes;
+	struct pid *pid;
+	kuid_t uid;
+	kgid_t gid;
+	char comm[RADIUM_NAME_SIZE];
+	bool thp_disabled;
+	unsigned long retiring;
+	struct work_struct retire;
+	struct rad_process_stats stats;
+};
+
+int rad_process_init(void);
+void rad_process_uninit(void);
+
+struct rad_process *rad_process_of_current(void);
+struct rad_process *rad_process_find_mm(struct mm_struct *mm);
+struct rad_process *rad_process_find_id(u64 id);
+void rad_process_get(struct rad_process *process);
+void rad_process_put(struct rad_process *process);
+void rad_process_retire(struct rad_process *process);
+void rad_process_retire_if_idle(struct rad_process *process);
+void rad_process_kill(struct rad_process *process, u32 node, u32 reason);
+void rad_process_note_replica(struct rad_process *process, struct rad_node *node);
+u32 rad_process_count(void);
+int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
+int rad_process_drain(u32 *reason, unsigned long timeout);
+
+void rad_process_on_drain(struct rad_in *in);
+void rad_process_node_up(struct rad_node *node);
+void rad_process_node_dead(struct rad_node *node);
+
+void rad_latency_add(atomic64_t *histogram, u64 ns);
+
+#endif /* _RADIUM_PROCESS_H */

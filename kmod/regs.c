@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/elf.h>
+#include <linux/ptrace.h>
+#include <linux/regset.h>
+#include <linux/rseq.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/uaccess.h>
+#include <asm/fpu/types.h>
+#include <asm/syscall.h>
+#include <asm/user.h>
+#include "ksym.h"
+#include "regs.h"
+#include "../uapi/linux/radium.h"
+
+/* Where the XSAVE header and the kernel's own note of the features stand in the image. */
+enum {
+	XSTATE_FEATURES_OFFSET = 464,	/* u64: features the kernel enabled (USER_XSTATE_FX_SW_WORDS) */
+	XSTATE_BV_OFFSET = 512,		/* u64: features in use */
+	XSTATE_MIN = 576,		/* legacy area and header */
+};
+
+static u64 own_features;
+static size_t xstate_len;
+/* Of a 64-bit task, whatever code segment a thread happens to be in. */
+static const struct user_regset *general, *xstate;
+
+static const struct user_regset *regset(struct task_struct *task, unsigned int note)
+{
+	const struct user_regset_view *view = task_user_regset_view(task);
+	unsigned int i;
+
+	for (i = 0; i < view->n; i++)
+		if (view->regsets[i].core_note_type == note)
+			return &view->regsets[i];
+	return NULL;
+}
+
+/**
+ * rad_regs_init() - learn what this CPU's image looks like
+ *
+ * Context: process context of a user task (insmod).
+ * Return: 0, -ENODEV without XSAVE, -E2BIG where the image is larger than wire.h
+ * allows, -ENOMEM.
+ */
+int rad_regs_init(void)
+{
+	struct rad_wire_regs *image;
+	size_t len;
+	int err;
+
+	BUILD_BUG_ON(sizeof(struct user_regs_struct) != sizeof(image->gregs));
+	general = regset(current, NT_PRSTATUS);
+	xstate = regset(current, NT_X86_XSTATE);
+	if (!general || !xstate)
+		return -ENODEV;
+	len = xstate->n * xstate->size;
+	if (len > RAD_XSTATE_MAX)
+		return -E2BIG;
+	if (len < XSTATE_MIN)
+		return -ENODEV;
+	image = kvzalloc(sizeof(*image) + len, GFP_KERNEL);
+	if (!image)
+		return -ENOMEM;
+	xstate_len = len;
+	err = rad_regs_save(image);
+	if (!err)
+		memcpy(&own_features, (u8 *)(image + 1) + XSTATE_FEATURES_OFFSET,
+		       sizeof(own_features));
+	kvfree(image);
+	return err;
+}
+
+/* rad_regs_xstate_len() - bytes of xstate behind a struct rad_wire_regs */
+size_t rad_regs_xstate_len(void)
+{
+	return xstate_len;
+}
+
+/**
+ * rad_regs_restart_syscall() - do the restart that the kernel would do
+ * @regs: of current, on its way to user mode
+ *
+ * A thread that was taken out of a blocking system call shows an internal restart
+ * code in ax. Natively arch_do_signal_or_restart() turns it into a repetition of
+ * the call before user mode sees it; the same is done here, because the
+ * registers leave before the kernel gets there.
+ */
+void rad_regs_restart_syscall(struct pt_regs *regs)
+{
+	if (syscall_get_nr(current, regs) == -1)
+		return;
+	switch (syscall_get_error(current, regs)) {
+	case -ERESTARTNOHAND:
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+		regs->ax = regs->orig_ax;
+		regs->ip -= 2;
+		break;
+	case -ERESTART_RESTARTBLOCK:
+		regs->ax = __NR_restart_syscall;
+		regs->ip -= 2;
+		break;
+	}
+	regs->orig_ax = -1;
+}
+
+/**
+ * rad_regs_leave_rseq() - end current's restartable sequence before it moves
+ * @regs: of current
+ *
+ * Elsewhere the CPU number in the rseq area means nothing. A critical section
+ * under way is aborted, as a preemption would do, and while the thread is away
+ * the area says "not registered", so that users take their slow path. At home
+ * the kernel writes the CPU number again on the next return to user mode.
+ */
+void rad_regs_leave_rseq(struct pt_regs *regs)
+{
+	struct rseq __user *area = current->rseq;
+	struct rseq_cs cs;
+	u64 ptr;
+	u32 sig;
+
+	if (!area)
+		return;
+	if (!get_user(ptr, &area->rseq_cs) && ptr &&
+	    !copy_from_user(&cs, u64_to_user_ptr(ptr), sizeof(cs)) &&
+	    regs->ip - cs.start_ip < cs.post_commit_offset &&
+	    !get_user(sig, (u32 __user *)u64_to_user_ptr(cs.abort_ip - sizeof(u32))) &&
+	    sig == current->rseq_sig) {
+		regs->ip = cs.abort_ip;
+		put_user(0ULL, &area->rseq_cs);
+	}
+	put_user((u32)RSEQ_CPU_ID_UNINITIALIZED, &area->cpu_id);
+}
+
+/**
+ * rad_regs_save() - write current's registers into an image
+ * @image: with room for rad_regs_xstate_len() bytes behind it
+ *
+ * Context: process context of the thread itself.
+ * Return: 0 or a negative error of the regset.
+ */
+int rad_regs_save(struct rad_wire_regs *image)
+{
+	int err;
+
+	err = general->regset_get(current, general,
+				  (struct membuf){ .p = image->gregs,
+						   .left = sizeof(image->gregs) });
+	if (err < 0)
+		return err;
+	err = xstate->regset_get(current, xstate,
+				 (struct membuf){ .p = image + 1, .left = xstate_len });
+	if (err < 0)
+		return err;
+	image->xstate_len = cpu_to_le32(xstate_len);
+	image->reserved = 0;
+	return 0;
+}
+
+/**
+ * rad_regs_check() - may this image from a peer be loaded here?
+ * @image: the image
+ * @room: bytes of the message from @image to its end
+ *
+ * Return: RADIUM_R_NONE, RADIUM_R_PROTOCOL for one that is malformed, or
+ * RADIUM_R_XSTATE for one that uses what this CPU does not have.
+ */
+u32 rad_regs_check(const struct rad_wire_regs *image, size_t room)
+{
+	u64 in_use;
+	u32 len = le32_to_cpu(image->xstate_len);
+
+	if (room < sizeof(*image) || len != room - sizeof(*image) || len < XSTATE_MIN)
+		return RADIUM_R_PROTOCOL;
+	memcpy(&in_use, (const u8 *)(image + 1) + XSTATE_BV_OFFSET, sizeof(in_use));
+	if (len != xstate_len || in_use & ~own_features)
+		return RADIUM_R_XSTATE;
+	return RADIUM_R_NONE;
+}
+
+/*
+ * The regsets write to memory that the CPU would overwrite when @task is switched out,
+ * and that goes with the stack when it exits. Returns with the stack held.
+ */
+static int hold_off_cpu(struct task_struct *task)
+{
+	if (!try_get_task_stack(task))
+		return -ESRCH;
+	while (!rad_ksym.wait_task_inactive(task, TASK_UNINTERRUPTIBLE)) {
+		if (READ_ONCE(task->flags) & PF_EXITING || task->exit_state) {
+			rad_ksym.put_task_stack(task);
+			return -ESRCH;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * rad_regs_load() - give a task the registers of an image
+ * @task: sleeps, or is about to, until the caller wakes it; not current
+ * @image: passed rad_regs_check()
+ *
+ * The ptrace regsets do the work, so that what a peer can ask for is what a
+ * debugger can ask for: no kernel selector, no privileged flag, no bad MXCSR.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, -ESRCH if the task exits, -EIO or -EINVAL for values that the kernel does
+ * not accept.
+ */
+int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image)
+{
+	int err;
+
+	err = hold_off_cpu(task);
+	if (err)
+		return err;
+	err = general->set(task, general, 0, sizeof(image->gregs), image->gregs, NULL);
+	if (!err)
+		err = xstate->set(task, xstate, 0, xstate_len, image + 1, NULL);
+	rad_ksym.put_task_stack(task);
+	return err;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Radium: the x86-64 register image; the only architecture file. */
+#ifndef _RADIUM_REGS_H
+#define _RADIUM_REGS_H
+
+#include <linux/types.h>
+#include "wire.h"
+
+struct pt_regs;
+struct task_struct;
+
+int rad_regs_init(void);
+size_t rad_regs_xstate_len(void);
+
+void rad_regs_restart_syscall(struct pt_regs *regs);
+void rad_regs_leave_rseq(struct pt_regs *regs);
+
+int rad_regs_save(struct rad_wire_regs *image);
+u32 rad_regs_check(const struct rad_wire_regs *image, size_t room);
+int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image);
+
+#endif /* _RADIUM_REGS_H */

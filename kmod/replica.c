@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/cred.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/umh.h>
+#include "dev.h"
+#include "node.h"
+#include "replica.h"
+#include "visitor.h"
+#include "../uapi/linux/radium.h"
+
+enum { ATTACH_JIFFIES = 10 * HZ };	/* for the program to start on a busy machine */
+
+static LIST_HEAD(replicas);
+static DEFINE_SPINLOCK(replicas_lock);
+/* Those that are not freed yet: a dying one lives until its tasks have ended. */
+static atomic_t live;
+/* Woken when the last is freed. */
+static DECLARE_WAIT_QUEUE_HEAD(emptied);
+/* One replica is made at a time: two threads of one process must not make two. */
+static DEFINE_MUTEX(obtain_mutex);
+
+static void free_replica(struct kref *ref)
+{
+	struct rad_replica *replica = container_of(ref, struct rad_replica, ref);
+
+	rad_window_destroy(&replica->window);
+	if (replica->manager)
+		put_task_struct(replica->manager);
+	put_pid(replica->helper);
+	rad_node_put(replica->home);
+	kfree(replica);
+	if (atomic_dec_and_test(&live))
+		wake_up_all(&emptied);
+	module_put(THIS_MODULE);
+}
+
+void rad_replica_get(struct rad_replica *replica)
+{
+	kref_get(&replica->ref);
+}
+
+void rad_replica_put(struct rad_replica *replica)
+{
+	if (replica)
+		kref_put(&replica->ref, free_replica);
+}
+
+/**
+ * rad_replica_find() - the replica of a home's process
+ * @home: the home
+ * @process: its number of the process
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_replica *rad_replica_find(struct rad_node *home, u64 process)
+{
+	struct rad_replica *replica;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list) {
+		if (replica->home == home && replica->process == process) {
+			kref_get(&replica->ref);
+			spin_unlock(&replicas_lock);
+			return replica;
+		}
+	}
+	spin_unlock(&replicas_lock);
+	return NULL;
+}
+
+static struct rad_replica *find_token(u64 token)
+{
+	struct rad_replica *replica;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list) {
+		if (replica->token == token && !replica->manager) {
+			kref_get(&replica->ref);
+			spin_unlock(&replicas_lock);
+			return replica;
+		}
+	}
+	spin_unlock(&replicas_lock);
+	return NULL;
+}
+
+static void unlist(struct rad_replica *replica)
+{
+	bool was;
+
+	spin_lock(&replicas_lock);
+	was = !list_empty(&replica->list);
+	list_del_init(&replica->list);
+	spin_unlock(&replicas_lock);
+	if (was)
+		rad_replica_put(replica);
+}
+
+/* Runs in the new task before it executes the program. */
+static int note_helper(struct subprocess_info *info, struct cred *new)
+{
+	struct rad_replica *replica = info->data;
+
+	/* Nobody else may show the token, which everybody can read in the command line. */
+	replica->helper = get_pid(task_pid(current));
+	return 0;
+}
+
+/*
+ * The program has taken the owner's ids, by system calls that keep the users' counts
+ * right. What is left of privilege goes here; it never executes anything again.
+ */
+static int drop_privilege(struct rad_replica *replica)
+{
+	struct cred *new;
+
+	if (!uid_eq(current_uid(), make_kuid(&init_user_ns, replica->uid)) ||
+	    !gid_eq(current_gid(), make_kgid(&init_user_ns, replica->gid)))
+		return -EPERM;
+	new = prepare_creds();
+	if (!new)
+		return -ENOMEM;
+	new->cap_inheritable = CAP_EMPTY_SET;
+	new->cap_permitted = CAP_EMPTY_SET;
+	new->cap_effective = CAP_EMPTY_SET;
+	new->cap_ambient = CAP_EMPTY_SET;
+	new->cap_bset = CAP_EMPTY_SET;
+	return commit_creds(new);
+}
+
+static int start_program(struct rad_replica *replica)
+{
+	char token[24], uid[12], gid[12];
+	char *argv[] = { (char *)rad_node_replica_path(), token, uid, gid, NULL };
+	static char *envp[] = { NULL };
+	struct subprocess_info *info;
+	int err;
+
+	snprintf(token, sizeof(token), "%llu", replica->token);
+	snprintf(uid, sizeof(uid), "%u", replica->uid);
+	snprintf(gid, sizeof(gid), "%u", replica->gid);
+	info = call_usermodehelper_setup(argv[0], argv, envp, GFP_KERNEL, note_helper, NULL,
+					 replica);
+	if (!info)
+		return -ENOMEM;
+	err = call_usermodehelper_exec(info, UMH_WAIT_EXEC);
+	if (err) {
+		pr_err("cannot run %s (%d)\n", argv[0], err);
+		return err;
+	}
+	if (!wait_for_completion_killable_timeout(&replica->attached, ATTACH_JIFFIES)) {
+		pr_err("%s did not attach\n", argv[0]);
+		return -ETIMEDOUT;
+	}
+	return READ_ONCE(replica->dying) ? -EIO : 0;
+}
+
+static struct rad_replica *create(const struct rad_in *in)
+{
+	const struct rad_wire_prepare *prepare = in->body;
+	struct rad_replica *replica = kzalloc(sizeof(*replica), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!replica)
+		return NULL;
+	kref_init(&replica->ref);
+	replica->home = rad_node_get(in->from);
+	replica->process = le64_to_cpu(prepare->thread.process);
+	replica->token = get_random_u64();
+	replica->uid = le32_to_cpu(prepare->uid);
+	replica->gid = le32_to_cpu(prepare->gid);
+	if (!uid_valid(make_kuid(&init_user_ns, replica->uid)) ||
+	    !gid_valid(make_kgid(&init_user_ns, replica->gid))) {
+		rad_node_put(replica->home);
+		kfree(replica);
+		return NULL;
+	}
+	init_completion(&replica->attached);
+	spin_lock_init(&replica->lock);
+	INIT_LIST_HEAD(&replica->visitors);
+	INIT_LIST_HEAD(&replica->births);
+	init_waitqueue_head(&replica->wait);
+	err = rad_window_create(&replica->window, prepare);
+	if (err) {
+		rad_node_put(replica->home);
+		kfree(replica);
+		return NULL;
+	}
+	__module_get(THIS_MODULE);
+	atomic_inc(&live);
+	kref_get(&replica->ref);
+	spin_lock(&replicas_lock);
+	list_add_tail(&replica->list, &replicas);
+	spin_unlock(&replicas_lock);
+	err = start_program(replica);
+	if (err || rad_node_is_dead(replica->home)) {
+		rad_replica_kill(replica);
+		rad_replica_put(replica);
+		return NULL;
+	}
+	return replica;
+}
+
+/**
+ * rad_replica_obtain() - the replica that a thread is to be prepared in
+ * @in: PREPARE
+ * Context: a worker; waits for a program to start.
+ * Return: with a reference, or NULL.
+ */
+struct rad_replica *rad_replica_obtain(const struct rad_in *in)
+{
+	const struct rad_wire_prepare *prepare = in->body;
+	u64 process = le64_to_cpu(prepare->thread.process);
+	struct rad_replica *replica;
+
+	replica = rad_replica_find(in->from, process);
+	if (replica && !READ_ONCE(replica->dying))
+		return replica;
+	rad_replica_put(replica);
+	mutex_lock(&obtain_mutex);
+	replica = rad_replica_find(in->from, process);
+	if (!replica)
+		replica = create(in);
+	mutex_unlock(&obtain_mutex);
+	return replica;
+}
+
+/**
+ * rad_replica_kill() - end a replica and all its visitors
+ * @replica: as often as one likes
+ *
+ * Its memory is freed when the last of its tasks has gone.
+ */
+void rad_replica_kill(struct rad_replica *replica)
+{
+	struct task_struct *manager;
+	bool was;
+
+	spin_lock(&replica->lock);
+	was = replica->dying;
+	replica->dying = true;
+	manager = replica->manager;
+	spin_unlock(&replica->lock);
+	if (was)
+		return;
+	rad_window_die(&replica->window);
+	wake_up_all(&replica->wait);
+	/* A signal to the manager is one to the whole thread group. */
+	if (manager)
+		send_sig(SIGKILL, manager, 1);
+	unlist(replica);
+}
+
+/* rad_replica_on_process_gone() - PROCESS_GONE: it is not distributed any more */
+void rad_replica_on_process_gone(struct rad_in *in)
+{
+	const struct rad_wire_process *body = in->body;
+	struct rad_replica *replica = rad_replica_find(in->from, le64_to_cpu(body->process));
+
+	if (!replica)
+		return;
+	rad_replica_kill(replica);
+	rad_replica_put(replica);
+}
+
+/* rad_replica_node_dead() - kill the visitors whose home died */
+void rad_replica_node_dead(struct rad_node *node)
+{
+	struct rad_replica *replica;
+
+	for (;;) {
+		spin_lock(&replicas_lock);
+		list_for_each_entry(replica, &replicas, list)
+			if (replica->home == node) {
+				kref_get(&replica->ref);
+				goto found;
+			}
+		spin_unlock(&replicas_lock);
+		return;
+found:
+		spin_unlock(&replicas_lock);
+		rad_replica_kill(replica);
+		rad_replica_put(replica);
+	}
+}
+
+static struct rad_visitor *next_birth(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor;
+
+	spin_lock(&replica->lock);
+	visitor = list_first_entry_or_null(&replica->births, struct rad_visitor, birth);
+	if (visitor) {
+		list_del_init(&visitor->birth);
+		kref_get(&visitor->ref);
+	}
+	spin_unlock(&replica->lock);
+	return visitor;
+}
+
+static int attach(struct rad_replica *replica, struct file *file)
+{
+	int err;
+
+	spin_lock(&replica->lock);
+	if (replica->manager || replica->dying) {
+		spin_unlock(&replica->lock);
+		return -EBUSY;
+	}
+	if (replica->helper != task_pid(current) || current->ptrace ||
+	    atomic_read(&current->mm->mm_users) != 1) {
+		spin_unlock(&replica->lock);
+		return -EPERM;
+	}
+	replica->manager = get_task_struct(current);
+	spin_unlock(&replica->lock);
+	rad_device_set_replica(file, replica);
+	err = drop_privilege(replica);
+	if (err)
+		return err == -EPERM ? -EACCES : err;
+
+	/* The owner on this node has no business in it. */
+	set_mask_bits(&current->mm->flags, MMF_DUMPABLE_MASK, SUID_DUMP_DISABLE);
+	rad_visitor_block_signals();
+	strscpy(current->comm, "radium-replica", sizeof(current->comm));
+	return rad_window_map(replica, file);
+}
+
+/**
+ * rad_replica_run_manager() - what the replica program's call does
+ * @file: its descriptor of the device
+ * @token: names the replica
+ *
+ * Context: the program's first and only task. Does not return to user mode: there is
+ * no program any more, only the window.
+ * Return: a negative error; the task is killed unless nothing was changed yet.
+ */
+int rad_replica_run_manager(struct file *file, u64 token)
+{
+	struct rad_replica *replica = find_token(token);
+	struct rad_visitor *visitor;
+	int err;
+
+	if (!replica)
+		return -ENOENT;
+	if (!thread_group_empty(current)) {
+		rad_replica_put(replica);
+		return -EINVAL;
+	}
+	/* The descriptor keeps the replica: its mapping is the last that goes. */
+	err = attach(replica, file);
+	if (err == -EPERM || err == -EBUSY) {
+		rad_replica_put(replica);
+		return err;
+	}
+	if (err) {
+		rad_replica_kill(replica);
+		complete_all(&replica->attached);
+		rad_replica_put(replica);
+		send_sig(SIGKILL, current, 1);
+		return err;
+	}
+	complete_all(&replica->attached);
+	while (!READ_ONCE(replica->dying) && !fatal_signal_pending(current)) {
+		visitor = next_birth(replica);
+		if (visitor) {
+			err = rad_visitor_birth(visitor);
+			if (err)
+				rad_visitor_kill(visitor);
+			rad_visitor_put(visitor);
+			continue;
+		}
+		___wait_event(replica->wait,
+			      READ_ONCE(replica->dying) || !list_empty(&replica->births),
+			      (TASK_KILLABLE | TASK_NOLOAD), 0, 0, schedule());
+		if (fatal_signal_pending(current))
+			break;
+	}
+	/* Nobody here or at home wanted that: its homes hear of it when it is buried. */
+	if (!READ_ONCE(replica->dying))
+		replica->unasked = true;
+	rad_replica_kill(replica);
+	while ((visitor = next_birth(replica))) {
+		rad_visitor_kill(visitor);
+		rad_visitor_put(visitor);
+	}
+	rad_replica_put(replica);
+	send_sig(SIGKILL, current, 1);
+	return -EINTR;
+}
+
+u32 rad_replica_count(void)
+{
+	struct rad_replica *replica;
+	u32 n = 0;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list)
+		n++;
+	spin_unlock(&replicas_lock);
+	return n;
+}
+
+/* rad_replica_is_running() - does a thread run in it now? */
+bool rad_replica_is_running(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor;
+	bool running = false;
+
+	spin_lock(&replica->lock);
+	list_for_each_entry(visitor, &replica->visitors, list)
+		running |= READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING;
+	spin_unlock(&replica->lock);
+	return running;
+}
+
+/* rad_replica_visitor_count() - threads of other nodes that run here now */
+u32 rad_replica_visitor_count(void)
+{
+	struct rad_replica *replica;
+	struct rad_visitor *visitor;
+	u32 n = 0;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list) {
+		spin_lock(&replica->lock);
+		list_for_each_entry(visitor, &replica->visitors, list)
+			n += READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING;
+		spin_unlock(&replica->lock);
+	}
+	spin_unlock(&replicas_lock);
+	return n;
+}
+
+/* rad_replica_has_task() - is this a task of a replica? */
+bool rad_replica_has_task(struct task_struct *task)
+{
+	struct rad_replica *replica;
+	bool has = false;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list)
+		if (replica->manager && same_thread_group(replica->manager, task))
+			has = true;
+	spin_unlock(&replicas_lock);
+	return has;
+}
+
+/**
+ * rad_replica_file_released() - the last task of the replica has let go of its memory
+ * @replica: the replica
+ *
+ * If nobody wanted that (an administrator or the OOM killer here did it), the homes
+ * of the threads that ran in it hear of it.
+ */
+void rad_replica_file_released(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor;
+	bool wanted = READ_ONCE(replica->dying) && !replica->unasked;
+
+	rad_replica_kill(replica);
+	for (;;) {
+		spin_lock(&replica->lock);
+		visitor = list_first_entry_or_null(&replica->visitors, struct rad_visitor, list);
+		if (visitor)
+			kref_get(&visitor->ref);
+		spin_unlock(&replica->lock);
+		if (!visitor)
+			return;
+		rad_visitor_bury(visitor, !wanted);
+		rad_visitor_put(visitor);
+	}
+}
+
+/* Asks the home of every replica to take back its threads and pages. */
+static void ask_homes(void)
+{
+	struct rad_wire_process *body;
+	struct rad_replica *replica;
+	struct rad_out *msg;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(replica, &replicas, list) {
+		msg = rad_msg_alloc(RAD_MSG_DRAIN, sizeof(*body), GFP_ATOMIC);
+		if (!msg)
+			break;
+		body = msg->body;
+		body->process = cpu_to_le64(replica->process);
+		rad_msg_send(replica->home, msg);
+	}
+	spin_unlock(&replicas_lock);
+}
+
+/**
+ * rad_replica_drain() - wait until no process of another node is here
+ * @timeout: jiffies
+ *
+ * A home that brings everything back tells this node that the process is gone.
+ *
+ * Return: 0, -ETIMEDOUT, -EINTR.
+ */
+int rad_replica_drain(unsigned long timeout)
+{
+	long left;
+
+	ask_homes();
+	left = wait_event_interruptible_timeout(emptied, !atomic_read(&live), timeout);
+	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+}

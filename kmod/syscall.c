@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/net.h>
+#include <linux/nospec.h>
+#include <linux/sched/task.h>
+#include <linux/socket.h>
+#include <net/sock.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+#include "hook.h"
+#include "syscall.h"
+#include "thread.h"
+#include "visitor.h"
+
+static const u8 class_of[NR_syscalls] = {
+#define ROW(call, class, why) [__NR_##call] = RAD_SYSCALL_##class,
+	RAD_SYSCALLS(ROW)
+#undef ROW
+};
+
+static const bool not_restarted[NR_syscalls] = {
+#define ROW(call) [__NR_##call] = true,
+	RAD_SYSCALLS_NOT_RESTARTED(ROW)
+#undef ROW
+};
+
+/* rad_syscall_class() - where this call is done; unknown numbers go home */
+enum rad_syscall_class rad_syscall_class(int nr)
+{
+	if (nr < 0 || nr >= NR_syscalls)
+		return RAD_SYSCALL_RETURN;
+	return class_of[array_index_nospec(nr, NR_syscalls)];
+}
+
+/* 2 + the argument that holds the flags; 1: it has none; 0: not a call on a socket. */
+static const u8 on_socket[NR_syscalls] = {
+#define ROW(call, flags) [__NR_##call] = (flags) + 2,
+	RAD_SYSCALLS_ON_SOCKET(ROW)
+#undef ROW
+};
+
+/* Has this descriptor of the task, if it is a socket, a time limit? */
+static bool has_time_limit(struct task_struct *task, unsigned int fd)
+{
+	struct file *file = NULL;
+	bool limit = false;
+
+	task_lock(task);
+	rcu_read_lock();
+	if (task->files)
+		file = files_lookup_fd_raw(task->files, fd);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+	rcu_read_unlock();
+	task_unlock(task);
+	if (!file)
+		return false;
+	if (S_ISSOCK(file_inode(file)->i_mode)) {
+		struct sock *sk = SOCKET_I(file_inode(file))->sk;
+
+		limit = sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
+			       sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT);
+	}
+	fput(file);
+	return limit;
+}
+
+/**
+ * rad_syscall_is_restarted() - may a task be woken out of this call unnoticed?
+ * @task: sleeps in it
+ * @nr: number of the call
+ * @args: its six arguments
+ */
+bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned long *args)
+{
+	int flags;
+
+	if (nr < 0 || nr >= NR_syscalls)
+		return true;
+	nr = array_index_nospec(nr, NR_syscalls);
+	if (not_restarted[nr])
+		return false;
+	if (!on_socket[nr])
+		return true;
+	flags = on_socket[nr] - 2;
+	if (flags >= 0 && args[flags] & MSG_WAITALL)
+		return false;
+	return !has_time_limit(task, args[0]);
+}
+
+/**
+ * rad_syscall_user_dispatch() - instead of syscall_user_dispatch()
+ * @regs: of current
+ *
+ * Reached only by tasks that carry SYSCALL_WORK_SYSCALL_USER_DISPATCH: visitors,
+ * threads that make one call at home before they go out again, and users of the
+ * prctl, for whom nothing changes.
+ *
+ * Return: true if the call has been dealt with.
+ */
+bool rad_syscall_user_dispatch(struct pt_regs *regs)
+{
+	struct rad_visitor *visitor = rad_visitor_current();
+
+	if (visitor)
+		return rad_visitor_syscall(visitor, regs);
+	if (rad_deputy_syscall_entry(regs))
+		return false;
+	return rad_hook_original.syscall_user_dispatch(regs);
+}

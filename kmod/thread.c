@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/module.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "event.h"
+#include "node.h"
+#include "process.h"
+#include "regs.h"
+#include "thread.h"
+
+enum { LOOK_AGAIN_JIFFIES = HZ / 50 };	/* how often a blocked task is looked at */
+
+static DEFINE_HASHTABLE(threads, 8);
+static DEFINE_SPINLOCK(threads_lock);
+
+#define FROM(state) BIT(RADIUM_THREAD_##state)
+/* allowed[to]: the states that it may be entered from. */
+static const u8 allowed[RADIUM_THREAD_STATE_COUNT] = {
+	[RADIUM_THREAD_HOME]	  = FROM(FREEZING) | FROM(PREPARING) | FROM(RETURNING),
+	[RADIUM_THREAD_FREEZING]  = FROM(HOME),
+	[RADIUM_THREAD_PREPARING] = FROM(FREEZING),
+	[RADIUM_THREAD_AWAY]	  = FROM(PREPARING),
+	[RADIUM_THREAD_RETURNING] = FROM(AWAY),
+	[RADIUM_THREAD_GONE]	  = FROM(HOME) | FROM(FREEZING) | FROM(PREPARING) | FROM(AWAY) |
+				    FROM(RETURNING),
+};
+#undef FROM
+
+/**
+ * rad_thread_set_state() - the one place where a thread changes its state
+ * @thread: its lock is held
+ * @to: new state
+ */
+void rad_thread_set_state(struct rad_thread *thread, enum radium_thread_state to)
+{
+	lockdep_assert_held(&thread->lock);
+	WARN_ONCE(!(allowed[to] & BIT(thread->state)), "radium: thread state %d to %d",
+		  thread->state, to);
+	thread->state = to;
+	wake_up_all(&thread->wait);
+}
+
+static void free_thread(struct kref *ref)
+{
+	struct rad_thread *thread = container_of(ref, struct rad_thread, ref);
+
+	put_task_struct(thread->task);
+	rad_process_put(thread->process);
+	if (thread->node)
+		rad_node_put(thread->node);
+	kvfree(thread->image);
+	kfree(thread);
+	module_put(THIS_MODULE);
+}
+
+void rad_thread_get(struct rad_thread *thread)
+{
+	kref_get(&thread->ref);
+}
+
+void rad_thread_put(struct rad_thread *thread)
+{
+	if (thread)
+		kref_put(&thread->ref, free_thread);
+}
+
+static struct rad_thread *find_locked(struct task_struct *task)
+{
+	struct rad_thread *thread;
+
+	hash_for_each_possible(threads, thread, hash, (unsigned long)task)
+		if (thread->task == task) {
+			kref_get(&thread->ref);
+			return thread;
+		}
+	return NULL;
+}
+
+/**
+ * rad_thread_find() - the thread of a task
+ * @task: the task
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_thread *rad_thread_find(struct task_struct *task)
+{
+	struct rad_thread *thread;
+
+	spin_lock(&threads_lock);
+	thread = find_locked(task);
+	spin_unlock(&threads_lock);
+	return thread;
+}
+
+/**
+ * rad_thread_find_or_create() - the thread of a task
+ * @task: the task
+ *
+ * Return: with a reference, or NULL without memory.
+ */
+struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
+{
+	struct rad_thread *thread, *new;
+
+	thread = rad_thread_find(task);
+	if (thread)
+		return thread;
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return NULL;
+	kref_init(&new->ref);
+	spin_lock_init(&new->lock);
+	init_waitqueue_head(&new->wait);
+	INIT_LIST_HEAD(&new->list);
+	new->task = get_task_struct(task);
+	new->id = task_pid_nr(task);
+	rad_deputy_init_thread(new);
+	__module_get(THIS_MODULE);
+
+	spin_lock(&threads_lock);
+	thread = find_locked(task);
+	if (!thread) {
+		hash_add(threads, &new->hash, (unsigned long)task);
+		kref_get(&new->ref);
+		thread = new;
+		new = NULL;
+	}
+	spin_unlock(&threads_lock);
+	rad_thread_put(new);
+	return thread;
+}
+
+static void unhash(struct rad_thread *thread)
+{
+	bool was;
+
+	spin_lock(&threads_lock);
+	was = hash_hashed(&thread->hash);
+	hash_del(&thread->hash);
+	spin_unlock(&threads_lock);
+	if (was)
+		rad_thread_put(thread);
+}
+
+/**
+ * rad_thread_forget() - a thread that is at home, and wanted nowhere else
+ * @thread: has no process
+ *
+ * Context: the task itself.
+ */
+void rad_thread_forget(struct rad_thread *thread)
+{
+	bool idle;
+
+	spin_lock(&thread->lock);
+	idle = thread->state == RADIUM_THREAD_HOME && !thread->wanted && !thread->process &&
+	       thread->asked == thread->answered;
+	spin_unlock(&thread->lock);
+	if (idle)
+		unhash(thread);
+}
+
+/* rad_thread_find_id() - a thread of a process by its number; with a reference */
+struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id)
+{
+	struct rad_thread *thread;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		if (thread->id == id) {
+			kref_get(&thread->ref);
+			spin_unlock(&process->lock);
+			return thread;
+		}
+	}
+	spin_unlock(&process->lock);
+	return NULL;
+}
+
+/**
+ * rad_thread_detach() - the thread belongs to a process no longer
+ * @thread: the thread
+ * @from: the process; nothing is done if it belongs to another by now
+ *
+ * Because of exec (it has another one now), exit, or because the process is not
+ * distributed any more.
+ */
+void rad_thread_detach(struct rad_thread *thread, struct rad_process *from)
+{
+	struct rad_process *process;
+	bool linked;
+
+	spin_lock(&thread->lock);
+	process = thread->process;
+	if (process == from)
+		thread->process = NULL;
+	spin_unlock(&thread->lock);
+	if (!process || process != from)
+		return;
+	spin_lock(&process->lock);
+	linked = !list_empty(&thread->list);
+	list_del_init(&thread->list);
+	spin_unlock(&process->lock);
+	if (linked)
+		rad_thread_put(thread);
+	rad_process_put(process);
+}
+
+/* rad_thread_attach() - @thread is one of @process from now on; takes a reference */
+void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
+{
+	if (thread->process == process)
+		return;
+	rad_thread_detach(thread, thread->process);
+	rad_process_get(process);
+	spin_lock(&thread->lock);
+	thread->process = process;
+	spin_unlock(&thread->lock);
+	kref_get(&thread->ref);
+	spin_lock(&process->lock);
+	list_add_tail(&thread->list, &process->threads);
+	spin_unlock(&process->lock);
+}
+
+/**
+ * rad_thread_end() - the task exits
+ * @thread: the thread
+ *
+ * Context: the task itself.
+ */
+void rad_thread_end(struct rad_thread *thread)
+{
+	spin_lock(&thread->lock);
+	if (thread->state != RADIUM_THREAD_GONE)
+		rad_thread_set_state(thread, RADIUM_THREAD_GONE);
+	thread->wanted = 0;
+	spin_unlock(&thread->lock);
+	rad_thread_answer(thread, RADIUM_R_EXITING);
+	if (cancel_delayed_work(&thread->again))
+		rad_thread_put(thread);
+	rad_thread_detach(thread, thread->process);
+	unhash(thread);
+}
+
+/**
+ * rad_thread_answer() - tell those who asked for a move how it went
+ * @thread: the thread
+ * @reason: RADIUM_R_NONE if the thread is where it was wanted
+ */
+void rad_thread_answer(struct rad_thread *thread, u32 reason)
+{
+	spin_lock(&thread->lock);
+	thread->answered = thread->asked;
+	thread->answer = reason;
+	spin_unlock(&thread->lock);
+	wake_up_all(&thread->wait);
+}
+
+static bool is_answered(struct rad_thread *thread, u32 number)
+{
+	return (s32)(READ_ONCE(thread->answered) - number) >= 0;
+}
+
+/* A thread that waits in an interruptible call comes out if the call allows it. */
+static long wait_for_answer(struct rad_thread *thread, u32 number, unsigned long timeout,
+			    bool *pending)
+{
+	unsigned long deadline = jiffies + timeout;
+	long ret;
+
+	for (;;) {
+		ret = wait_event_interruptible_timeout(thread->wait, is_answered(thread, number),
+						       LOOK_AGAIN_JIFFIES);
+		if (ret)
+			return ret < 0 ? -EINTR : 0;
+		if (thread->task->exit_state || thread->task->flags & PF_EXITING)
+			return -ESRCH;
+		*pending = !rad_deputy_interrupt(thread);
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+	}
+}
+
+static int errno_of(u32 reason)
+{
+	switch (reason) {
+	case RADIUM_R_NONE: return 0;
+	case RADIUM_R_NO_MEMORY: return -ENOMEM;
+	case RADIUM_R_NODE_DOWN:
+	case RADIUM_R_NODE_LOST: return -EHOSTDOWN;
+	case RADIUM_R_EXITING: return -ESRCH;
+	case RADIUM_R_TIMEOUT: return -ETIMEDOUT;
+	case RADIUM_R_BUSY: return -EBUSY;
+	case RADIUM_R_NOT_PERMITTED: return -EPERM;
+	default: return -EOPNOTSUPP;
+	}
+}
+
+/**
+ * rad_thread_move() - have one thread run on a node
+ * @task: whose
+ * @move: flags and timeout; @move->reason says why it failed
+ * @node: id, or 0 for home
+ *
+ * Context: process context of whoever asks; interruptible. For RADIUM_MOVE_SELF
+ * the move happens on the way out of the call.
+ * Return: 0 or a negative error.
+ */
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
+{
+	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
+	struct rad_thread *thread = rad_thread_find_or_create(task);
+	bool pending = false;
+	u32 number;
+	long ret;
+
+	if (!thread) {
+		move->reason = RADIUM_R_NO_MEMORY;
+		return -ENOMEM;
+	}
+	spin_lock(&thread->lock);
+	if (thread->state == RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		move->reason = RADIUM_R_EXITING;
+		rad_thread_put(thread);
+		return -ESRCH;
+	}
+	thread->wanted = node;
+	thread->follow = move->flags & RADIUM_MOVE_SELF;
+	thread->backoff = 0;
+	number = ++thread->asked;
+	if (!node && thread->state == RADIUM_THREAD_HOME) {
+		/* It is there already, whatever it does. */
+		thread->answered = number;
+		thread->answer = RADIUM_R_NONE;
+	}
+	if (thread->state == RADIUM_THREAD_AWAY &&
+	    (!node || rad_node_id(thread->node) != node))
+		thread->recall = RADIUM_R_ASKED;
+	spin_unlock(&thread->lock);
+	rad_deputy_summon(thread);
+
+	if (task == current || move->flags & RADIUM_MOVE_NO_WAIT) {
+		rad_thread_put(thread);
+		return 0;
+	}
+	ret = wait_for_answer(thread, number, timeout, &pending);
+	switch (ret) {
+	case 0:
+		move->reason = READ_ONCE(thread->answer);
+		ret = errno_of(move->reason);
+		move->threads += !ret;
+		if (!ret)
+			move->bytes += rad_regs_xstate_len() +
+				       (node ? sizeof(struct rad_wire_prepare) :
+					       sizeof(struct rad_wire_return));
+		break;
+	case -ESRCH:
+		move->reason = RADIUM_R_EXITING;
+		break;
+	case -ETIMEDOUT:
+		move->reason = pending ? RADIUM_R_PENDING : RADIUM_R_TIMEOUT;
+		break;
+	default:
+		move->reason = RADIUM_R_NONE;
+	}
+	rad_thread_put(thread);
+	return ret;
+}
+
+/* The threads of a process as they are now, each with a reference. */
+static struct rad_thread **snapshot(struct rad_process *process, u32 *n)
+{
+	struct rad_thread **array, *thread;
+	u32 room = 0, i = 0;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list)
+		room++;
+	spin_unlock(&process->lock);
+	array = kvcalloc(room + 8, sizeof(*array), GFP_KERNEL);
+	if (!array)
+		return NULL;
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		if (i == room + 8)
+			break;
+		kref_get(&thread->ref);
+		array[i++] = thread;
+	}
+	spin_unlock(&process->lock);
+	*n = i;
+	return array;
+}
+
+/**
+ * rad_thread_recall_process() - bring all threads of a process home
+ * @process: whose
+ * @reason: out: enum radium_reason of the first that did not come
+ * @timeout: jiffies, for each thread
+ *
+ * Return: 0 or the first error.
+ */
+int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout)
+{
+	struct radium_move one = { .timeout_ms = jiffies_to_msecs(timeout) };
+	struct rad_thread **array;
+	int err = 0, e;
+	u32 n, i;
+
+	array = snapshot(process, &n);
+	if (!array)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		e = array[i]->wanted || array[i]->state != RADIUM_THREAD_HOME ?
+			rad_thread_move(array[i]->task, &one, 0) : 0;
+		if (!err && e && e != -ESRCH) {
+			err = e;
+			*reason = one.reason;
+		}
+		rad_thread_put(array[i]);
+	}
+	kvfree(array);
+	return err;
+}
+
+/* rad_thread_forget_all() - the process ended, or everything is home */
+void rad_thread_forget_all(struct rad_process *process)
+{
+	struct rad_thread *thread;
+
+	for (;;) {
+		spin_lock(&process->lock);
+		thread = list_first_entry_or_null(&process->threads, struct rad_thread, list);
+		if (thread)
+			kref_get(&thread->ref);
+		spin_unlock(&process->lock);
+		if (!thread)
+			return;
+		rad_thread_detach(thread, process);
+		/* What wants to go out again (after exec) is kept; the rest is forgotten. */
+		if (!thread->wanted || thread->task->flags & PF_EXITING) {
+			if (cancel_delayed_work_sync(&thread->again))
+				rad_thread_put(thread);
+			unhash(thread);
+		}
+		rad_thread_put(thread);
+	}
+}
+
+/* rad_thread_kill_all() - wake every deputy of a process that is being killed */
+void rad_thread_kill_all(struct rad_process *process)
+{
+	struct rad_thread *thread;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		send_sig(SIGKILL, thread->task, 1);
+		wake_up_all(&thread->wait);
+	}
+	spin_unlock(&process->lock);
+}
+
+/**
+ * rad_thread_node_dead() - a node died
+ * @process: whose threads
+ * @node: the node
+ *
+ * Return: whether a thread was there.
+ */
+bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node)
+{
+	struct rad_thread *thread;
+	bool lost = false;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		spin_lock(&thread->lock);
+		if (thread->node == node && thread->state == RADIUM_THREAD_AWAY &&
+		    !thread->image) {
+			thread->lost = RADIUM_R_NODE_LOST;
+			lost = true;
+		}
+		spin_unlock(&thread->lock);
+		wake_up_all(&thread->wait);
+	}
+	spin_unlock(&process->lock);
+	return lost;
+}
+
+void rad_thread_count(struct rad_process *process, u32 *n, u32 *away)
+{
+	struct rad_thread *thread;
+
+	*n = *away = 0;
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		++*n;
+		*away += thread->state == RADIUM_THREAD_AWAY;
+	}
+	spin_unlock(&process->lock);
+}
+
+/* rad_thread_count_wanted() - threads that are away, or will go out */
+u32 rad_thread_count_wanted(struct rad_process *process)
+{
+	struct rad_thread *thread;
+	u32 n = 0;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list)
+		n += thread->wanted || thread->state != RADIUM_THREAD_HOME;
+	spin_unlock(&process->lock);
+	return n;
+}
+
+/* The most used calls first; a selection of the largest RADIUM_SYSCALL_TOP. */
+static void fill_syscalls(struct rad_thread *thread, struct radium_thread_info *info)
+{
+	int slot, nr, i;
+
+	for (slot = 0; slot < RADIUM_SYSCALL_TOP; slot++) {
+		info->syscall_nr[slot] = -1;
+		for (nr = 0; nr < ARRAY_SIZE(thread->syscall_counts); nr++) {
+			u64 n = thread->syscall_counts[nr];
+
+			for (i = 0; i < slot; i++)
+				if (info->syscall_nr[i] == nr)
+					n = 0;
+			if (n > info->syscall_count[slot]) {
+				info->syscall_nr[slot] = nr;
+				info->syscall_count[slot] = n;
+			}
+		}
+		if (info->syscall_nr[slot] < 0)
+			break;
+	}
+}
+
+static void fill(struct rad_thread *thread, struct radium_thread_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	spin_lock(&thread->lock);
+	info->tid = task_pid_vnr(thread->task);
+	info->state = thread->state;
+	info->node = thread->state == RADIUM_THREAD_AWAY ? rad_node_id(thread->node) :
+							   rad_node_self();
+	info->wanted = thread->wanted;
+	info->reason = thread->reason;
+	info->reason_detail = thread->detail;
+	info->migrations = thread->migrations;
+	info->returns = thread->returns;
+	info->syscalls = thread->syscalls;
+	BUILD_BUG_ON(RADIUM_R_COUNT > ARRAY_SIZE(info->returns_by_reason));
+	memcpy(info->returns_by_reason, thread->returns_by_reason,
+	       sizeof(thread->returns_by_reason));
+	fill_syscalls(thread, info);
+	spin_unlock(&thread->lock);
+}
+
+/**
+ * rad_thread_list() - describe the threads of a process
+ * @process: whose
+ * @infos: room for @room entries
+ * @room: entries that fit
+ * @total: out: how many there are
+ *
+ * Return: entries written, or -ENOMEM.
+ */
+int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
+		    u32 *total)
+{
+	struct rad_thread **array;
+	u32 n, i, written = 0;
+
+	array = snapshot(process, &n);
+	if (!array)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		if (written < room)
+			fill(array[i], &infos[written++]);
+		rad_thread_put(array[i]);
+	}
+	kvfree(array);
+	*total = n;
+	return written;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: one thread of a distributed process, as its home sees it.
+ *
+ * The task itself (the deputy, while the thread is away) makes every move; others
+ * only say what they want and wait for it. Commit is one assignment: the state
+ * becomes AWAY. Before it any failure leaves the thread at home; after it the
+ * visitor is the thread.
+ */
+#ifndef _RADIUM_THREAD_H
+#define _RADIUM_THREAD_H
+
+#include <linux/hashtable.h>
+#include <linux/kref.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "wire.h"
+#include "../uapi/linux/radium.h"
+
+struct rad_in;
+struct rad_node;
+struct rad_process;
+
+/**
+ * struct rad_thread - a thread
+ * @ref: the table has one, the process' list one, queued work one
+ * @hash: in the table by task
+ * @list: in rad_process.threads
+ * @process: holds a reference; NULL before the first move; changes with exec
+ * @task: holds a reference
+ * @id: its number in the initial PID namespace
+ * @lock: protects what follows
+ * @state: see allowed[] in thread.c
+ * @stay: number of the stay away
+ * @node: where it is, or is going to; holds a reference
+ * @wanted: node where somebody asked it to be, 0: home
+ * @follow: its children go where it goes ('radctl run')
+ * @asked, @answered, @answer: requests to move: number of the last, the last that
+ *	has an outcome, the outcome (enum radium_reason)
+ * @recall: it is to come home, and why
+ * @syscall, @has_syscall: what the visitor wants done
+ * @image, @image_len: a struct rad_wire_return that has come home, not yet loaded
+ * @lost: the visitor is gone, and why
+ * @touch: address that the deputy is to touch, so that its stack grows; 0: none
+ * @touched: whether that worked
+ * @wait: the deputy and those who asked wait here
+ * @work, @queued: brings the task to us, at the boundary to user mode
+ * @nudge, @nudged: takes the task out of an interruptible wait
+ * @again: goes out again after what brought it home
+ * @backoff: jiffies until then
+ * @out_since: when it went out (jiffies)
+ * @fault: detail of the last return for a fault
+ * @ip_out, @sp_out, @cx_out: of the thread when it went out; deputy only
+ * @stuck: it came back without having executed anything; deputy only
+ * @recall_sent: the visitor was asked to come; deputy only
+ * @executing: delegated system call that the deputy is in, -1: none; deputy only
+ * @boomerang: it executes one system call at home and goes out again; deputy only
+ * @called: number of that call
+ */
+struct rad_thread {
+	struct kref ref;
+	struct hlist_node hash;
+	struct list_head list;
+	struct rad_process *process;
+	struct task_struct *task;
+	u32 id;
+	spinlock_t lock;
+	enum radium_thread_state state;
+	u32 stay;
+	struct rad_node *node;
+	u32 wanted;
+	bool follow;
+	u32 asked;
+	u32 answered;
+	u32 answer;
+	u32 recall;
+	struct rad_wire_syscall syscall;
+	bool has_syscall;
+	struct rad_wire_return *image;
+	size_t image_len;
+	u32 lost;
+	unsigned long touch;
+	bool touched;
+	wait_queue_head_t wait;
+	struct callback_head work;
+	unsigned long queued;
+	struct callback_head nudge;
+	unsigned long nudged;
+	struct delayed_work again;
+	unsigned long backoff;
+	unsigned long out_since;
+	u64 fault;
+	unsigned long ip_out, sp_out, cx_out;
+	bool stuck;
+	bool recall_sent;
+	int executing;
+	bool boomerang;
+	int called;
+	/* statistics, under lock */
+	u32 reason;
+	u64 detail;
+	u64 migrations;
+	u64 returns;
+	u64 syscalls;
+	u64 returns_by_reason[RADIUM_R_COUNT];
+	u32 syscall_counts[512];
+};
+
+/* thread.c */
+struct rad_thread *rad_thread_find(struct task_struct *task);
+struct rad_thread *rad_thread_find_or_create(struct task_struct *task);
+struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id);
+void rad_thread_get(struct rad_thread *thread);
+void rad_thread_put(struct rad_thread *thread);
+void rad_thread_set_state(struct rad_thread *thread, enum radium_thread_state to);
+void rad_thread_attach(struct rad_thread *thread, struct rad_process *process);
+void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
+void rad_thread_forget(struct rad_thread *thread);
+void rad_thread_end(struct rad_thread *thread);
+void rad_thread_answer(struct rad_thread *thread, u32 reason);
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
+int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
+void rad_thread_forget_all(struct rad_process *process);
+void rad_thread_kill_all(struct rad_process *process);
+bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
+void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
+u32 rad_thread_count_wanted(struct rad_process *process);
+int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
+		    u32 *total);
+
+/* deputy.c */
+void rad_deputy_summon(struct rad_thread *thread);
+bool rad_deputy_interrupt(struct rad_thread *thread);
+void rad_deputy_init_thread(struct rad_thread *thread);
+bool rad_deputy_syscall_entry(struct pt_regs *regs);
+bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address);
+void rad_deputy_on_syscall(struct rad_in *in);
+void rad_deputy_on_return(struct rad_in *in);
+void rad_deputy_on_visitor_gone(struct rad_in *in);
+
+#endif /* _RADIUM_THREAD_H */

@@ -1,0 +1,723 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/entry-common.h>
+#include <linux/hashtable.h>
+#include <linux/ptrace.h>
+#include <linux/rculist.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/tracepoint.h>
+#include <asm/syscall.h>
+#include <asm/trapnr.h>
+#include "ksym.h"
+#include "link.h"
+#include "node.h"
+#include "regs.h"
+#include "replica.h"
+#include "syscall.h"
+#include "visitor.h"
+
+enum { BIRTH_JIFFIES = 10 * HZ };	/* for the task of a new visitor to reach its place */
+
+static DEFINE_HASHTABLE(visitors, 8);
+static DEFINE_SPINLOCK(visitors_lock);
+
+#define FROM(state) BIT(RAD_VISITOR_##state)
+/* allowed[to]: the states that it may be entered from. */
+static const u8 allowed[RAD_VISITOR_STATES] = {
+	[RAD_VISITOR_PARKED]   = FROM(PREPARED) | FROM(RUNNING),
+	[RAD_VISITOR_PREPARED] = FROM(PARKED),
+	[RAD_VISITOR_RUNNING]  = FROM(PREPARED),
+	[RAD_VISITOR_DEAD]     = FROM(PARKED) | FROM(PREPARED) | FROM(RUNNING),
+};
+#undef FROM
+
+static void set_state(struct rad_visitor *visitor, enum rad_visitor_state to)
+{
+	lockdep_assert_held(&visitor->lock);
+	WARN_ONCE(!(allowed[to] & BIT(visitor->state)), "radium: visitor state %d to %d",
+		  visitor->state, to);
+	visitor->state = to;
+	/* A parked task has no business with the others; its registers are being loaded. */
+	if (to == RAD_VISITOR_RUNNING || to == RAD_VISITOR_DEAD)
+		wake_up_all(&visitor->wait);
+}
+
+static void free_visitor(struct kref *ref)
+{
+	struct rad_visitor *visitor = container_of(ref, struct rad_visitor, ref);
+
+	if (visitor->task)
+		put_task_struct(visitor->task);
+	rad_replica_put(visitor->replica);
+	kfree(visitor);
+}
+
+void rad_visitor_put(struct rad_visitor *visitor)
+{
+	if (visitor)
+		kref_put(&visitor->ref, free_visitor);
+}
+
+/**
+ * rad_visitor_current() - current, if it is a visitor
+ *
+ * Return: without a reference: the table's lives as long as its task runs.
+ */
+struct rad_visitor *rad_visitor_current(void)
+{
+	struct rad_visitor *visitor;
+
+	rcu_read_lock();
+	hash_for_each_possible_rcu(visitors, visitor, hash, (unsigned long)current)
+		if (visitor->task == current) {
+			rcu_read_unlock();
+			return visitor;
+		}
+	rcu_read_unlock();
+	return NULL;
+}
+
+/* The birth is complete: registers may be loaded once current sleeps. */
+static void grow_up(struct rad_visitor *visitor)
+{
+	visitor->newborn = false;
+	spin_lock(&visitors_lock);
+	hash_add_rcu(visitors, &visitor->hash, (unsigned long)current);
+	spin_unlock(&visitors_lock);
+	spin_lock_irq(&visitor->lock);
+	visitor->born = true;
+	spin_unlock_irq(&visitor->lock);
+	wake_up_all(&visitor->wait);
+}
+
+/* ---------------------------------------------------------------- messages */
+
+static struct rad_out *visitor_msg(struct rad_visitor *visitor, u32 type, size_t len)
+{
+	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NOFAIL);
+	struct rad_wire_thread *body = msg->body;
+
+	body->process = cpu_to_le64(visitor->replica->process);
+	body->thread = cpu_to_le32(visitor->thread);
+	body->stay = cpu_to_le32(visitor->stay);
+	return msg;
+}
+
+/* Is this the stay that a message is about, still? */
+static bool is_stay(const struct rad_visitor *visitor, const struct rad_wire_thread *body)
+{
+	lockdep_assert_held(&visitor->lock);
+	return visitor->thread == le32_to_cpu(body->thread) &&
+	       visitor->stay == le32_to_cpu(body->stay);
+}
+
+/* The visitor that a message of its home is about; with a reference, or NULL. */
+static struct rad_visitor *addressed(const struct rad_in *in)
+{
+	const struct rad_wire_thread *body = in->body;
+	struct rad_replica *replica = rad_replica_find(in->from, le64_to_cpu(body->process));
+	struct rad_visitor *visitor, *found = NULL;
+
+	if (!replica)
+		return NULL;
+	spin_lock(&replica->lock);
+	list_for_each_entry(visitor, &replica->visitors, list) {
+		if (visitor->thread == le32_to_cpu(body->thread) &&
+		    visitor->stay == le32_to_cpu(body->stay) &&
+		    (visitor->state == RAD_VISITOR_PREPARED ||
+		     visitor->state == RAD_VISITOR_RUNNING)) {
+			kref_get(&visitor->ref);
+			found = visitor;
+			break;
+		}
+	}
+	spin_unlock(&replica->lock);
+	rad_replica_put(replica);
+	return found;
+}
+
+/* -------------------------------------------------------- in the visitor's task */
+
+/*
+ * Sleeps until a thread is given to it, or the replica dies. The registers have
+ * been loaded by then.
+ */
+static void park(struct rad_visitor *visitor)
+{
+	___wait_event(visitor->wait, READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING,
+		      (TASK_KILLABLE | TASK_NOLOAD), 0, 0, schedule());
+}
+
+/**
+ * rad_visitor_block_signals() - current hears nothing but KILL and STOP
+ *
+ * sigprocmask() inside the kernel would block these two as well.
+ */
+void rad_visitor_block_signals(void)
+{
+	sigset_t mask;
+
+	siginitsetinv(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* Forget signals of the stay that ended; block everything again. */
+static void drop_signals(void)
+{
+	/* Current's own: it stays until current exits. */
+	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+	kernel_siginfo_t info;
+	enum pid_type type;
+	sigset_t mask;
+
+	rad_visitor_block_signals();
+	if (fatal_signal_pending(current))
+		return;
+	sigemptyset(&mask);
+	spin_lock_irq(&sighand->siglock);
+	while (dequeue_signal(current, &mask, &info, &type))
+		;
+	spin_unlock_irq(&sighand->siglock);
+}
+
+/* CPU time since home was last told. */
+static void tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputime *cputime)
+{
+	u64 utime = current->utime, stime = current->stime;
+	u64 runtime = current->se.sum_exec_runtime;
+
+	cputime->utime = cpu_to_le64(utime - visitor->told.utime);
+	cputime->stime = cpu_to_le64(stime - visitor->told.stime);
+	cputime->runtime = cpu_to_le64(runtime - visitor->told.runtime);
+	visitor->told.utime = utime;
+	visitor->told.stime = stime;
+	visitor->told.runtime = runtime;
+}
+
+/* int3 has been executed when its signal is made; at home it is executed again. */
+static void repeat_trap(u32 reason, u64 detail, struct pt_regs *regs)
+{
+	if (reason == RADIUM_R_EXCEPTION && RAD_EXCEPTION_TRAP(detail) == X86_TRAP_BP && regs->ip)
+		regs->ip--;
+}
+
+/*
+ * Sends the registers home and parks. Returns when another thread has been given
+ * to this task (its registers are in task_pt_regs() then) or it must die.
+ */
+static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
+{
+	size_t len = sizeof(struct rad_wire_return) + rad_regs_xstate_len();
+	struct rad_wire_return *body;
+	struct rad_out *msg;
+
+	repeat_trap(reason, detail, current_pt_regs());
+	msg = visitor_msg(visitor, RAD_MSG_RETURN, len);
+	body = msg->body;
+	body->thread.reason = cpu_to_le32(reason);
+	body->detail = cpu_to_le64(detail);
+	tell_cputime(visitor, &body->cputime);
+	rad_regs_save(&body->regs);
+	if (reason == RADIUM_R_EXCEPTION)
+		drop_signals();
+
+	spin_lock_irq(&visitor->lock);
+	visitor->leave = RADIUM_R_NONE;
+	visitor->discard = false;
+	visitor->has_result = false;
+	/* Before the message: the thread may be sent here again at once. */
+	set_state(visitor, RAD_VISITOR_PARKED);
+	spin_unlock_irq(&visitor->lock);
+	rad_msg_send(visitor->replica->home, msg);
+	park(visitor);
+}
+
+static void forget(struct rad_visitor *visitor)
+{
+	spin_lock_irq(&visitor->lock);
+	visitor->leave = RADIUM_R_NONE;
+	visitor->discard = false;
+	visitor->has_result = false;
+	if (visitor->state == RAD_VISITOR_RUNNING)
+		set_state(visitor, RAD_VISITOR_PARKED);
+	spin_unlock_irq(&visitor->lock);
+	park(visitor);
+}
+
+static void run(struct callback_head *work)
+{
+	struct rad_visitor *visitor = container_of(work, struct rad_visitor, work);
+	struct pt_regs *regs = current_pt_regs();
+	u32 reason;
+	u64 detail;
+
+	clear_bit(0, &visitor->queued);
+	smp_mb__after_atomic();
+	clear_thread_flag(TIF_NOTIFY_SIGNAL);
+	spin_lock_irq(&visitor->lock);
+	reason = visitor->leave;
+	detail = visitor->detail;
+	spin_unlock_irq(&visitor->lock);
+	if (!(current->flags & PF_EXITING) && !fatal_signal_pending(current)) {
+		if (visitor->newborn) {
+			grow_up(visitor);
+			park(visitor);
+		} else if (visitor->discard) {
+			forget(visitor);
+		} else if (reason && visitor->state == RAD_VISITOR_RUNNING) {
+			/* Interrupted between two instructions: nothing to be restarted. */
+			regs->orig_ax = -1;
+			go_home(visitor, reason, detail);
+		}
+	}
+	rad_visitor_put(visitor);
+}
+
+static void enqueue(struct rad_visitor *visitor, enum task_work_notify_mode notify)
+{
+	if (test_and_set_bit(0, &visitor->queued))
+		return;
+	kref_get(&visitor->ref);
+	if (task_work_add(visitor->task, &visitor->work, notify)) {
+		clear_bit(0, &visitor->queued);
+		rad_visitor_put(visitor);
+	}
+}
+
+/**
+ * rad_visitor_bounce() - current goes home on its way to user mode
+ * @visitor: current
+ * @reason: enum radium_reason
+ * @detail: goes with it
+ */
+void rad_visitor_bounce(struct rad_visitor *visitor, u32 reason, u64 detail)
+{
+	unsigned long irqs;
+
+	/* The probe of a signal comes with interrupts off. */
+	spin_lock_irqsave(&visitor->lock, irqs);
+	if (!visitor->leave) {
+		visitor->leave = reason;
+		visitor->detail = detail;
+	}
+	spin_unlock_irqrestore(&visitor->lock, irqs);
+	enqueue(visitor, TWA_RESUME);
+}
+
+/* Back to before the system call instruction, for it to be executed at home. */
+static void rewind(struct pt_regs *regs)
+{
+	regs->ax = regs->orig_ax;
+	regs->ip -= 2;
+	regs->orig_ax = -1;
+}
+
+/* Has the call done by the deputy. Returns when its result is in the registers. */
+static void delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr)
+{
+	struct rad_wire_syscall *body;
+	unsigned long args[6];
+	struct rad_out *msg;
+	u32 flags, reason;
+	int i;
+
+	syscall_get_arguments(current, regs, args);
+	msg = visitor_msg(visitor, RAD_MSG_SYSCALL, sizeof(*body));
+	body = msg->body;
+	body->nr = cpu_to_le32(nr);
+	tell_cputime(visitor, &body->cputime);
+	for (i = 0; i < 6; i++)
+		body->args[i] = cpu_to_le64(args[i]);
+	WRITE_ONCE(visitor->has_result, false);
+	rad_msg_send(visitor->replica->home, msg);
+
+	/* Ends with the answer, or the replica's death; a recall is the deputy's business. */
+	___wait_event(visitor->wait, READ_ONCE(visitor->has_result) || READ_ONCE(visitor->discard),
+		      (TASK_KILLABLE | TASK_NOLOAD), 0, 0, schedule());
+	if (fatal_signal_pending(current))
+		return;
+	if (visitor->discard) {
+		forget(visitor);
+		return;
+	}
+	flags = le32_to_cpu(visitor->result.flags);
+	reason = le32_to_cpu(visitor->result.thread.reason);
+	if (flags & RAD_SYSCALL_EXECUTE) {
+		rewind(regs);
+		go_home(visitor, reason, nr);
+		return;
+	}
+	regs->ax = le64_to_cpu(visitor->result.ax);
+	if (flags & RAD_SYSCALL_COME_HOME)
+		go_home(visitor, reason, nr);
+}
+
+/**
+ * rad_visitor_syscall() - a visitor makes a system call
+ * @visitor: current
+ * @regs: its registers
+ * Return: true: dealt with; false: to be done here.
+ */
+bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
+{
+	int nr = syscall_get_nr(current, regs);
+
+	/* The 32-bit ways into the kernel number their calls differently. */
+	if (in_ia32_syscall() || nr & __X32_SYSCALL_BIT) {
+		rewind(regs);
+		go_home(visitor, RADIUM_R_SYSCALL, nr);
+		return true;
+	}
+	switch (rad_syscall_class(nr)) {
+	case RAD_SYSCALL_LOCAL:
+		return false;
+	case RAD_SYSCALL_HOME:
+		delegate(visitor, regs, nr);
+		return true;
+	default:
+		rewind(regs);
+		go_home(visitor, RADIUM_R_SYSCALL, nr);
+		return true;
+	}
+}
+
+/* A synchronous signal to a visitor: the instruction is executed again at home. */
+static void probe_signal(void *data, int sig, struct kernel_siginfo *info,
+			 struct task_struct *task, int group, int result)
+{
+	struct rad_visitor *visitor;
+
+	if (task != current || sig == SIGKILL || sig == SIGSTOP || info == SEND_SIG_PRIV)
+		return;
+	if (info == SEND_SIG_NOINFO || info->si_code <= 0)
+		return;
+	visitor = rad_visitor_current();
+	if (visitor)
+		rad_visitor_bounce(visitor, RADIUM_R_EXCEPTION,
+				   RAD_EXCEPTION(sig, info->si_code, current->thread.trap_nr));
+}
+
+/*
+ * First thing in the task of a visitor. The registers of its first thread must not
+ * be loaded before it has returned from here, because ret_from_fork clears ax
+ * behind us: it parks in task_work, on the way to user mode, as it always does.
+ */
+static int begin(void *arg)
+{
+	struct rad_visitor *visitor = arg;
+
+	rad_visitor_block_signals();
+	set_syscall_work(SYSCALL_USER_DISPATCH);
+	visitor->task = get_task_struct(current);
+	visitor->newborn = true;
+	enqueue(visitor, TWA_RESUME);
+	return 0;
+}
+
+/**
+ * rad_visitor_birth() - make the task of a visitor
+ * @visitor: the visitor
+ *
+ * Context: the manager of its replica.
+ * Return: 0 or a negative error.
+ */
+int rad_visitor_birth(struct rad_visitor *visitor)
+{
+	struct kernel_clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			 CLONE_SYSVSEM,
+		.fn = begin,
+		.fn_arg = visitor,
+	};
+	pid_t pid;
+
+	kref_get(&visitor->ref);	/* the task's */
+	pid = rad_ksym.kernel_clone(&args);
+	if (pid > 0)
+		return 0;
+	rad_visitor_put(visitor);
+	return pid;
+}
+
+/* ------------------------------------------------------------- in workers */
+
+/**
+ * rad_visitor_create() - a new visitor, whose task the manager is asked to make
+ * @replica: where
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_visitor *rad_visitor_create(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor = kzalloc(sizeof(*visitor), GFP_KERNEL_ACCOUNT);
+
+	if (!visitor)
+		return NULL;
+	kref_init(&visitor->ref);
+	spin_lock_init(&visitor->lock);
+	INIT_LIST_HEAD(&visitor->list);
+	INIT_LIST_HEAD(&visitor->birth);
+	init_waitqueue_head(&visitor->wait);
+	init_task_work(&visitor->work, run);
+	rad_replica_get(replica);
+	visitor->replica = replica;
+	spin_lock(&replica->lock);
+	if (replica->dying) {
+		spin_unlock(&replica->lock);
+		rad_visitor_put(visitor);
+		return NULL;
+	}
+	kref_get(&visitor->ref);
+	list_add_tail(&visitor->list, &replica->visitors);
+	list_add_tail(&visitor->birth, &replica->births);
+	spin_unlock(&replica->lock);
+	wake_up_all(&replica->wait);
+	wait_event_timeout(visitor->wait, READ_ONCE(visitor->born) || READ_ONCE(replica->dying) ||
+			   READ_ONCE(visitor->state) == RAD_VISITOR_DEAD, BIRTH_JIFFIES);
+	if (READ_ONCE(visitor->born))
+		return visitor;
+	/* Not given up: born late, it is one more that is parked. */
+	rad_visitor_put(visitor);
+	return NULL;
+}
+
+/* rad_visitor_kill() - it has no task, or loses it */
+void rad_visitor_kill(struct rad_visitor *visitor)
+{
+	struct rad_replica *replica = visitor->replica;
+	bool linked;
+
+	spin_lock(&replica->lock);
+	linked = !list_empty(&visitor->list);
+	list_del_init(&visitor->list);
+	list_del_init(&visitor->birth);
+	spin_unlock(&replica->lock);
+	spin_lock_irq(&visitor->lock);
+	if (visitor->state != RAD_VISITOR_DEAD)
+		set_state(visitor, RAD_VISITOR_DEAD);
+	spin_unlock_irq(&visitor->lock);
+	if (linked)
+		rad_visitor_put(visitor);
+}
+
+/**
+ * rad_visitor_bury() - its task is past its last use of memory
+ * @visitor: of a dead replica
+ * @tell: its home does not know
+ */
+void rad_visitor_bury(struct rad_visitor *visitor, bool tell)
+{
+	bool hashed;
+
+	spin_lock(&visitors_lock);
+	hashed = visitor->born && hash_hashed(&visitor->hash);
+	if (hashed)
+		hash_del_rcu(&visitor->hash);
+	spin_unlock(&visitors_lock);
+	if (tell && visitor->state == RAD_VISITOR_RUNNING) {
+		struct rad_out *msg = visitor_msg(visitor, RAD_MSG_VISITOR_GONE,
+						  sizeof(struct rad_wire_thread));
+
+		rad_msg_send(visitor->replica->home, msg);
+	}
+	synchronize_rcu();
+	kref_get(&visitor->ref);
+	rad_visitor_kill(visitor);
+	if (visitor->task)
+		rad_visitor_put(visitor);
+	rad_visitor_put(visitor);
+}
+
+/*
+ * Parked, or prepared for an earlier stay of the same thread whose ABORT overtook
+ * its PREPARE.
+ */
+static bool is_free_for(struct rad_visitor *visitor, u32 thread)
+{
+	lockdep_assert_held(&visitor->lock);
+	return visitor->born && (visitor->state == RAD_VISITOR_PARKED ||
+				 (visitor->state == RAD_VISITOR_PREPARED &&
+				  visitor->thread == thread));
+}
+
+/* A parked visitor of the replica, reserved for a thread; with a reference. */
+static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 stay)
+{
+	struct rad_visitor *visitor;
+
+	for (;;) {
+		spin_lock(&replica->lock);
+		list_for_each_entry(visitor, &replica->visitors, list) {
+			spin_lock_irq(&visitor->lock);
+			if (is_free_for(visitor, thread)) {
+				if (visitor->state == RAD_VISITOR_PARKED)
+					set_state(visitor, RAD_VISITOR_PREPARED);
+				visitor->thread = thread;
+				visitor->stay = stay;
+				visitor->leave = RADIUM_R_NONE;
+				visitor->discard = false;
+				visitor->has_result = false;
+				kref_get(&visitor->ref);
+				spin_unlock_irq(&visitor->lock);
+				spin_unlock(&replica->lock);
+				return visitor;
+			}
+			spin_unlock_irq(&visitor->lock);
+		}
+		spin_unlock(&replica->lock);
+		visitor = rad_visitor_create(replica);
+		if (!visitor)
+			return NULL;
+		rad_visitor_put(visitor);
+	}
+}
+
+static void unreserve(struct rad_visitor *visitor)
+{
+	spin_lock_irq(&visitor->lock);
+	if (visitor->state == RAD_VISITOR_PREPARED)
+		set_state(visitor, RAD_VISITOR_PARKED);
+	spin_unlock_irq(&visitor->lock);
+}
+
+static u32 hold_ready(const struct rad_in *in)
+{
+	const struct rad_wire_prepare *prepare = in->body;
+	struct rad_replica *replica;
+	struct rad_visitor *visitor;
+	u32 reason;
+	int err;
+
+	reason = rad_regs_check(&prepare->regs, in->len - offsetof(struct rad_wire_prepare, regs));
+	if (reason)
+		return reason;
+	replica = rad_replica_obtain(in);
+	if (!replica)
+		return RADIUM_R_REPLICA;
+	if (!rad_replica_is_running(replica))
+		rad_vvar_set_clocks(&replica->window, prepare);
+	visitor = reserve(replica, le32_to_cpu(prepare->thread.thread),
+			  le32_to_cpu(prepare->thread.stay));
+	rad_replica_put(replica);
+	if (!visitor)
+		return RADIUM_R_NO_MEMORY;
+	memcpy(visitor->task->comm, prepare->comm, sizeof(visitor->task->comm) - 1);
+	err = rad_regs_load(visitor->task, &prepare->regs);
+	if (err) {
+		unreserve(visitor);
+		reason = err == -ESRCH ? RADIUM_R_EXITING : RADIUM_R_PROTOCOL;
+	}
+	rad_visitor_put(visitor);
+	return reason;
+}
+
+/* rad_visitor_on_prepare() - PREPARE: hold a thread ready; a worker */
+void rad_visitor_on_prepare(struct rad_in *in)
+{
+	u32 reason = hold_ready(in);
+	struct rad_wire_status *body;
+	struct rad_out *msg;
+
+	msg = rad_msg_alloc(RAD_MSG_PREPARED, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+	body = msg->body;
+	body->reason = cpu_to_le32(reason);
+	rad_answer(in, msg);
+}
+
+/* rad_visitor_on_commit() - COMMIT: the visitor is the thread */
+void rad_visitor_on_commit(struct rad_in *in)
+{
+	struct rad_visitor *visitor = addressed(in);
+
+	if (!visitor)
+		return;
+	spin_lock_irq(&visitor->lock);
+	if (visitor->state == RAD_VISITOR_PREPARED && is_stay(visitor, in->body))
+		set_state(visitor, RAD_VISITOR_RUNNING);
+	spin_unlock_irq(&visitor->lock);
+	rad_visitor_put(visitor);
+}
+
+/* rad_visitor_on_abort() - ABORT: the thread is not to run, or is dead at home */
+void rad_visitor_on_abort(struct rad_in *in)
+{
+	struct rad_visitor *visitor = addressed(in);
+	bool discard;
+
+	if (!visitor)
+		return;
+	spin_lock_irq(&visitor->lock);
+	discard = visitor->state == RAD_VISITOR_RUNNING && is_stay(visitor, in->body);
+	if (discard)
+		visitor->discard = true;
+	else if (visitor->state == RAD_VISITOR_PREPARED && is_stay(visitor, in->body))
+		set_state(visitor, RAD_VISITOR_PARKED);
+	spin_unlock_irq(&visitor->lock);
+	if (discard) {
+		enqueue(visitor, TWA_SIGNAL);
+		wake_up_all(&visitor->wait);
+	}
+	rad_visitor_put(visitor);
+}
+
+/* rad_visitor_on_recall() - RECALL: home wants the thread back */
+void rad_visitor_on_recall(struct rad_in *in)
+{
+	const struct rad_wire_thread *body = in->body;
+	struct rad_visitor *visitor = addressed(in);
+	u32 reason = le32_to_cpu(body->reason);
+
+	if (!visitor)
+		return;
+	spin_lock_irq(&visitor->lock);
+	if (!visitor->leave && is_stay(visitor, in->body)) {
+		visitor->leave = reason ?: RADIUM_R_ASKED;
+		visitor->detail = 0;
+	}
+	spin_unlock_irq(&visitor->lock);
+	enqueue(visitor, TWA_SIGNAL);
+	rad_visitor_put(visitor);
+}
+
+/* rad_visitor_on_syscall_done() - SYSCALL_DONE: the deputy's result */
+void rad_visitor_on_syscall_done(struct rad_in *in)
+{
+	struct rad_visitor *visitor = addressed(in);
+
+	if (!visitor)
+		return;
+	memcpy(&visitor->result, in->body, sizeof(visitor->result));
+	/* Pairs with the wait in delegate(): the result before the flag. */
+	smp_store_release(&visitor->has_result, true);
+	wake_up_all(&visitor->wait);
+	rad_visitor_put(visitor);
+}
+
+/* ---------------------------------------------------------------- lifetime */
+
+static struct tracepoint *signal_generate;
+
+static void find_tracepoint(struct tracepoint *tp, void *priv)
+{
+	if (!strcmp(tp->name, "signal_generate"))
+		signal_generate = tp;
+}
+
+int rad_visitor_init(void)
+{
+	for_each_kernel_tracepoint(find_tracepoint, NULL);
+	if (!signal_generate) {
+		pr_err("this kernel lacks the tracepoint signal_generate\n");
+		return -ENOENT;
+	}
+	return tracepoint_probe_register(signal_generate, probe_signal, NULL);
+}
+
+void rad_visitor_uninit(void)
+{
+	tracepoint_probe_unregister(signal_generate, probe_signal, NULL);
+	tracepoint_synchronize_unregister();
+}

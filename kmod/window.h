@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: the memory of a replica: one mapping over the whole user address range.
+ *
+ * Its pages are the module's own landing pages, inserted with the protection that
+ * they have at home and revoked by unmapping. Whether an address is mapped, and
+ * how, is home's answer to the fault.
+ */
+#ifndef _RADIUM_WINDOW_H
+#define _RADIUM_WINDOW_H
+
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+#include "link.h"
+
+struct file;
+struct rad_in;
+struct rad_replica;
+struct rad_wire_prepare;
+
+enum { RAD_WINDOW_LOCKS = 64 };
+
+/**
+ * struct rad_window - window of one replica
+ * @slot: its place in the device's file offsets: unmapping a page of one replica
+ *	leaves the others alone
+ * @file: through which it is mapped; the mapping holds the reference
+ * @pages: struct page state by page number
+ * @locks: by page number, modulo: orders insertion into the page table and
+ *	revocation. Taken with mmap_lock held, or alone.
+ * @wait: faults wait here for a grant
+ * @next: page whose fault would continue the sequence; a hint
+ * @ahead: pages fetched ahead last time; a hint
+ * @dead: no fault will be answered any more
+ * @vvar: where the program's vvar pages begin, 0: it has none
+ * @clock_page: stands in for the program's vvar page
+ * @clock_pfn: frames of this node's vvar pages, 0: not there
+ */
+struct rad_window {
+	int slot;
+	struct address_space *mapping;
+	struct xarray pages;
+	struct mutex locks[RAD_WINDOW_LOCKS];
+	wait_queue_head_t wait;
+	unsigned long next;
+	unsigned long ahead;
+	bool dead;
+	unsigned long vvar;
+	struct page *clock_page;
+	unsigned long clock_pfn[4];
+};
+
+int rad_window_init(void);
+void rad_window_uninit(void);
+
+int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *prepare);
+void rad_window_destroy(struct rad_window *window);
+int rad_window_map(struct rad_replica *replica, struct file *file);
+int rad_window_mmap(struct rad_replica *replica, struct vm_area_struct *vma);
+void rad_window_die(struct rad_window *window);
+void rad_window_on_revoke(struct rad_in *in);
+
+/* vvar.c: clocks of home in the pages that the vdso reads */
+enum { RAD_VVAR_PAGES = 4 };
+int rad_vvar_create(struct rad_window *window, const struct rad_wire_prepare *prepare);
+void rad_vvar_set_clocks(struct rad_window *window, const struct rad_wire_prepare *prepare);
+void rad_vvar_find_local(struct rad_window *window);
+unsigned long rad_vvar_pfn(const struct rad_window *window, unsigned long address);
+
+#endif /* _RADIUM_WINDOW_H */

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: everything that travels between nodes, and nothing else.
+ *
+ * All integers are little endian. A receiver checks the length of a message
+ * against RAD_MESSAGES before it looks at the body, and every index, length and
+ * handle in the body before it uses it. Change anything here: raise
+ * RAD_WIRE_VERSION.
+ *
+ * Who may send what, and in which context it is handled, is RAD_MESSAGES below.
+ */
+#ifndef _RADIUM_WIRE_H
+#define _RADIUM_WIRE_H
+
+#include <linux/types.h>
+
+enum {
+	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
+	RAD_WIRE_VERSION	= 1,
+	RAD_WIRE_NONCE		= 32,		/* bytes */
+	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
+	RAD_WIRE_BUILD		= 16,		/* first bytes of SHA-256 over release and version of the kernel */
+	RAD_MESSAGE_MAX		= 16384,	/* bytes of a message with its header */
+	RAD_XSTATE_MAX		= 12288,	/* bytes of an xstate image: AMX needs 10,752 */
+	RAD_GREGS		= 27,		/* words of struct user_regs_struct */
+};
+
+/*
+ * Two classes with credits, buffers and contexts of their own (Documentation/contexts.rst):
+ * a REQUEST may wait for memory, locks and answers; an ANSWER never does, so
+ * that answers flow whatever the requests wait for.
+ *
+ * X(NAME, class, context, least length of the body)
+ * context INLINE: handled in the order of arrival in the link's receive context;
+ * WORKER: handled on a work queue, unordered.
+ */
+#define RAD_MESSAGES(X)								\
+	/* link */								\
+	X(AUTH,		ANSWER,	 INLINE, sizeof(struct rad_wire_auth))		\
+	X(ACK,		ANSWER,	 INLINE, sizeof(struct rad_wire_ack))		\
+	X(HEARTBEAT,	ANSWER,	 INLINE, sizeof(struct rad_wire_heartbeat))	\
+	/* threads: home to visitor's node */					\
+	X(PREPARE,	REQUEST, WORKER, sizeof(struct rad_wire_prepare))	\
+	X(PREPARED,	ANSWER,	 INLINE, sizeof(struct rad_wire_status))	\
+	X(COMMIT,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
+	X(ABORT,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
+	X(RECALL,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
+	X(SYSCALL_DONE,	REQUEST, INLINE, sizeof(struct rad_wire_syscall_done))	\
+	X(PROCESS_GONE,	REQUEST, INLINE, sizeof(struct rad_wire_process))	\
+	/* threads: visitor's node to home */					\
+	X(SYSCALL,	REQUEST, INLINE, sizeof(struct rad_wire_syscall))	\
+	X(RETURN,	REQUEST, INLINE, sizeof(struct rad_wire_return))	\
+	X(VISITOR_GONE,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
+	X(DRAIN,	REQUEST, WORKER, sizeof(struct rad_wire_process))	\
+	/* pages */								\
+	X(PAGE_GET,	REQUEST, WORKER, sizeof(struct rad_wire_page_get))	\
+	X(PAGE_GRANT,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
+	X(PAGE_REVOKE,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_revoke))	\
+	X(PAGE_BACK,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_back))
+
+enum rad_msg_type {
+#define RAD_MSG_ENUM(name, class, context, len) RAD_MSG_##name,
+	RAD_MESSAGES(RAD_MSG_ENUM)
+#undef RAD_MSG_ENUM
+	RAD_MSG_COUNT
+};
+
+enum rad_msg_class { RAD_CLASS_REQUEST, RAD_CLASS_ANSWER, RAD_CLASS_COUNT };
+enum rad_msg_context { RAD_CONTEXT_INLINE, RAD_CONTEXT_WORKER };
+
+/**
+ * struct rad_wire_header - before every message
+ * @type: enum rad_msg_type
+ * @class: enum rad_msg_class, must be that of @type
+ * @len: bytes of the body
+ * @epoch: session epoch of the sender, agreed in the handshake
+ * @seq: number of this message in its class and session, from 1; 0: outside
+ *	the stream (AUTH, ACK, HEARTBEAT)
+ * @ack: per class, last sequence number that the sender of this has received
+ * @credit: per class, last sequence number that the sender of this has a
+ *	receive buffer for: buffers that handlers still hold are not in it
+ * @call: for a request that wants an answer: its id; for an answer: the id of
+ *	its request; 0 otherwise
+ */
+struct rad_wire_header {
+	__u8 type;
+	__u8 class;
+	__le16 reserved;
+	__le32 len;
+	__le64 epoch;
+	__le64 seq;
+	__le64 ack[RAD_CLASS_COUNT];
+	__le64 credit[RAD_CLASS_COUNT];
+	__le64 call;
+} __packed;
+
+/**
+ * struct rad_wire_hello - private data of rdma_cm's connect and accept
+ * @magic, @version: RAD_WIRE_MAGIC, RAD_WIRE_VERSION
+ * @node: sender's id
+ * @nonce: fresh random bytes
+ */
+struct rad_wire_hello {
+	__le32 magic;
+	__le16 version;
+	__le16 node;
+	__u8 nonce[RAD_WIRE_NONCE];
+} __packed;
+
+/**
+ * struct rad_wire_reject - private data of rdma_cm's reject
+ * @magic, @version, @node: as in the hello, of the rejecting side
+ * @reason: enum radium_reason; NONE: nothing is wrong, the rejecting side makes
+ *	the connection itself
+ */
+struct rad_wire_reject {
+	__le32 magic;
+	__le16 version;
+	__le16 node;
+	__le32 reason;
+} __packed;
+
+/**
+ * struct rad_wire_auth - proof of the cluster key, first message each way
+ * @mac: HMAC-SHA256(key, role byte | hello of the connecting side | hello of the
+ *	accepting side | @build | @incarnation | @session | @received)
+ * @build: which kernel build, see RAD_WIRE_BUILD
+ * @incarnation: random number chosen when the module was loaded or the node
+ *	joined: a peer that comes back with another one has lost its state
+ * @session: id of the session that the sender would resume, 0 for none
+ * @received: per class, last sequence number received in that session
+ */
+struct rad_wire_auth {
+	__u8 mac[RAD_WIRE_MAC];
+	__u8 build[RAD_WIRE_BUILD];
+	__le64 incarnation;
+	__le64 session;
+	__le64 received[RAD_CLASS_COUNT];
+} __packed;
+
+struct rad_wire_ack {
+	__le64 reserved;	/* the acks are in the header */
+} __packed;
+
+enum rad_heartbeat_flags {
+	RAD_HEARTBEAT_LEAVING	= 1,	/* the sender is leaving the cluster now */
+	RAD_HEARTBEAT_ANSWER	= 2,	/* the sender has not compared the clocks yet: answer at once */
+};
+
+/**
+ * struct rad_wire_heartbeat - liveness, clock comparison, load
+ * @sent: sender's CLOCK_MONOTONIC (ns) when it sent this
+ * @sent_real: sender's CLOCK_REALTIME then
+ * @sent_boot: sender's CLOCK_BOOTTIME then
+ * @echo: @sent of the last heartbeat received from the peer, 0 for none
+ * @echo_delay: ns between its arrival and this message
+ * @load: runnable tasks in hundredths
+ * @cpus: online CPUs
+ * @flags: enum rad_heartbeat_flags
+ */
+struct rad_wire_heartbeat {
+	__le64 sent;
+	__le64 sent_real;
+	__le64 sent_boot;
+	__le64 echo;
+	__le64 echo_delay;
+	__le32 load;
+	__le32 cpus;
+	__le32 flags;
+	__le32 reserved;
+} __packed;
+
+/* A process is named by its home node (the session) and home's number for it. */
+struct rad_wire_process {
+	__le64 process;
+} __packed;
+
+/**
+ * struct rad_wire_thread - names one stay of one thread
+ * @process: home's number of the process
+ * @thread: home's number of the thread
+ * @stay: grows with each PREPARE of the thread; a message of an older stay is
+ *	dropped
+ * @reason: enum radium_reason where it applies
+ */
+struct rad_wire_thread {
+	__le64 process;
+	__le32 thread;
+	__le32 stay;
+	__le32 reason;
+	__le32 reserved;
+} __packed;
+
+/**
+ * struct rad_wire_regs - the register image
+ * @gregs: struct user_regs_struct
+ * @xstate_len: bytes of xstate, in the standard (uncompacted) XSAVE layout, that
+ *	follow the structure in the message
+ */
+struct rad_wire_regs {
+	__le64 gregs[RAD_GREGS];
+	__le32 xstate_len;
+	__le32 reserved;
+} __packed;
+
+/**
+ * struct rad_wire_prepare - asks a node to hold a thread ready
+ * @thread: which stay
+ * @uid, @gid: owner (numeric ids are the same on all nodes)
+ * @vvar: where the program's vvar pages begin, 0 if it has none
+ * @vdso: where its vdso begins
+ * @mono, @boot, @real: home's clocks minus the target's, ns, signed
+ * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
+ * @comm: name
+ * @regs: followed by the xstate
+ */
+struct rad_wire_prepare {
+	struct rad_wire_thread thread;
+	__le32 uid;
+	__le32 gid;
+	__le64 vvar;
+	__le64 vdso;
+	__le64 mono;
+	__le64 boot;
+	__le64 real;
+	__le64 raw;
+	char comm[16];
+	struct rad_wire_regs regs;
+} __packed;
+
+struct rad_wire_status {
+	__le32 reason;		/* enum radium_reason, NONE if done */
+	__le32 reserved;
+} __packed;
+
+/* CPU time that a visitor used since it last told, ns. */
+struct rad_wire_cputime {
+	__le64 utime;
+	__le64 stime;
+	__le64 runtime;
+} __packed;
+
+struct rad_wire_syscall {
+	struct rad_wire_thread thread;
+	struct rad_wire_cputime cputime;
+	__le32 nr;
+	__le32 reserved;
+	__le64 args[6];
+} __packed;
+
+enum rad_syscall_done_flags {
+	RAD_SYSCALL_COME_HOME	= 1,	/* put @ax into the registers and return */
+	RAD_SYSCALL_EXECUTE	= 2,	/* not done: return and do it at home */
+};
+
+struct rad_wire_syscall_done {
+	struct rad_wire_thread thread;
+	__le64 ax;
+	__le32 flags;
+	__le32 reserved;
+} __packed;
+
+/* Detail of an exception: signal, si_code, x86 trap number. */
+#define RAD_EXCEPTION(sig, code, trap) \
+	((__u64)(trap) << 32 | (__u64)(__u16)(code) << 8 | (__u8)(sig))
+#define RAD_EXCEPTION_CODE(detail)	((__s16)((detail) >> 8))
+#define RAD_EXCEPTION_TRAP(detail)	((detail) >> 32)
+
+/**
+ * struct rad_wire_return - a thread comes home
+ * @thread: which stay, and why (reason)
+ * @cputime: since the last message that told
+ * @detail: for SYSCALL, WATCHED, SIGNAL: number of the system call; for FAULT and
+ *	its kin: page address | enum rad_page_access; for EXCEPTION: RAD_EXCEPTION()
+ * @regs: followed by the xstate
+ */
+struct rad_wire_return {
+	struct rad_wire_thread thread;
+	struct rad_wire_cputime cputime;
+	__le64 detail;
+	struct rad_wire_regs regs;
+} __packed;
+
+enum rad_page_access {
+	RAD_ACCESS_READ		= 1,
+	RAD_ACCESS_WRITE	= 2,
+	RAD_ACCESS_EXEC		= 4,
+};
+
+/* Where an RDMA write may put a page. */
+struct rad_wire_landing {
+	__le64 addr;
+	__le32 rkey;
+	__le32 reserved;
+} __packed;
+
+/**
+ * struct rad_wire_page_get - a replica asks home for a page
+ * @process: whose
+ * @thread: which thread touched it
+ * @access: enum rad_page_access, what the access needs
+ * @address: page-aligned user address
+ * @landing: where the page is to be written
+ */
+struct rad_wire_page_get {
+	__le64 process;
+	__le32 thread;
+	__le32 access;
+	__le64 address;
+	struct rad_wire_landing landing;
+} __packed;
+
+enum rad_grant_flags {
+	RAD_GRANT_DATA	= 1,	/* the page was written to the landing place */
+	RAD_GRANT_ZERO	= 2,	/* the page is all zeros, nothing was written */
+	RAD_GRANT_RETRY	= 4,	/* home was in the way: ask again */
+};
+
+/**
+ * struct rad_wire_page_grant - home's answer to PAGE_GET
+ * @reason: NONE: granted; otherwise the access has to be done at home, and why
+ * @flags: enum rad_grant_flags
+ * @prot: enum rad_page_access that the page may be mapped with
+ * @epoch: of the ownership; comes back in PAGE_BACK
+ */
+struct rad_wire_page_grant {
+	__le32 reason;
+	__le32 flags;
+	__le32 prot;
+	__le32 epoch;
+} __packed;
+
+enum rad_revoke_flags {
+	RAD_REVOKE_DATA = 1,	/* the content is wanted at @landing */
+};
+
+/**
+ * struct rad_wire_page_revoke - home takes a page back
+ * @process: whose
+ * @address: first page
+ * @count: pages: 1 in this version
+ * @flags: enum rad_revoke_flags
+ * @epoch: of the ownership that ends, 0 for any
+ * @landing: where the page is to be written
+ */
+struct rad_wire_page_revoke {
+	__le64 process;
+	__le64 address;
+	__le32 count;
+	__le32 flags;
+	__le32 epoch;
+	__le32 reserved;
+	struct rad_wire_landing landing;
+} __packed;
+
+enum rad_back_flags {
+	RAD_BACK_DATA	= 1,	/* the page was written to the landing place */
+	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right */
+	RAD_BACK_NONE	= 4,	/* the node does not hold it */
+};
+
+struct rad_wire_page_back {
+	__le32 flags;
+	__le32 reserved;
+} __packed;
+
+#endif /* _RADIUM_WIRE_H */

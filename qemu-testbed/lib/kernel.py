@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kernels for the guests: found, fetched and unpacked into the cache, never installed."""
+
+import dataclasses
+import gzip
+import lzma
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+
+from places import Failure, cache
+from process import Lock
+
+
+@dataclasses.dataclass
+class Kernel:
+    name: str
+    release: str
+    image: str      # what QEMU boots
+    modules: str    # lib/modules/<release>
+    kdir: str       # what radium.ko is built against
+    debug: bool = False
+
+
+def find(name, modules=None):
+    """The kernel called "stock" or "debug", or an image file with its modules' directory."""
+    if name == "stock":
+        return _stock()
+    if name == "debug":
+        return _debug()
+    return _file(pathlib.Path(name).absolute(), modules)
+
+
+def kdir(name):
+    if name == "stock":
+        return f"/usr/src/linux-headers-{stock_release()}"
+    return find(name).kdir
+
+
+# The distribution's kernel.
+
+def _version_key(text):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def stock_release():
+    """The newest release whose headers are installed, else the newest that there is."""
+    installed = [path.name.removeprefix("linux-headers-")
+                 for path in pathlib.Path("/usr/src").glob("linux-headers-*-amd64")
+                 if (path / "Makefile").exists() and "rt-amd64" not in path.name
+                 and "cloud-amd64" not in path.name]
+    if installed:
+        return max(installed, key=_version_key)
+    output = _run(["apt-cache", "depends", "linux-image-amd64"]).stdout
+    found = re.findall(r"Depends: linux-image-(\S+-amd64)", output)
+    if not found:
+        raise Failure("no linux-headers-*-amd64 is installed and apt knows no linux-image-amd64: "
+                      "apt-get install linux-headers-amd64")
+    return found[0]
+
+
+def _stock():
+    release = stock_release()
+    place = cache() / "kernels" / f"stock-{release}"
+    with Lock(cache() / "kernels" / "stock.lock"):
+        if not (place / "complete").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _unpack(release, place)
+    return Kernel("stock", release, str(place / "vmlinux"),
+                  str(place / "lib/modules" / release), f"/usr/src/linux-headers-{release}")
+
+
+def _unpack(release, place):
+    with tempfile.TemporaryDirectory(dir=place.parent) as directory:
+        work = pathlib.Path(directory)
+        package = _download(f"linux-image-{release}", work)
+        tree = work / "tree"
+        _run(["dpkg-deb", "-x", package, tree])
+        if (tree / "usr/lib/modules").is_dir():
+            (tree / "lib").symlink_to("usr/lib")
+        _run(["depmod", "-b", tree, release])
+        image = tree / f"boot/vmlinuz-{release}"
+        (tree / "vmlinux").write_bytes(decompress(image.read_bytes()))
+        (tree / "complete").touch()
+        os.rename(tree, place)
+
+
+def _download(package, directory):
+    """apt-get download; with fresh package lists if the known ones lead nowhere."""
+    fetch = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3",
+             "download", package]
+    if subprocess.run(fetch, cwd=directory, capture_output=True, check=False).returncode:
+        if os.geteuid() == 0:
+            _run(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600", "update"])
+        _run(fetch, cwd=directory)
+    return next(pathlib.Path(directory).glob("*.deb"))
+
+
+def decompress(image):
+    """
+    The ELF file inside a bzImage: it boots faster, as QEMU enters it directly (PVH).
+    Documentation/x86/boot.rst: setup_sects at 0x1f1, payload_offset at 0x248, payload_length.
+    """
+    if image[0x202:0x206] != b"HdrS":
+        raise Failure("the kernel image is not a bzImage")
+    sectors = image[0x1f1] or 4
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (sectors + 1) * 512 + offset
+    payload = image[start:start + length]
+    if payload.startswith(b"\xfd7zXZ"):
+        return lzma.LZMADecompressor().decompress(payload)
+    if payload.startswith(b"\x1f\x8b"):
+        return gzip.decompress(payload[:-4])
+    for magic, program in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x02\x21\x4c\x18", "lz4")):
+        if payload.startswith(magic):
+            return subprocess.run([program, "-dc"], input=payload[:-4], check=True,
+                                  stdout=subprocess.PIPE).stdout
+    raise Failure("the kernel image is compressed in an unknown way")
+
+
+# Other kernels.
+
+def _debug():
+    place = (cache() / "kernels" / "debug").resolve()
+    kernel = _file(place / "bzImage", None,
+                   "build it with qemu-testbed/debug-kernel/build")
+    kernel.name, kernel.debug, kernel.kdir = "debug", True, str(place / "build")
+    return kernel
+
+
+def _file(image, modules, remedy="give an existing bzImage or vmlinux"):
+    if not image.is_file():
+        raise Failure(f"no kernel {image}: {remedy}")
+    if modules:
+        trees = [pathlib.Path(modules).absolute()]
+    else:
+        trees = sorted((image.parent / "lib/modules").glob("*/"))
+    trees = [tree for tree in trees if (tree / "modules.dep").exists()]
+    if len(trees) != 1:
+        raise Failure(f"{len(trees)} module directories with a modules.dep beside {image}: "
+                      "name one with --modules DIR")
+    tree = trees[0]
+    return Kernel(str(image), tree.name, str(image), str(tree), str(tree / "build"))
+
+
+def _run(command, **options):
+    command = [str(word) for word in command]
+    try:
+        return subprocess.run(command, check=True, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, **options)
+    except FileNotFoundError as error:
+        raise Failure(f"{command[0]} is not installed") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or error.stdout).strip().splitlines()[-1:] or ["no message"]
+        raise Failure(f"{' '.join(command)}: {last[0]}") from error

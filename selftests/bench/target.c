@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the benchmarks measure, from inside the program that is moved. Prints one
+ * time in ns per line, or, for "sequential", bytes per second.
+ *
+ *	target [-n NODE] fetch|null|write|read|sequential|first|again|home|resume COUNT
+ *	target syscall|seccomp|fault|fork COUNT		one number: ns of each, at home
+ */
+#include "../guest/move.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, MOVE_MS = 30000, GAP_NS = 300000 };
+
+static unsigned int node = 2;
+static int device = -1;
+static uint64_t *times;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static void die(const char *what, int error)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(error));
+	exit(1);
+}
+
+static char *map(size_t pages)
+{
+	char *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap", errno);
+	for (size_t i = 0; i < pages; i++)
+		memory[i * PAGE + i % PAGE] = i + 1;
+	return memory;
+}
+
+static void open_device(void)
+{
+	device = move_open();
+	if (device < 0)
+		die(RADIUM_DEVICE, errno);
+}
+
+static void go(void)
+{
+	int error = move_to(device, getpid(), node, RADIUM_MOVE_SELF, MOVE_MS, NULL);
+
+	if (error)
+		die("move", -error);
+}
+
+static void print(unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		printf("%llu\n", (unsigned long long)times[i]);
+}
+
+/* Pages in an order that no look-ahead can guess. */
+static void fetch(unsigned int count)
+{
+	volatile char *memory = map(count);
+	unsigned int *order = malloc(count * sizeof(*order));
+
+	for (unsigned int i = 0; i < count; i++)
+		order[i] = i;
+	srandom(1);
+	for (unsigned int i = count - 1; i > 0; i--) {
+		unsigned int j = random() % (i + 1), swap = order[i];
+
+		order[i] = order[j];
+		order[j] = swap;
+	}
+	go();
+	for (unsigned int i = 0; i < count; i++) {
+		times[i] = 1;	/* the page of this entry is here when the clock starts */
+		(void)*(volatile unsigned int *)&order[i];
+		uint64_t start = now_ns();
+
+		(void)memory[order[i] * (size_t)PAGE];
+		times[i] = now_ns() - start;
+	}
+}
+
+static void null_call(unsigned int count)
+{
+	go();
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t start = now_ns();
+
+		syscall(SYS_getppid);
+		times[i] = now_ns() - start;
+	}
+}
+
+static void pipe_call(unsigned int count, int timed_end)
+{
+	static char buffer[PAGE] __attribute__((aligned(PAGE)));
+	int ends[2];
+
+	if (pipe(ends))
+		die("pipe", errno);
+	go();
+	for (unsigned int i = 0; i < count; i++) {
+		memset(buffer, i, PAGE);
+		for (int end = 1; end >= 0; end--) {
+			uint64_t start = now_ns();
+			ssize_t got = end ? write(ends[1], buffer, PAGE) : read(ends[0], buffer, PAGE);
+
+			if (got != PAGE)
+				die("pipe", errno);
+			if (end == timed_end)
+				times[i] = now_ns() - start;
+		}
+	}
+}
+
+static void sequential(unsigned int megabytes)
+{
+	size_t pages = (size_t)megabytes << 8;
+	volatile char *memory = map(pages);
+	uint64_t start, sum = 0, expected = 0;
+
+	for (size_t i = 0; i < pages; i++)
+		expected += (char)(i + 1);
+	go();
+	start = now_ns();
+	for (size_t i = 0; i < pages; i++)
+		sum += memory[i * PAGE + i % PAGE];
+	printf("%.0f\n", pages * (double)PAGE * 1e9 / (now_ns() - start));
+	if (sum != expected)
+		die("what was read", EIO);
+}
+
+/* A process that computes, to be moved by this one. */
+static pid_t passenger(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork", errno);
+	if (!pid)
+		for (volatile unsigned long i = 0;; i++)
+			;
+	usleep(20000);
+	return pid;
+}
+
+static void moves(const char *what, unsigned int count)
+{
+	bool first = !strcmp(what, "first"), home = !strcmp(what, "home");
+	pid_t pid = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t start, middle;
+		int error;
+
+		if (first || !pid)
+			pid = passenger();
+		if (!first && i == 0) {
+			error = move_to(device, pid, node, 0, MOVE_MS, NULL);
+			if (!error)
+				error = move_home(device, pid, 0, MOVE_MS, NULL);
+			if (error)
+				die("move", -error);
+		}
+		start = now_ns();
+		error = move_to(device, pid, node, 0, MOVE_MS, NULL);
+		if (error)
+			die("move", -error);
+		middle = now_ns();
+		times[i] = middle - start;
+		error = move_home(device, pid, 0, MOVE_MS, NULL);
+		if (error)
+			die("recall", -error);
+		if (home)
+			times[i] = now_ns() - middle;
+		if (first || i + 1 == count) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+	}
+}
+
+/*
+ * From the command until the process' own first step there: the end of the longest
+ * pause that it sees in its own clock, which goes on exactly.
+ */
+static void resume(unsigned int megabytes)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe(ends))
+		die("pipe", errno);
+	pid = fork();
+	if (!pid) {
+		uint64_t last, longest = 0, end = 0, stop;
+
+		map((size_t)megabytes << 8);
+		if (write(ends[1], &end, sizeof(end)) < 0)
+			_exit(1);
+		last = now_ns();
+		stop = last + 20000000000ull;
+		while (last < stop) {
+			uint64_t now = now_ns();
+
+			if (now - last > longest) {
+				longest = now - last;
+				end = now;
+				if (longest > GAP_NS && now + 5000000000ull < stop)
+					stop = now + 5000000000ull;
+			}
+			last = now;
+		}
+		_exit(write(ends[1], &end, sizeof(end)) < 0);
+	}
+	uint64_t end, start;
+	int error;
+
+	if (read(ends[0], &end, sizeof(end)) != sizeof(end))
+		die("read", errno);
+	usleep(100000);
+	start = now_ns();
+	error = move_to(device, pid, node, 0, MOVE_MS, NULL);
+	if (error)
+		die("move", -error);
+	if (read(ends[0], &end, sizeof(end)) != sizeof(end))
+		die("read", errno);
+	waitpid(pid, NULL, 0);
+	printf("%llu\n", (unsigned long long)(end - start));
+}
+
+static void allow_all(void)
+{
+	struct sock_filter filter[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_fprog program = { 1, filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		die("seccomp", errno);
+}
+
+/* ns of one of what an unrelated process does at home. */
+static void unrelated(const char *what, unsigned int count)
+{
+	uint64_t start;
+
+	if (!strcmp(what, "seccomp"))
+		allow_all();
+	start = now_ns();
+	for (unsigned int i = 0; i < count; i++) {
+		if (!strcmp(what, "fault")) {
+			munmap(map(64), 64 * PAGE);
+		} else if (!strcmp(what, "fork")) {
+			pid_t pid = fork();
+
+			if (!pid)
+				_exit(0);
+			waitpid(pid, NULL, 0);
+		} else {
+			for (int j = 0; j < 64; j++)
+				syscall(SYS_getppid);
+		}
+	}
+	printf("%.1f\n", (now_ns() - start) / (double)count / (strcmp(what, "fork") ? 64 : 1));
+}
+
+int main(int argc, char **argv)
+{
+	const char *what;
+	unsigned int count;
+	int option;
+
+	while ((option = getopt(argc, argv, "n:")) != -1)
+		node = atoi(optarg);
+	if (optind + 2 != argc)
+		return 2;
+	what = argv[optind];
+	count = atoi(argv[optind + 1]);
+	if (strstr("syscall seccomp fault fork", what)) {
+		unrelated(what, count);
+		return 0;
+	}
+	times = calloc(count, sizeof(*times));
+	open_device();
+	if (!strcmp(what, "sequential") || !strcmp(what, "resume")) {
+		if (*what == 's')
+			sequential(count);
+		else
+			resume(count);
+		return 0;
+	}
+	if (!strcmp(what, "fetch"))
+		fetch(count);
+	else if (!strcmp(what, "null"))
+		null_call(count);
+	else if (!strcmp(what, "write") || !strcmp(what, "read"))
+		pipe_call(count, *what == 'w');
+	else
+		moves(what, count);
+	print(count);
+	return 0;
+}

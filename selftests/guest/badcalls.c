@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Calls on /dev/radium that have to be refused; prints the first that is not. */
+#include "move.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int failures;
+
+static void expect(const char *what, int result, int error)
+{
+	if (result != -1 || errno != error) {
+		printf("%s: %d, errno %d instead of %d\n", what, result, errno, error);
+		failures++;
+	}
+}
+
+int main(void)
+{
+	struct { struct radium_move move; char rest[64]; } large = { 0 };
+	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
+	struct radium_move move = { .size = sizeof(move), .pid = getpid(), .node = 2 };
+	struct radium_list list = { .size = sizeof(list), .count = 1, .entry_size = 8 };
+	int fd = open(RADIUM_DEVICE, O_RDWR);
+
+	if (fd < 0) {
+		perror(RADIUM_DEVICE);
+		return 1;
+	}
+	expect("migrate before hello", ioctl(fd, RADIUM_IOC_MIGRATE, &move), EPROTO);
+	expect("list before hello", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EPROTO);
+	hello.abi = 1000;
+	expect("hello of another abi", ioctl(fd, RADIUM_IOC_HELLO, &hello), EPROTO);
+	hello.abi = RADIUM_ABI_VERSION;
+	if (ioctl(fd, RADIUM_IOC_HELLO, &hello)) {
+		perror("hello");
+		return 1;
+	}
+	expect("null", ioctl(fd, RADIUM_IOC_MIGRATE, NULL), EFAULT);
+	expect("kernel address", ioctl(fd, RADIUM_IOC_MIGRATE, (void *)-4096l), EFAULT);
+	expect("unknown call", ioctl(fd, _IO(RADIUM_IOC_MAGIC, 200), &move), ENOTTY);
+	expect("other magic", ioctl(fd, _IO('z', 5), &move), ENOTTY);
+	move.size = 4;
+	expect("size too small", ioctl(fd, RADIUM_IOC_MIGRATE, &move), EINVAL);
+	move.size = 1 << 20;
+	expect("size enormous", ioctl(fd, RADIUM_IOC_MIGRATE, &move), E2BIG);
+	move.size = sizeof(move);
+	move.flags = 1u << 31;
+	expect("unknown flag", ioctl(fd, RADIUM_IOC_MIGRATE, &move), EINVAL);
+	move.flags = 0;
+	large.move = move;
+	large.move.size = sizeof(large);
+	large.rest[9] = 1;
+	expect("unknown part not zero", ioctl(fd, RADIUM_IOC_MIGRATE, &large), E2BIG);
+	move.pid = -7;
+	expect("negative pid", ioctl(fd, RADIUM_IOC_MIGRATE, &move), ESRCH);
+	list.entries = 1;
+	expect("list to a bad address", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EFAULT);
+	list.reserved = 5;
+	expect("reserved not zero", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EINVAL);
+	expect("replica with no token", ioctl(fd, RADIUM_IOC_REPLICA,
+	       &(struct radium_replica){ .size = sizeof(struct radium_replica), .token = 12345 }), ENOENT);
+	return failures ? 1 : 0;
+}

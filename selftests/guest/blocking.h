@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests of blocked calls share. */
+#ifndef _RADIUM_SELFTEST_BLOCKING_H
+#define _RADIUM_SELFTEST_BLOCKING_H
+
+/* When blocked calls are moved, and how long what they wait for takes. */
+#define MOVES "60 a 60 h 60 a 30"
+/* For calls that need not end to be moved. */
+#define MOVES_AT_ONCE "60 A 60 H 60 A 30"
+enum { EVENT_MS = 900, SHORT_MS = 800 };
+
+/* The first move makes the replica and takes longer than the calls block. */
+static inline void warm_up(void)
+{
+	away();
+	home();
+}
+
+static inline pid_t event(void (*function)(void *), void *argument)
+{
+	warm_up();
+	return later(EVENT_MS, function, argument);
+}
+
+#define blocked(steps) do { warm_up(); during(steps); } while (0)
+
+#endif

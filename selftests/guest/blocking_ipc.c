@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/* As blocking.c, for sockets, locks, System V IPC and event descriptors. */
+#include "harness.h"
+#include "blocking.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static int listener(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int fd = DO(socket(AF_INET, SOCK_STREAM, 0));
+
+	*address = (struct sockaddr_in){ .sin_family = AF_INET };
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	DO(bind(fd, (void *)address, sizeof(*address)));
+	DO(listen(fd, 5));
+	DO(getsockname(fd, (void *)address, &length));
+	return fd;
+}
+
+static void connect_and_send(void *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(fd, address, sizeof(struct sockaddr_in)) || write(fd, "hello", 5) != 5)
+		_exit(1);
+	sleep_ms(EVENT_MS);
+	if (write(fd, "world", 5) != 5)
+		_exit(1);
+}
+
+static void accept_and_receive(void)
+{
+	struct sockaddr_in address;
+	int fd, server = listener(&address);
+	pid_t helper = event(connect_and_send, &address);
+	char text[10];
+
+	during(MOVES " 300 h 60 a 60 h");
+	fd = DO(accept(server, NULL, NULL));
+	EQUAL(recv(fd, text, sizeof(text), MSG_WAITALL), 10);
+	CHECK(!memcmp(text, "helloworld", 10));
+	during_end();
+	reap(helper);
+}
+
+static void receive_timeout(void)
+{
+	struct timeval limit = { 0, SHORT_MS * 1000l };
+	int pair[2];
+	char byte;
+
+	DO(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	DO(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
+	blocked(MOVES);
+	EQUAL(recv(pair[0], &byte, 1, 0), -1);
+	EQUAL(errno, EAGAIN);
+	during_end();
+}
+
+static void send_byte(void *fd)
+{
+	if (send(*(int *)fd, "x", 1, 0) != 1)
+		_exit(1);
+}
+
+/* A socket without a time limit is restarted as a pipe is. */
+static void receive(void)
+{
+	pid_t helper;
+	char byte = 0;
+	int pair[2];
+
+	DO(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	helper = event(send_byte, &pair[1]);
+	during(MOVES_AT_ONCE);
+	EQUAL(recv(pair[0], &byte, 1, 0), 1);
+	EQUAL(byte, 'x');
+	during_end();
+	reap(helper);
+}
+
+static void lock_and_hold(void *path)
+{
+	int fd = open(path, O_RDWR);
+
+	if (flock(fd, LOCK_EX))
+		_exit(1);
+	sleep_ms(EVENT_MS);
+}
+
+static void flock_wait(void)
+{
+	char path[] = "/tmp/st-flock-XXXXXX";
+	int fd = DO(mkstemp(path));
+	pid_t holder = later(0, lock_and_hold, path);
+
+	sleep_ms(60);
+	blocked(MOVES);
+	EQUAL(flock(fd, LOCK_EX), 0);
+	EQUAL(waitpid(holder, NULL, WNOHANG) != -1, 1);
+	during_end();
+	unlink(path);
+}
+
+static void record_lock_wait(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char path[] = "/tmp/st-lock-XXXXXX";
+	int fd = DO(mkstemp(path));
+	pid_t holder = DO(fork());
+
+	if (!holder) {
+		DO(fcntl(fd, F_SETLK, &lock));
+		sleep_ms(EVENT_MS);
+		_exit(0);
+	}
+	sleep_ms(60);
+	blocked(MOVES);
+	EQUAL(fcntl(fd, F_SETLKW, &lock), 0);
+	during_end();
+	unlink(path);
+}
+
+static void open_fifo(void *path)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, "x", 1) != 1)
+		_exit(1);
+}
+
+static void open_fifo_wait(void)
+{
+	char path[64], byte;
+	pid_t helper;
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/st-fifo-%d", getpid());
+	DO(mkfifo(path, 0600));
+	helper = event(open_fifo, path);
+	during(MOVES);
+	fd = DO(open(path, O_RDONLY));
+	EQUAL(read(fd, &byte, 1), 1);
+	during_end();
+	reap(helper);
+	unlink(path);
+}
+
+static void send_message(void *queue)
+{
+	struct { long type; char text[4]; } message = { 3, "abc" };
+
+	if (msgsnd(*(int *)queue, &message, 4, 0))
+		_exit(1);
+}
+
+static void msgrcv_wait(void)
+{
+	struct { long type; char text[4]; } message;
+	int queue = DO(msgget(IPC_PRIVATE, 0600));
+	pid_t helper = event(send_message, &queue);
+
+	during(MOVES);
+	EQUAL(msgrcv(queue, &message, 4, 3, 0), 4);
+	during_end();
+	reap(helper);
+	msgctl(queue, IPC_RMID, NULL);
+}
+
+static void raise_semaphore(void *set)
+{
+	struct sembuf up = { .sem_num = 0, .sem_op = 1 };
+
+	if (semop(*(int *)set, &up, 1))
+		_exit(1);
+}
+
+static void semop_wait(void)
+{
+	struct sembuf down = { .sem_num = 0, .sem_op = -1 };
+	int set = DO(semget(IPC_PRIVATE, 1, 0600));
+	pid_t helper;
+
+	DO(semctl(set, 0, SETVAL, 0));
+	helper = event(raise_semaphore, &set);
+	during(MOVES);
+	EQUAL(semop(set, &down, 1), 0);
+	during_end();
+	reap(helper);
+	semctl(set, 0, IPC_RMID);
+}
+
+static void timerfd_wait(void)
+{
+	struct itimerspec when = { .it_value = { 0, SHORT_MS * 1000000l } };
+	int fd = DO(timerfd_create(CLOCK_MONOTONIC, 0));
+	uint64_t ticks = 0;
+
+	DO(timerfd_settime(fd, 0, &when, NULL));
+	blocked(MOVES_AT_ONCE);
+	EQUAL(read(fd, &ticks, sizeof(ticks)), sizeof(ticks));
+	EQUAL(ticks, 1);
+	during_end();
+}
+
+static void add_event(void *fd)
+{
+	uint64_t seven = 7;
+
+	if (write(*(int *)fd, &seven, sizeof(seven)) != sizeof(seven))
+		_exit(1);
+}
+
+static void eventfd_wait(void)
+{
+	int fd = DO(eventfd(0, 0));
+	pid_t helper = event(add_event, &fd);
+	uint64_t value = 0;
+
+	during(MOVES_AT_ONCE);
+	EQUAL(read(fd, &value, sizeof(value)), sizeof(value));
+	EQUAL(value, 7);
+	during_end();
+	reap(helper);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(accept_and_receive), CASE(receive_timeout), CASE(receive), CASE(flock_wait),
+		CASE(record_lock_wait), CASE(open_fifo_wait), CASE(msgrcv_wait), CASE(semop_wait),
+		CASE(timerfd_wait), CASE(eventfd_wait),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a case calls; all of it runs in the process that is moved. */
+#include "harness.h"
+#include "ask.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static int asks = -1, answers = -1;
+static bool is_moved;
+
+static void send_ask(enum ask_kind kind, pid_t pid, const char *format, va_list args)
+{
+	struct ask ask = { .kind = kind, .pid = pid };
+
+	vsnprintf(ask.text, sizeof(ask.text), format, args);
+	if (write(asks, &ask, sizeof(ask)) != sizeof(ask))
+		_exit(3);
+}
+
+static struct answer receive(void)
+{
+	struct answer answer;
+
+	/* The harness knows no EINTR, whatever the case does with signals. */
+	while (read(answers, &answer, sizeof(answer)) != sizeof(answer))
+		if (errno != EINTR)
+			_exit(3);
+	return answer;
+}
+
+static struct answer ask(enum ask_kind kind, pid_t pid, const char *format, ...)
+{
+	int saved = errno;
+	struct answer answer;
+	va_list args;
+
+	va_start(args, format);
+	send_ask(kind, pid, format, args);
+	va_end(args);
+	answer = receive();
+	errno = saved;
+	return answer;
+}
+
+static void move(char where_to, pid_t pid)
+{
+	struct answer answer = ask(ASK_MOVE, pid, "%c", where_to);
+
+	if (answer.value)
+		fail("", 0, "%s", answer.text);
+}
+
+bool moving(void)
+{
+	return is_moved;
+}
+
+void away(void)
+{
+	move('a', getpid());
+}
+
+void home(void)
+{
+	move('h', getpid());
+}
+
+void away_pid(pid_t pid)
+{
+	move('a', pid);
+}
+
+void home_pid(pid_t pid)
+{
+	move('h', pid);
+}
+
+int where(void)
+{
+	return ask(ASK_WHERE, getpid(), "%s", "").value;
+}
+
+void during(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_ask(ASK_DURING, getpid(), format, args);
+	va_end(args);
+	receive();
+}
+
+void during_end(void)
+{
+	struct answer answer = ask(ASK_DURING_END, getpid(), "%s", "");
+
+	if (answer.value)
+		fail("", 0, "%s", answer.text);
+}
+
+void fail(const char *file, int line, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (line)
+		ask(TELL_FAILED, getpid(), "%s:%d: %s", file, line, text);
+	else
+		ask(TELL_FAILED, getpid(), "%s", text);
+	_exit(1);
+}
+
+void skip(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_ask(TELL_SKIPPED, getpid(), format, args);
+	va_end(args);
+	receive();
+	_exit(0);
+}
+
+void note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_ask(ASK_NOTE, getpid(), format, args);
+	va_end(args);
+}
+
+void case_main(int ask_pipe, int answer_pipe, bool moved, void (*run)(void))
+{
+	asks = ask_pipe;
+	answers = answer_pipe;
+	is_moved = moved;
+	signal(SIGPIPE, SIG_IGN);
+	run();
+	ask(TELL_PASSED, getpid(), "%s", "");
+	_exit(0);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	struct timespec left = { ms / 1000, ms % 1000 * 1000000l };
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+void compute_ms(unsigned int ms)
+{
+	uint64_t end = now_ns() + ms * 1000000ull;
+
+	while (now_ns() < end)
+		;
+}
+
+/* The first result is what all others have to be. */
+void compute_checked(unsigned int ms)
+{
+	static uint64_t first_a;
+	static double first_c;
+	uint64_t end = now_ns() + ms * 1000000ull;
+
+	do {
+		uint64_t a = 1, b = 2;
+		double c = 1, d = 3;
+
+		for (int i = 0; i < 1000; i++) {
+			a = a * 6364136223846793005ull + b;
+			b ^= a >> 29;
+			c = c * 1.0000001 + d;
+			d = d * 0.9999999 + 0.25;
+		}
+		if (!first_a) {
+			first_a = a;
+			first_c = c;
+		}
+		CHECK(a == first_a && c == first_c);
+	} while (now_ns() < end);
+}
+
+pid_t later(unsigned int ms, void (*function)(void *), void *argument)
+{
+	pid_t pid = DO(fork());
+
+	if (pid)
+		return pid;
+	sleep_ms(ms);
+	function(argument);
+	_exit(0);
+}
+
+void reap(pid_t pid)
+{
+	int status;
+
+	EQUAL(waitpid(pid, &status, 0), pid);
+	EQUAL(status, 0);
+}
+
+/* xorshift64*, byte for byte the same wherever it runs. */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dull;
+}
+
+void fill(void *memory, size_t bytes, uint64_t seed)
+{
+	uint64_t state = seed + 1, *word = memory;
+
+	for (size_t i = 0; i < bytes / sizeof(*word); i++)
+		word[i] = next_random(&state);
+}
+
+long differs(const void *memory, size_t bytes, uint64_t seed)
+{
+	const uint64_t *word = memory;
+	uint64_t state = seed + 1;
+
+	for (size_t i = 0; i < bytes / sizeof(*word); i++)
+		if (word[i] != next_random(&state))
+			return i * sizeof(*word);
+	return -1;
+}
+
+size_t page_size(void)
+{
+	return 4096;
+}
+
+void *map_pages(size_t pages, int protection)
+{
+	return DO(mmap(NULL, pages * page_size(), protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+void write_text(const char *path, const char *text)
+{
+	int file = DO(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+
+	if (write(file, text, strlen(text)) != (ssize_t)strlen(text))
+		fail(__FILE__, __LINE__, "%s: %s", path, strerror(errno));
+	close(file);
+}
+
+char *read_text(const char *path)
+{
+	static char text[65536];
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 0;
+	ssize_t got;
+
+	while (file >= 0 && size < sizeof(text) - 1 &&
+	       (got = read(file, text + size, sizeof(text) - 1 - size)) > 0)
+		size += got;
+	if (file >= 0)
+		close(file);
+	text[size] = 0;
+	return text;
+}

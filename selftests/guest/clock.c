@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Time goes on: no clock steps back, none jumps by more than a move takes, and
+ * the library's clock, the kernel's and home's agree.
+ */
+#include "harness.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum {
+	ROUNDS		= 12,
+	/* The other node's clock is known to within a round trip, and drifts. */
+	SKEW_NS		= 50000000,
+};
+
+static int64_t read_clock(clockid_t clock, bool by_system_call)
+{
+	struct timespec now;
+
+	if (by_system_call)
+		DO(syscall(SYS_clock_gettime, clock, &now));
+	else
+		DO(clock_gettime(clock, &now));
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+/* Reads all the time while it is moved, and looks for steps back. */
+static void never_back(clockid_t clock)
+{
+	for (int round = 0; round < ROUNDS / 2; round++) {
+		int64_t last = read_clock(clock, false), now;
+		uint64_t end = now_ns() + 100000000;
+
+		during(round % 2 ? "20 A" : "20 H");
+		do {
+			now = read_clock(clock, false);
+			if (now < last)
+				fail(__FILE__, __LINE__, "%lld ns back", (long long)(last - now));
+			last = now;
+			now = read_clock(clock, true);
+			/* The coarse clocks' page may be a tick behind the call. */
+			if (now + 10000000 < last)
+				fail(__FILE__, __LINE__, "call %lld ns behind", (long long)(last - now));
+		} while (now_ns() < end);
+		during_end();
+	}
+}
+
+static void monotonic(void)
+{
+	never_back(CLOCK_MONOTONIC);
+}
+
+static void realtime(void)
+{
+	never_back(CLOCK_REALTIME);
+}
+
+static void boottime(void)
+{
+	never_back(CLOCK_BOOTTIME);
+}
+
+static void monotonic_raw(void)
+{
+	never_back(CLOCK_MONOTONIC_RAW);
+}
+
+static void coarse(void)
+{
+	never_back(CLOCK_MONOTONIC_COARSE);
+	never_back(CLOCK_REALTIME_COARSE);
+}
+
+static void process_time(void)
+{
+	never_back(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+/* A process at home that says what time it is there. */
+static int to_home[2], from_home[2];
+
+static int64_t home_time(void)
+{
+	int64_t time;
+
+	EQUAL(write(to_home[1], "t", 1), 1);
+	EQUAL(read(from_home[0], &time, sizeof(time)), sizeof(time));
+	return time;
+}
+
+/* Home's answer lies between what is read before and after. */
+static void agrees_with_home(clockid_t clock)
+{
+	pid_t teller;
+	char byte;
+
+	DO(pipe(to_home));
+	DO(pipe(from_home));
+	teller = DO(fork());
+	if (!teller) {
+		close(to_home[1]);
+		while (read(to_home[0], &byte, 1) == 1) {
+			int64_t time = read_clock(clock, true);
+
+			if (write(from_home[1], &time, sizeof(time)) < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		int64_t before, there, after;
+
+		if (round % 4 == 1)
+			away();
+		if (round % 4 == 3)
+			home();
+		before = read_clock(clock, false);
+		there = home_time();
+		after = read_clock(clock, false);
+		if (there < before - SKEW_NS || there > after + SKEW_NS)
+			fail(__FILE__, __LINE__, "home %lld ns before, %lld after, node %d",
+			     (long long)(before - there), (long long)(there - after), where());
+	}
+	close(to_home[1]);
+	reap(teller);
+}
+
+static void monotonic_is_homes(void)
+{
+	agrees_with_home(CLOCK_MONOTONIC);
+}
+
+static void realtime_is_homes(void)
+{
+	agrees_with_home(CLOCK_REALTIME);
+}
+
+static void boottime_is_homes(void)
+{
+	agrees_with_home(CLOCK_BOOTTIME);
+}
+
+/* time() and gettimeofday() go other ways through the vdso. */
+static void time_and_timeofday(void)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		int64_t real, seconds;
+		struct timeval tv;
+
+		if (round % 2)
+			home();
+		else
+			away();
+		real = read_clock(CLOCK_REALTIME, true);
+		seconds = time(NULL);
+		DO(gettimeofday(&tv, NULL));
+		CHECK(seconds >= real / 1000000000 - 1 && seconds <= real / 1000000000 + 3);
+		CHECK(tv.tv_sec >= real / 1000000000 - 1 && tv.tv_sec <= real / 1000000000 + 3);
+	}
+}
+
+/* A sleep that is measured by the other node's clock. */
+static void intervals(void)
+{
+	away();
+	for (int i = 0; i < 5; i++) {
+		int64_t start = read_clock(CLOCK_MONOTONIC, false), took;
+
+		sleep_ms(100);
+		took = read_clock(CLOCK_MONOTONIC, false) - start;
+		CHECK(took >= 100000000 - SKEW_NS / 10 && took < 3000000000);
+	}
+}
+
+static void file_times_fit(void)
+{
+	char path[] = "/tmp/st-clock-XXXXXX";
+	int64_t before, after;
+	int file = DO(mkstemp(path));
+	FILE *pipe;
+	char text[100] = "", command[100];
+
+	unlink(path);
+	snprintf(path, sizeof(path), "/tmp/st-clk-%d", getpid());
+	close(file);
+	away();
+	before = read_clock(CLOCK_REALTIME, false);
+	write_text(path, "x");
+	after = read_clock(CLOCK_REALTIME, false);
+	home();
+	snprintf(command, sizeof(command), "date -r %s +%%s%%N", path);
+	pipe = popen(command, "r");
+	CHECK(pipe && fgets(text, sizeof(text), pipe));
+	pclose(pipe);
+	unlink(path);
+	/* File times are a tick coarse. */
+	CHECK(atoll(text) >= before - SKEW_NS && atoll(text) <= after + SKEW_NS);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(monotonic), CASE(realtime), CASE(boottime), CASE(monotonic_raw), CASE(coarse),
+		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
+		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(intervals),
+		CASE(file_times_fit),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

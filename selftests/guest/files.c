@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory and files: mappings of files, shared memory, buffers of system calls. */
+#include "harness.h"
+#include "fault.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+enum { PAGES = 32, BYTES = PAGES * 4096 };
+
+#define RW (PROT_READ | PROT_WRITE)
+
+static int scratch(void)
+{
+	char path[] = "/tmp/st-file-XXXXXX";
+	int file = DO(mkstemp(path));
+
+	unlink(path);
+	return file;
+}
+
+static int filled(uint64_t seed)
+{
+	char *data = malloc(BYTES);
+	int file = scratch();
+
+	fill(data, BYTES, seed);
+	EQUAL(write(file, data, BYTES), BYTES);
+	free(data);
+	return file;
+}
+
+static void private_mapping(void)
+{
+	int file = filled(1);
+	char *memory, buffer[4096];
+
+	away();
+	memory = DO(mmap(NULL, BYTES, RW, MAP_PRIVATE, file, 0));
+	EQUAL(differs(memory, BYTES, 1), -1);
+	memset(memory, 7, 4096);
+	home();
+	EQUAL(memory[100], 7);
+	EQUAL(pread(file, buffer, 4096, 0), 4096);
+	EQUAL(differs(buffer, 4096, 1), -1);	/* the file knows nothing of it */
+}
+
+static void shared_mapping(void)
+{
+	int file = filled(2);
+	char *memory = DO(mmap(NULL, BYTES, RW, MAP_SHARED, file, 0)), *data = malloc(BYTES);
+
+	away();
+	EQUAL(differs(memory, BYTES, 2), -1);
+	fill(memory, BYTES, 3);
+	EQUAL(pread(file, data, BYTES, 0), BYTES);
+	EQUAL(differs(data, BYTES, 3), -1);
+	fill(data, BYTES, 4);
+	EQUAL(pwrite(file, data, BYTES, 0), BYTES);
+	EQUAL(differs(memory, BYTES, 4), -1);
+	DO(msync(memory, BYTES, MS_SYNC));
+}
+
+/* Both ends write all the time; each has to see what the other wrote. */
+static void shared_with_a_child(void)
+{
+	volatile int *shared = DO(mmap(NULL, 4096, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	pid_t child = DO(fork());
+
+	if (!child) {
+		for (int i = 1; i <= 50; i++) {
+			while (shared[0] != i)
+				sleep_ms(1);
+			shared[1] = i;
+		}
+		_exit(0);
+	}
+	away();
+	for (int i = 1; i <= 50; i++) {
+		shared[0] = i;
+		while (shared[1] != i)
+			sleep_ms(1);
+		if (i == 20)
+			home();
+		if (i == 30)
+			away();
+	}
+	reap(child);
+}
+
+/* Hazard H: what others write to the file shows in a private, read-only view. */
+static void private_view_is_fresh(void)
+{
+	int file = filled(5), to[2], from[2];
+	const char *memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+	pid_t writer;
+	char byte;
+
+	DO(pipe(to));
+	DO(pipe(from));
+	writer = DO(fork());
+	if (!writer) {
+		for (int i = 0; i < 10; i++) {
+			char value = 'a' + i;
+
+			if (read(to[0], &byte, 1) != 1 || pwrite(file, &value, 1, 3 * 4096) != 1 ||
+			    write(from[1], "x", 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 10; i++) {
+		if (i % 3 == 0)
+			away();
+		byte = memory[3 * 4096];
+		EQUAL(write(to[1], "x", 1), 1);
+		EQUAL(read(from[0], &byte, 1), 1);
+		EQUAL(memory[3 * 4096], 'a' + i);
+		if (i % 3 == 1)
+			home();
+	}
+	reap(writer);
+}
+
+/* One's own write() to a file that one has mapped. */
+static void own_write_shows(void)
+{
+	int file = filled(6);
+	const char *private = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+	const char *shared = DO(mmap(NULL, BYTES, PROT_READ, MAP_SHARED, file, 0));
+
+	away();
+	EQUAL(differs(private, BYTES, 6), -1);
+	EQUAL(differs(shared, BYTES, 6), -1);
+	EQUAL(pwrite(file, "new", 3, 8192), 3);
+	CHECK(!memcmp(private + 8192, "new", 3));
+	CHECK(!memcmp(shared + 8192, "new", 3));
+}
+
+static void truncated_below(void)
+{
+	int file = filled(7);
+	char *memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_SHARED, file, 0));
+	char *private = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+
+	away();
+	EQUAL(differs(memory, BYTES, 7), -1);
+	EQUAL(differs(private, BYTES, 7), -1);
+	DO(ftruncate(file, 4096));
+	EQUAL(faults_on(memory + 2 * 4096, false), BUS_ADRERR);
+	EQUAL(faults_on(private + 2 * 4096, false), BUS_ADRERR);
+	EQUAL(differs(memory, 4096, 7), -1);
+}
+
+static void memfd_mapping(void)
+{
+	int file;
+	char *memory;
+
+	away();
+	file = DO(memfd_create("st", 0));
+	DO(ftruncate(file, BYTES));
+	memory = DO(mmap(NULL, BYTES, RW, MAP_SHARED, file, 0));
+	fill(memory, BYTES, 8);
+	home();
+	EQUAL(differs(memory, BYTES, 8), -1);
+}
+
+/* Pages that are owned away are read and written by the kernel at home. */
+static void large_write_and_read(void)
+{
+	size_t bytes = 2 << 20;
+	char *data = map_pages(bytes / 4096, RW);
+	int file = scratch();
+
+	away();
+	fill(data, bytes, 9);
+	EQUAL(write(file, data, bytes), bytes);
+	memset(data, 0, bytes);
+	EQUAL(pread(file, data, bytes, 0), bytes);
+	EQUAL(differs(data, bytes, 9), -1);
+	memset(data, 1, bytes);
+	home();
+	EQUAL(pread(file, data, bytes, 0), bytes);
+	EQUAL(differs(data, bytes, 9), -1);
+}
+
+static void scattered_buffers(void)
+{
+	char *data = map_pages(PAGES, RW), *back = map_pages(PAGES, RW);
+	struct iovec out[PAGES], in[PAGES];
+	int file = scratch();
+
+	away();
+	fill(data, BYTES, 10);
+	for (int i = 0; i < PAGES; i++) {
+		out[i] = (struct iovec){ data + i * 4096, 4096 };
+		in[PAGES - 1 - i] = (struct iovec){ back + i * 4096, 4096 };
+	}
+	EQUAL(writev(file, out, PAGES), BYTES);
+	EQUAL(preadv(file, in, PAGES, 0), BYTES);
+	for (int i = 0; i < PAGES; i++)
+		CHECK(!memcmp(data + i * 4096, back + (PAGES - 1 - i) * 4096, 4096));
+}
+
+static void through_a_pipe(void)
+{
+	char *data = map_pages(16, RW), *back = map_pages(16, RW);
+	int ends[2];
+
+	DO(pipe(ends));
+	away();
+	for (int round = 0; round < 10; round++) {
+		fill(data, 65536, round);
+		EQUAL(write(ends[1], data, 65536), 65536);
+		fill(data, 65536, 99);		/* what is in the pipe stays as it was */
+		EQUAL(read(ends[0], back, 65536), 65536);
+		EQUAL(differs(back, 65536, round), -1);
+		if (round == 5)
+			home();
+	}
+}
+
+static void wrong_buffers(void)
+{
+	char *hole = map_pages(3, RW), *sealed = map_pages(1, PROT_READ), *none = map_pages(1, PROT_NONE);
+	char *volatile wrong = (char *)8;
+	int file = filled(11);
+
+	DO(munmap(hole + 4096, 4096));
+	away();
+	EQUAL(pread(file, wrong, 100, 0), -1);
+	EQUAL(errno, EFAULT);
+	EQUAL(pread(file, sealed, 100, 0), -1);
+	EQUAL(errno, EFAULT);
+	EQUAL(pread(file, none, 100, 0), -1);
+	EQUAL(errno, EFAULT);
+	wrong = (char *)-5000l;
+	EQUAL(pwrite(file, wrong, 100, 0), -1);
+	EQUAL(errno, EFAULT);
+	EQUAL(open((char *)none, O_RDONLY), -1);
+	EQUAL(errno, EFAULT);
+	/* Partly good: what fits is done. */
+	EQUAL(pread(file, hole + 4000, 4096, 0), 96);
+	EQUAL(stat("/", (struct stat *)sealed), -1);
+	EQUAL(errno, EFAULT);
+}
+
+static void random_and_sendfile(void)
+{
+	char *memory = map_pages(PAGES, RW);
+	int from = filled(12), to = scratch();
+	off_t offset = 0;
+	int zeros = 0;
+
+	away();
+	EQUAL(getrandom(memory, BYTES, 0), BYTES);
+	for (int i = 0; i < BYTES; i++)
+		zeros += !memory[i];
+	CHECK(zeros < BYTES / 64);
+	EQUAL(sendfile(to, from, &offset, BYTES), BYTES);
+	EQUAL(offset, BYTES);
+	EQUAL(pread(to, memory, BYTES, 0), BYTES);
+	EQUAL(differs(memory, BYTES, 12), -1);
+}
+
+/* A page that a pipe holds cannot leave; the bytes are right all the same. */
+static void pinned_by_vmsplice(void)
+{
+	char *memory = map_pages(4, RW), back[4096];
+	struct iovec part = { memory, 4096 };
+	int ends[2];
+
+	fill(memory, 4 * 4096, 13);
+	DO(pipe(ends));
+	EQUAL(vmsplice(ends[1], &part, 1, 0), 4096);
+	away();
+	EQUAL(differs(memory, 4 * 4096, 13), -1);
+	memory[7] = 'v';		/* the pipe refers to the page: it shows there */
+	EQUAL(read(ends[0], back, 4096), 4096);
+	EQUAL(back[7], 'v');
+	fill(memory, 4 * 4096, 14);
+	home();
+	EQUAL(differs(memory, 4 * 4096, 14), -1);
+}
+
+static void offset_goes_on(void)
+{
+	char text[5] = "";
+	int file = scratch();
+
+	EQUAL(write(file, "abcdefghij", 10), 10);
+	DO(lseek(file, 2, SEEK_SET));
+	EQUAL(read(file, text, 2), 2);
+	away();
+	EQUAL(read(file, text, 3), 3);
+	CHECK(!memcmp(text, "efg", 3));
+	EQUAL(lseek(file, 0, SEEK_CUR), 7);
+	home();
+	EQUAL(read(file, text, 3), 3);
+	CHECK(!memcmp(text, "hij", 3));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
+		CASE(private_view_is_fresh), CASE(own_write_shows), CASE(truncated_below),
+		CASE(memfd_mapping), CASE(large_write_and_read), CASE(scattered_buffers),
+		CASE(through_a_pipe), CASE(wrong_buffers), CASE(random_and_sendfile),
+		CASE(pinned_by_vmsplice), CASE(offset_goes_on),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

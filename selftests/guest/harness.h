@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Cases of one behaviour each. A case runs in a process of its own; the harness,
+ * its parent, never moves, and moves the case when asked to. In mode "native" the
+ * same requests do nothing, so that a case is shown to be right by itself.
+ *
+ *	PROGRAM --list			names of the cases
+ *	PROGRAM native|away [-t FACTOR] [-n NODE] [CASE...]
+ */
+#ifndef _RADIUM_SELFTEST_HARNESS_H
+#define _RADIUM_SELFTEST_HARNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <unistd.h>
+#include <sys/types.h>
+
+struct test_case {
+	const char *name;
+	void (*run)(void);
+	unsigned int seconds;	/* deadline, 0 for the default */
+};
+
+#define CASE(name) { #name, name, 0 }
+
+int harness_main(int argc, char **argv, const struct test_case *cases);
+
+/* Whether the case is moved in this run. */
+bool moving(void);
+
+/* Moves the caller (or another process) and returns when it runs there. */
+void away(void);
+void home(void);
+void away_pid(pid_t pid);
+void home_pid(pid_t pid);
+/* Node on which the caller runs, 0 for home; in mode native always 0. */
+int where(void);
+
+/*
+ * Steps for the harness to do while the caller is busy or blocked: "A" away,
+ * "H" home, "a" and "h" the same for a caller in a call that may have to end
+ * first, "k NUMBER" signal, a number: wait so many milliseconds. A leading "PID:"
+ * names another process than the caller.
+ */
+void during(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until the steps are done. */
+void during_end(void);
+
+/* Ends the case, here with the reason. */
+void fail(const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* A line of diagnostics. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#define CHECK(condition) do {						\
+	if (!(condition))						\
+		fail(__FILE__, __LINE__, "%s (errno %d)", #condition, errno); \
+} while (0)
+
+#define EQUAL(is, expected) do {					\
+	long long is_ = (long long)(is), expected_ = (long long)(expected); \
+	if (is_ != expected_)						\
+		fail(__FILE__, __LINE__, "%s is %lld, not %lld (errno %d)", \
+		     #is, is_, expected_, errno);			\
+} while (0)
+
+/* A call that has to succeed; gives its value. */
+#define DO(call) ({							\
+	__typeof__(call) value_ = (call);				\
+	if ((long)value_ == -1)						\
+		fail(__FILE__, __LINE__, "%s: %s", #call, strerror(errno)); \
+	value_;								\
+})
+
+/* Small helpers that many cases need. */
+uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
+void sleep_ms(unsigned int ms);
+void compute_ms(unsigned int ms);	/* in user mode, looking at the clock */
+/* As compute_ms, with arithmetic whose result shows whether it was disturbed. */
+void compute_checked(unsigned int ms);
+/* Forks a process that sleeps, then runs the function, then ends with 0. */
+pid_t later(unsigned int ms, void (*function)(void *), void *argument);
+void reap(pid_t pid);			/* waits for it; it must have ended with 0 */
+void fill(void *memory, size_t bytes, uint64_t seed);
+/* Offset of the first wrong byte, or -1. */
+long differs(const void *memory, size_t bytes, uint64_t seed);
+size_t page_size(void);
+void *map_pages(size_t pages, int protection);	/* private, anonymous */
+void write_text(const char *path, const char *text);
+char *read_text(const char *path);	/* static buffer, 64 KiB at most */
+
+#endif

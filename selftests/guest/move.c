@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "move.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name, *text;
+} reasons[] = {
+#define REASON(name, what, todo) { #name, what },
+	RADIUM_REASONS(REASON)
+#undef REASON
+};
+
+int move_open(void)
+{
+	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
+	int device = open(RADIUM_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (device < 0)
+		return -1;
+	if (ioctl(device, RADIUM_IOC_HELLO, &hello)) {
+		close(device);
+		return -1;
+	}
+	return device;
+}
+
+static int move(int device, unsigned long request, struct radium_move *move)
+{
+	return ioctl(device, request, move) ? -errno : 0;
+}
+
+int move_to(int device, pid_t pid, unsigned int node, unsigned int flags,
+	    unsigned int timeout_ms, struct radium_move *result)
+{
+	struct radium_move local, *m = result ? result : &local;
+
+	*m = (struct radium_move){ .size = sizeof(*m), .flags = flags, .pid = pid,
+				   .node = node, .timeout_ms = timeout_ms };
+	return move(device, RADIUM_IOC_MIGRATE, m);
+}
+
+int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms,
+	      struct radium_move *result)
+{
+	struct radium_move local, *m = result ? result : &local;
+
+	*m = (struct radium_move){ .size = sizeof(*m), .flags = flags, .pid = pid,
+				   .timeout_ms = timeout_ms };
+	return move(device, RADIUM_IOC_RECALL, m);
+}
+
+bool move_info(int device, pid_t pid, struct radium_thread_info *info)
+{
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*info), .pid = pid,
+		.count = 1, .entries = (uintptr_t)info,
+	};
+
+	memset(info, 0, sizeof(*info));
+	return ioctl(device, RADIUM_IOC_THREAD_LIST, &list) == 0 && list.count == 1;
+}
+
+const char *move_reason(unsigned int reason)
+{
+	return reason < RADIUM_R_COUNT ? reasons[reason].name : "?";
+}
+
+const char *move_reason_text(unsigned int reason)
+{
+	return reason < RADIUM_R_COUNT ? reasons[reason].text : "?";
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Moving processes through /dev/radium, for programs that cannot wait for radctl. */
+#ifndef _RADIUM_SELFTEST_MOVE_H
+#define _RADIUM_SELFTEST_MOVE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "../../uapi/linux/radium.h"
+
+/* Opens the device and shakes hands; -1 and errno if that fails. */
+int move_open(void);
+/* 0, or a negative errno; the reason and what it took are in *result if given. */
+int move_to(int device, pid_t pid, unsigned int node, unsigned int flags,
+	    unsigned int timeout_ms, struct radium_move *result);
+int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms,
+	      struct radium_move *result);
+/* First thread of a process; false if the process is not distributed. */
+bool move_info(int device, pid_t pid, struct radium_thread_info *info);
+const char *move_reason(unsigned int reason);		/* its name */
+const char *move_reason_text(unsigned int reason);
+
+#endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs an unmodified program and moves it, or one of its descendants, away and
+ * home again at random moments. The program's output goes to files; what happened
+ * goes to standard output, as JSON. It is C, and not radctl in a loop, because
+ * under emulation starting a process takes longer than many a program's phases.
+ *
+ *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
+ *	      [-l] CMD ARG...
+ *
+ * A move is a stay on the other node that was begun and, if the process still
+ * lived, ended. -l leaves the process away after the last one.
+ */
+#include "move.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	MOVE_MS	= 10000,	/* for one move */
+	TREE	= 64,		/* processes considered */
+};
+
+static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
+static const char *stem = "/tmp/moved";
+static bool leave_away;
+static uint64_t state = 1;
+static int device = -1;
+
+static struct {
+	unsigned int away, home, home_by_itself, refused[RADIUM_R_COUNT];
+	uint64_t away_ns_max, home_ns_max;
+	char error[200];
+} done;
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+}
+
+static uint64_t next_random(void)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return state * 0x2545f4914f6cdd1dull >> 33;
+}
+
+/* Evenly between nothing and twice the mean: short stays are the interesting ones. */
+static unsigned int pause_us(void)
+{
+	return next_random() % (mean_ms * 2000u + 1);
+}
+
+static int children(pid_t pid, pid_t *list, int room)
+{
+	char path[64], text[4096], *next = text;
+	int count = 0, file;
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return 0;
+	size = read(file, text, sizeof(text) - 1);
+	close(file);
+	text[size > 0 ? size : 0] = 0;
+	while (count < room && *next >= '0') {
+		list[count++] = strtol(next, &next, 10);
+		next += strspn(next, " ");
+	}
+	return count;
+}
+
+/* The program or one of its descendants. */
+static pid_t choose(pid_t root)
+{
+	pid_t list[TREE];
+	int count = 1;
+
+	list[0] = root;
+	for (int i = 0; i < count && count < TREE; i++)
+		count += children(list[i], list + count, TREE - count);
+	return list[next_random() % count];
+}
+
+/* What the moment explains is counted; anything else ends the test. */
+static bool refused(int error, const struct radium_move *move, pid_t pid, const char *what)
+{
+	unsigned int reason = move->reason < RADIUM_R_COUNT ? move->reason : 0;
+
+	done.refused[reason]++;
+	switch (reason) {
+	case RADIUM_R_NO_PROCESS:
+	case RADIUM_R_EXITING:
+	case RADIUM_R_ALREADY_THERE:
+	case RADIUM_R_PENDING:
+	case RADIUM_R_SHARED_MM:
+		return true;
+	}
+	if (error == -ESRCH)
+		return true;
+	snprintf(done.error, sizeof(done.error), "%s of %d: %s (%s)", what, pid,
+		 strerror(-error), move_reason(reason));
+	return false;
+}
+
+static bool go_away(pid_t pid)
+{
+	struct radium_move move;
+	int error = move_to(device, pid, node, 0, MOVE_MS, &move);
+
+	if (error)
+		return refused(error, &move, pid, "migrate");
+	done.away++;
+	if (move.ns > done.away_ns_max)
+		done.away_ns_max = move.ns;
+	return true;
+}
+
+static bool come_home(pid_t pid)
+{
+	struct radium_move move;
+	int error = move_home(device, pid, 0, MOVE_MS, &move);
+
+	if (error && move.reason == RADIUM_R_NOT_AWAY) {
+		done.home_by_itself++;
+		return true;
+	}
+	if (error)
+		return refused(error, &move, pid, "recall");
+	done.home++;
+	if (move.ns > done.home_ns_max)
+		done.home_ns_max = move.ns;
+	return true;
+}
+
+static pid_t start(char **command)
+{
+	char path[300];
+	pid_t pid = fork();
+	int file;
+
+	if (pid)
+		return pid;
+	file = open("/dev/null", O_RDONLY);
+	dup2(file, 0);
+	for (int i = 1; i <= 2; i++) {
+		snprintf(path, sizeof(path), "%s.%s", stem, i == 1 ? "out" : "err");
+		file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		if (file < 0 || dup2(file, i) < 0)
+			_exit(126);
+		close(file);
+	}
+	execvp(command[0], command);
+	perror(command[0]);
+	_exit(127);
+}
+
+static bool ended(pid_t pid, int *status)
+{
+	int any;
+	pid_t got;
+
+	while ((got = waitpid(-1, &any, WNOHANG)) > 0)
+		if (got == pid) {
+			*status = any;
+			return true;
+		}
+	return false;
+}
+
+/* Sleeps in small steps; true if the program ended meanwhile. */
+static bool wait_or_end(pid_t pid, int *status, unsigned int us)
+{
+	uint64_t end = now_ms() * 1000 + us;
+
+	for (;;) {
+		if (ended(pid, status))
+			return true;
+		if (now_ms() * 1000 >= end)
+			return false;
+		usleep(us < 2000 ? us : 2000);
+	}
+}
+
+static bool play(pid_t root, int *status)
+{
+	uint64_t end = now_ms() + limit_s * 1000ull;
+
+	for (unsigned int i = 0; i < moves_wanted; i++) {
+		pid_t pid;
+
+		if (wait_or_end(root, status, pause_us()))
+			return true;
+		pid = choose(root);
+		if (!go_away(pid))
+			return false;
+		if (wait_or_end(root, status, pause_us()))
+			return true;
+		if ((i + 1 < moves_wanted || !leave_away) && !come_home(pid))
+			return false;
+		if (now_ms() > end)
+			break;
+		/* Only stays count: those that met a process just gone are made up for. */
+		if (done.away <= i && !done.error[0])
+			i--;
+	}
+	while (now_ms() < end)
+		if (wait_or_end(root, status, 10000))
+			return true;
+	snprintf(done.error, sizeof(done.error), "not done after %u s", limit_s);
+	return false;
+}
+
+static void report(int status, uint64_t ms)
+{
+	const char *comma = "";
+
+	printf("{\"status\": %d, \"ms\": %llu, \"away\": %u, \"home\": %u, \"home_by_itself\": %u, "
+	       "\"away_ns_max\": %llu, \"home_ns_max\": %llu, \"error\": \"%s\", \"refused\": {",
+	       status, (unsigned long long)ms, done.away, done.home, done.home_by_itself,
+	       (unsigned long long)done.away_ns_max, (unsigned long long)done.home_ns_max, done.error);
+	for (int i = 0; i < RADIUM_R_COUNT; i++)
+		if (done.refused[i]) {
+			printf("%s\"%s\": %u", comma, move_reason(i), done.refused[i]);
+			comma = ", ";
+		}
+	puts("}}");
+}
+
+/* Whatever is left dies with us. */
+static void kill_tree(pid_t pid)
+{
+	pid_t list[TREE];
+	int count = children(pid, list, TREE);
+
+	for (int i = 0; i < count; i++) {
+		kill_tree(list[i]);
+		kill(list[i], SIGKILL);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int option, status = -1;
+	uint64_t begin;
+	pid_t pid;
+
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:l")) != -1) {
+		switch (option) {
+		case 'm': moves_wanted = atoi(optarg); break;
+		case 's': state = strtoull(optarg, NULL, 10) * 2 + 1; break;
+		case 'i': mean_ms = atoi(optarg); break;
+		case 'n': node = atoi(optarg); break;
+		case 'o': stem = optarg; break;
+		case 't': limit_s = atoi(optarg); break;
+		case 'l': leave_away = true; break;
+		default: return 2;
+		}
+	}
+	if (optind == argc)
+		return 2;
+	if (moves_wanted) {
+		device = move_open();
+		if (device < 0) {
+			perror(RADIUM_DEVICE);
+			return 2;
+		}
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	begin = now_ms();
+	pid = start(argv + optind);
+	if (!play(pid, &status))
+		kill_tree(getpid());
+	report(status, now_ms() - begin);
+	return 0;
+}

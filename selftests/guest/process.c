@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+/* fork, exec, wait, exit, and what a process has: all of it made away. */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/rseq.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/times.h>
+#include <sys/wait.h>
+
+enum { BYTES = 32 * 4096 };
+
+#define RW (PROT_READ | PROT_WRITE)
+
+extern char **environ;
+
+/* The child has the memory of that instant, and what either writes is its own. */
+static void fork_copies(void)
+{
+	char *memory = map_pages(32, RW);
+	int ends[2], go[2];
+	pid_t child;
+	char byte;
+
+	DO(pipe(ends));
+	DO(pipe(go));
+	fill(memory, BYTES, 1);
+	away();
+	fill(memory, BYTES / 2, 2);
+	child = DO(fork());
+	if (!child) {
+		CHECK(read(go[0], &byte, 1) == 1);
+		EQUAL(differs(memory, BYTES / 2, 2), -1);
+		fill(memory, BYTES, 4);
+		CHECK(write(ends[1], "x", 1) == 1);
+		CHECK(read(go[0], &byte, 1) == 1);
+		EQUAL(differs(memory, BYTES, 4), -1);
+		_exit(0);
+	}
+	away();
+	fill(memory, BYTES, 3);		/* hazard M: not seen by the child */
+	EQUAL(write(go[1], "x", 1), 1);
+	EQUAL(read(ends[0], &byte, 1), 1);
+	EQUAL(differs(memory, BYTES, 3), -1);
+	fill(memory, BYTES, 5);
+	EQUAL(write(go[1], "x", 1), 1);
+	reap(child);
+	EQUAL(differs(memory, BYTES, 5), -1);
+}
+
+static void fork_many(void)
+{
+	volatile int *value = map_pages(1, RW);
+
+	for (int i = 0; i < 12; i++) {
+		pid_t child;
+		int status;
+
+		if (i % 2 == 0)
+			away();
+		*value = i;
+		child = DO(fork());
+		if (!child)
+			_exit(*value + 100);
+		*value = 77;
+		EQUAL(waitpid(child, &status, 0), child);
+		EQUAL(WEXITSTATUS(status), 100 + i);
+	}
+}
+
+static void child_moves_too(void)
+{
+	char *memory = map_pages(32, RW);
+	pid_t child;
+
+	fill(memory, BYTES, 6);
+	away();
+	child = DO(fork());
+	if (!child) {
+		away();
+		EQUAL(differs(memory, BYTES, 6), -1);
+		fill(memory, BYTES, 7);
+		home();
+		EQUAL(differs(memory, BYTES, 7), -1);
+		_exit(0);
+	}
+	reap(child);
+	EQUAL(differs(memory, BYTES, 6), -1);
+}
+
+static void vfork_and_exec(void)
+{
+	char *const arguments[] = { "true", NULL };
+	pid_t child;
+
+	away();
+	child = vfork();
+	if (!child) {
+		execv("/bin/true", arguments);
+		_exit(9);
+	}
+	CHECK(child > 0);
+	reap(child);
+	away();
+	DO(posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ));
+	reap(child);
+}
+
+static void exec_replaces(void)
+{
+	pid_t child = DO(fork());
+	int status;
+
+	if (!child) {
+		away();
+		execl("/bin/sh", "sh", "-c", "test $((40 + 2)) = 42 && exit 23", NULL);
+		_exit(9);
+	}
+	EQUAL(waitpid(child, &status, 0), child);
+	EQUAL(WEXITSTATUS(status), 23);
+}
+
+static void exec_fails(void)
+{
+	away();
+	EQUAL(execl("/nonexistent", "x", NULL), -1);
+	EQUAL(errno, ENOENT);
+	EQUAL(execl("/etc/passwd", "x", NULL), -1);
+	EQUAL(errno, EACCES);
+}
+
+static void shell_runs(void)
+{
+	char text[64] = "";
+	FILE *pipe;
+
+	away();
+	EQUAL(WEXITSTATUS(system("exit 6")), 6);
+	away();
+	pipe = popen("echo one two | wc -w", "r");
+	CHECK(pipe && fgets(text, sizeof(text), pipe));
+	EQUAL(atoi(text), 2);
+	EQUAL(pclose(pipe), 0);
+}
+
+static void exit_codes(void)
+{
+	for (int i = 0; i < 4; i++) {
+		pid_t child = DO(fork());
+		int status;
+
+		if (!child) {
+			away();
+			if (i == 0)
+				_exit(0);
+			if (i == 1)
+				syscall(SYS_exit, 201);
+			if (i == 2)
+				exit(255);
+			kill(getpid(), SIGUSR2);
+		}
+		EQUAL(waitpid(child, &status, 0), child);
+		EQUAL(status, ((int[]){ 0, 201 << 8, 255 << 8, SIGUSR2 })[i]);
+	}
+}
+
+static volatile int shared_by_threads;
+
+static void *thread_main(void *argument)
+{
+	shared_by_threads = 5;
+	compute_checked(100);
+	return argument;
+}
+
+static void thread_starts(void)
+{
+	pthread_t thread;
+	void *result;
+
+	away();
+	EQUAL(pthread_create(&thread, NULL, thread_main, (void *)0x55), 0);
+	EQUAL(pthread_join(thread, &result), 0);
+	EQUAL(result, 0x55);
+	EQUAL(shared_by_threads, 5);
+}
+
+static int clone_child(void *argument)
+{
+	*(int *)argument = getppid();
+	return 44;
+}
+
+static void raw_clone(void)
+{
+	char *stack = map_pages(16, RW);
+	int seen = 0, status;
+	pid_t child;
+
+	away();
+	child = DO(clone(clone_child, stack + 16 * 4096, CLONE_VM | SIGCHLD, &seen));
+	EQUAL(waitpid(child, &status, 0), child);
+	EQUAL(WEXITSTATUS(status), 44);
+	EQUAL(seen, getpid());
+}
+
+static void identity(void)
+{
+	pid_t pid = getpid(), parent = getppid(), group = getpgrp(), session = getsid(0);
+	char name[17] = "";
+
+	away();
+	EQUAL(getpid(), pid);
+	EQUAL(syscall(SYS_gettid), pid);
+	EQUAL(getppid(), parent);
+	EQUAL(getpgrp(), group);
+	EQUAL(getsid(0), session);
+	DO(setsid());
+	EQUAL(getsid(0), pid);
+	DO(prctl(PR_SET_NAME, "moved"));
+	home();
+	DO(prctl(PR_GET_NAME, name));
+	CHECK(!strcmp(name, "moved"));
+	CHECK(!strcmp(read_text("/proc/self/comm"), "moved\n"));
+	EQUAL(getsid(0), pid);
+}
+
+static void attributes(void)
+{
+	char where_am_i[100];
+	struct rlimit limit = { 50, 60 };
+
+	away();
+	DO(chdir("/usr"));
+	EQUAL(umask(027), 022);
+	DO(setrlimit(RLIMIT_NOFILE, &limit));
+	EQUAL(nice(5), 5);
+	DO(setgid(65534));
+	DO(setuid(65534));
+	home();
+	CHECK(getcwd(where_am_i, sizeof(where_am_i)) && !strcmp(where_am_i, "/usr"));
+	EQUAL(umask(0), 027);
+	EQUAL(getuid(), 65534);
+	DO(getrlimit(RLIMIT_NOFILE, &limit));
+	EQUAL(limit.rlim_cur, 50);
+	EQUAL(getpriority(PRIO_PROCESS, 0), 5);
+}
+
+/* Hazard B: what a delegated close() releases is released when it returns. */
+static void close_gives_end_of_file(void)
+{
+	int ends[2];
+	pid_t reader;
+	char byte;
+
+	DO(pipe(ends));
+	reader = DO(fork());
+	if (!reader) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	away();
+	close(ends[1]);
+	compute_ms(300);	/* without a further call that could let it happen */
+	reap(reader);
+}
+
+static void close_releases_locks(void)
+{
+	char path[] = "/tmp/st-close-XXXXXX";
+	int file = DO(mkstemp(path)), other = DO(open(path, O_RDWR));
+
+	away();
+	for (int i = 0; i < 5; i++) {
+		int holder = DO(open(path, O_RDWR));
+
+		DO(flock(holder, LOCK_EX | LOCK_NB));
+		EQUAL(flock(other, LOCK_EX | LOCK_NB), -1);
+		close(holder);
+		DO(flock(other, LOCK_EX | LOCK_NB));
+		DO(flock(other, LOCK_UN));
+	}
+	close(file);
+	unlink(path);
+}
+
+static void descriptors(void)
+{
+	int file, copy;
+
+	away();
+	file = DO(open("/dev/null", O_RDWR | O_CLOEXEC));
+	copy = DO(dup2(file, 77));
+	EQUAL(fcntl(copy, F_GETFD), 0);
+	EQUAL(fcntl(file, F_GETFD), FD_CLOEXEC);
+	close(file);
+	EQUAL(fcntl(file, F_GETFD), -1);
+	EQUAL(errno, EBADF);
+	EQUAL(write(copy, "x", 1), 1);
+	DO(close_range(70, 80, 0));
+	EQUAL(fcntl(copy, F_GETFD), -1);
+}
+
+static void cpu_time_is_counted(void)
+{
+	struct rusage before, after;
+	clock_t ticks = times(NULL);
+
+	DO(getrusage(RUSAGE_SELF, &before));
+	away();
+	compute_ms(600);
+	home();
+	DO(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec >
+	      before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec + 100000);
+	CHECK(times(NULL) > ticks);
+}
+
+static void orphans(void)
+{
+	int ends[2];
+	pid_t child, grandchild;
+
+	DO(pipe(ends));
+	DO(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	child = DO(fork());
+	if (!child) {
+		away();
+		grandchild = fork();
+		if (!grandchild) {
+			sleep_ms(200);
+			_exit(0);
+		}
+		_exit(write(ends[1], &grandchild, sizeof(grandchild)) < 0);
+	}
+	reap(child);
+	EQUAL(read(ends[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+	reap(grandchild);
+}
+
+/*
+ * At home the kernel writes the CPU number on each return to user mode. Away the
+ * area says "not registered", because the numbers of another machine's CPUs mean
+ * nothing to the program's per-CPU data: its users take their slow path.
+ */
+static bool rseq_is_right(const volatile struct rseq *area)
+{
+	int cpu = (int)area->cpu_id;
+
+	return cpu == RSEQ_CPU_ID_UNINITIALIZED || (cpu >= 0 && cpu < sysconf(_SC_NPROCESSORS_CONF));
+}
+
+static void rseq_is_served(void)
+{
+	struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+
+	if (!__rseq_size)
+		skip("glibc has not registered it");
+	for (int i = 0; i < 4; i++) {
+		away();
+		compute_ms(30);
+		CHECK(rseq_is_right(area));
+		CHECK(sched_getcpu() >= 0);
+		home();
+		getppid();
+		EQUAL((int)*(volatile __u32 *)&area->cpu_id >= 0, 1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(fork_copies), CASE(fork_many), CASE(child_moves_too), CASE(vfork_and_exec),
+		CASE(exec_replaces), CASE(exec_fails), CASE(shell_runs), CASE(exit_codes),
+		CASE(thread_starts), CASE(raw_clone), CASE(identity), CASE(attributes),
+		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
+		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Signals that reach a thread while it is away, and what their handlers see. */
+#include "harness.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <ucontext.h>
+
+static volatile sig_atomic_t count;
+static volatile siginfo_t last;
+static volatile uintptr_t handler_stack, handler_ip;
+
+static void handler(int number, siginfo_t *info, void *context)
+{
+	char local;
+
+	(void)number;
+	last = *info;
+	handler_stack = (uintptr_t)&local;
+	handler_ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+	count++;
+}
+
+static void catch(int number, int flags)
+{
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
+
+	DO(sigaction(number, &action, NULL));
+	count = 0;
+}
+
+static void handler_while_computing(void)
+{
+	struct itimerval every = { { 0, 20000 }, { 0, 20000 } }, off = { 0 };
+
+	catch(SIGALRM, 0);
+	away();
+	DO(setitimer(ITIMER_REAL, &every, NULL));
+	/* Each signal brings the thread home and lets it go out again: give it time. */
+	for (int i = 0; i < 20 && count < 3; i++)
+		compute_checked(300);
+	DO(setitimer(ITIMER_REAL, &off, NULL));
+	CHECK(count >= 3);
+	EQUAL(last.si_code, SI_KERNEL);
+}
+
+/* Moves and handlers at the same time. */
+static void handler_while_moving(void)
+{
+	struct itimerval every = { { 0, 7000 }, { 0, 7000 } }, off = { 0 };
+
+	catch(SIGALRM, SA_RESTART);
+	DO(setitimer(ITIMER_REAL, &every, NULL));
+	during("a 10 h 5 a 1 h a 20 h 3 a h a 13 h 40 a 50 h 9 a 2");
+	compute_checked(900);
+	DO(setitimer(ITIMER_REAL, &off, NULL));
+	during_end();
+	CHECK(count >= 5);
+}
+
+static void sender_is_known(void)
+{
+	catch(SIGUSR1, 0);
+	away();
+	during("30 k 10");
+	compute_checked(300);
+	during_end();
+	EQUAL(count, 1);
+	EQUAL(last.si_pid, getppid());
+	EQUAL(last.si_code, SI_USER);
+}
+
+static void queued_with_values(void)
+{
+	sigset_t set, old;
+
+	catch(SIGRTMIN + 3, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 3);
+	DO(sigprocmask(SIG_BLOCK, &set, &old));
+	away();
+	for (int i = 0; i < 5; i++)
+		DO(sigqueue(getpid(), SIGRTMIN + 3, (union sigval){ .sival_int = 70 + i }));
+	EQUAL(count, 0);
+	home();
+	away();
+	EQUAL(count, 0);
+	DO(sigprocmask(SIG_SETMASK, &old, NULL));
+	EQUAL(count, 5);
+	EQUAL(last.si_value.sival_int, 74);
+}
+
+static void blocked_stays_pending(void)
+{
+	sigset_t set, old, pending;
+
+	catch(SIGUSR1, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	DO(sigprocmask(SIG_BLOCK, &set, &old));
+	DO(raise(SIGUSR1));
+	away();
+	compute_ms(50);
+	EQUAL(count, 0);
+	DO(sigpending(&pending));
+	EQUAL(sigismember(&pending, SIGUSR1), 1);
+	DO(sigprocmask(SIG_SETMASK, NULL, &pending));
+	EQUAL(sigismember(&pending, SIGUSR1), 1);
+	DO(sigprocmask(SIG_SETMASK, &old, NULL));
+	EQUAL(count, 1);
+}
+
+static void alternate_stack(void)
+{
+	char *stack = map_pages(16, PROT_READ | PROT_WRITE);
+	stack_t alternate = { .ss_sp = stack, .ss_size = 16 * page_size() }, now;
+
+	DO(sigaltstack(&alternate, NULL));
+	catch(SIGUSR1, SA_ONSTACK);
+	away();
+	DO(raise(SIGUSR1));
+	EQUAL(count, 1);
+	CHECK(handler_stack >= (uintptr_t)stack && handler_stack < (uintptr_t)stack + alternate.ss_size);
+	DO(sigaltstack(NULL, &now));
+	CHECK(now.ss_sp == stack && now.ss_flags == 0);
+}
+
+static int ends[2];
+
+static void interrupted_read(int flags, int expected)
+{
+	char byte = 0;
+	pid_t writer;
+	ssize_t got;
+
+	away();		/* the first move takes long: not while the writer waits */
+	DO(pipe(ends));
+	catch(SIGUSR1, flags);
+	writer = DO(fork());
+	if (!writer) {
+		sleep_ms(1500);
+		_exit(write(ends[1], "x", 1) != 1);
+	}
+	away();
+	during("200 k 10");
+	got = read(ends[0], &byte, 1);
+	EQUAL(count, 1);
+	EQUAL(got, expected);
+	if (got < 0)
+		EQUAL(errno, EINTR);
+	else
+		EQUAL(byte, 'x');
+	during_end();
+	reap(writer);
+}
+
+static void read_restarts(void)
+{
+	interrupted_read(SA_RESTART, 1);
+}
+
+static void read_is_interrupted(void)
+{
+	interrupted_read(0, -1);
+}
+
+static void sleep_is_interrupted(void)
+{
+	struct timespec time = { 5, 0 }, rest = { 0 };
+
+	catch(SIGUSR1, SA_RESTART);
+	away();
+	during("200 k 10");
+	EQUAL(nanosleep(&time, &rest), -1);
+	EQUAL(errno, EINTR);
+	CHECK(rest.tv_sec >= 1 && rest.tv_sec < 5);
+	during_end();
+}
+
+static void sigsuspend_wakes(void)
+{
+	sigset_t set, old;
+
+	catch(SIGUSR1, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	DO(sigprocmask(SIG_BLOCK, &set, &old));
+	away();
+	during("100 h 50 a 50 k 10");
+	EQUAL(sigsuspend(&old), -1);
+	EQUAL(errno, EINTR);
+	EQUAL(count, 1);
+	during_end();
+}
+
+static void alarm_ends_pause(void)
+{
+	catch(SIGALRM, 0);
+	away();
+	alarm(1);
+	EQUAL(pause(), -1);
+	EQUAL(errno, EINTR);
+	EQUAL(count, 1);
+}
+
+static sigjmp_buf jump;
+
+static void jump_out(int number)
+{
+	(void)number;
+	siglongjmp(jump, 1);
+}
+
+static void jump_from_handler(void)
+{
+	struct itimerval once = { { 0 }, { 0, 30000 } };
+
+	signal(SIGALRM, jump_out);
+	away();
+	for (volatile int i = 0; i < 5; i++) {
+		if (!sigsetjmp(jump, 1)) {
+			DO(setitimer(ITIMER_REAL, &once, NULL));
+			for (;;)
+				compute_checked(1000);
+		}
+	}
+}
+
+static void nested(int number)
+{
+	count++;
+	if (count < 4)
+		raise(number);
+	compute_ms(2);
+}
+
+static void nested_handlers(void)
+{
+	struct sigaction action = { .sa_handler = nested, .sa_flags = SA_NODEFER };
+
+	DO(sigaction(SIGUSR2, &action, NULL));
+	away();
+	raise(SIGUSR2);
+	EQUAL(count, 4);
+}
+
+static void timer_signals(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
+				  .sigev_value.sival_int = 5 };
+	struct itimerspec every = { { 0, 20000000 }, { 0, 20000000 } };
+	timer_t timer;
+
+	catch(SIGRTMIN, 0);
+	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	away();
+	DO(timer_settime(timer, 0, &every, NULL));
+	compute_checked(400);
+	DO(timer_delete(timer));
+	CHECK(count >= 2);
+	EQUAL(last.si_code, SI_TIMER);
+	EQUAL(last.si_value.sival_int, 5);
+}
+
+static void child_signal(void)
+{
+	pid_t child;
+
+	catch(SIGCHLD, SA_RESTART);
+	child = DO(fork());
+	if (!child) {
+		sleep_ms(200);
+		_exit(6);
+	}
+	away();
+	compute_checked(600);
+	EQUAL(count, 1);
+	EQUAL(last.si_pid, child);
+	EQUAL(last.si_status, 6);
+	EQUAL(last.si_code, CLD_EXITED);
+}
+
+static void broken_pipe(void)
+{
+	DO(pipe(ends));
+	close(ends[0]);
+	catch(SIGPIPE, 0);
+	away();
+	EQUAL(write(ends[1], "x", 1), -1);
+	EQUAL(errno, EPIPE);
+	EQUAL(count, 1);
+}
+
+static void handler_changes_registers(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_R12] = 0x1234;
+}
+
+/* What a handler writes into the context is what the program goes on with. */
+static void context_is_live(void)
+{
+	struct sigaction action = { .sa_sigaction = handler_changes_registers,
+				    .sa_flags = SA_SIGINFO };
+	uint64_t value = 1;
+	long pid = getpid();
+
+	DO(sigaction(SIGUSR1, &action, NULL));
+	away();
+	asm volatile("mov %[one], %%r12\n\t mov $62, %%eax\n\t mov %[pid], %%rdi\n\t"
+		     "mov $10, %%esi\n\t syscall\n\t mov %%r12, %[value]"
+		     : [value] "=r"(value) : [one] "i"(1), [pid] "r"(pid)
+		     : "rax", "rcx", "rdi", "rsi", "r11", "r12", "memory");
+	EQUAL(value, 0x1234);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(handler_while_computing), CASE(handler_while_moving), CASE(sender_is_known),
+		CASE(queued_with_values), CASE(blocked_stays_pending), CASE(alternate_stack),
+		CASE(read_restarts), CASE(read_is_interrupted), CASE(sleep_is_interrupted),
+		CASE(sigsuspend_wakes), CASE(alarm_ends_pause), CASE(jump_from_handler),
+		CASE(nested_handlers), CASE(timer_signals), CASE(child_signal), CASE(broken_pipe),
+		CASE(context_is_live),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds what is tested, with warnings as errors, and runs what needs no machine."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from . import paths
+from .context import each
+from .tap import FAIL, PASS, Result, parse
+
+# Kbuild's way to say that the distribution ships no vmlinux.
+HARMLESS = re.compile(r"Skipping BTF generation|BTF.*unavailability of vmlinux")
+
+
+def make(*words, directory=paths.TOP, timeout=1800):
+    """Output of make, which must succeed."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    jobs = f"-j{os.cpu_count()}"
+    done = subprocess.run(["make", "-s", jobs, "-C", str(directory), *words], timeout=timeout,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", env=environment)
+    if done.returncode:
+        raise AssertionError(f"make {' '.join(words)} ended with {done.returncode}:\n"
+                             + "\n".join(done.stdout.splitlines()[-30:]))
+    return done.stdout
+
+
+def warnings(output):
+    """The lines of a build's output that somebody should have mended."""
+    return [line for line in output.splitlines()
+            if re.search(r"\b(warning|error):", line, re.I) and not HARMLESS.search(line)]
+
+
+def debug_kernel(_context):
+    """From the cache, or built into it."""
+    script = paths.TOP / "qemu-testbed/debug-kernel/build"
+    done = subprocess.run([str(script)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=3600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def module(context):
+    """radium.ko, as it is loaded into the machines."""
+    found = warnings(make("module", "STRICT=1", f"KERNEL={context.kernel}"))
+    assert not found, "\n".join(found)
+
+
+def tools(_context):
+    """radctl and radium-replica."""
+    found = warnings(make("tools"))
+    assert not found, "\n".join(found)
+
+
+def programs(_context):
+    """The test programs, into the share that the machines see."""
+    found = warnings(make("all", directory=paths.SELFTESTS))
+    assert not found, "\n".join(found)
+    place = paths.SHARE / "st"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for file in sorted(paths.PROGRAMS.iterdir()) + sorted((paths.SELFTESTS / "programs").iterdir()):
+        if file.suffix not in (".o", ".d"):
+            shutil.copy2(file, place)
+
+
+def run(context, _only):
+    """The suite "build"; without it nothing can be booted."""
+    tests = [programs] if context.native else [module, tools, programs]
+    if context.debug:
+        tests.insert(0, debug_kernel)
+    good = True
+    for result in each(context, tests, lambda name: True):
+        good &= result.outcome == PASS
+        yield result
+    context.built = good
+
+
+def run_tap(command, **kwargs):
+    """Results of one program on this machine."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors="replace", timeout=600, check=False, **kwargs)
+    results, complaint = parse(done.stdout, done.returncode)
+    yield from results
+    if complaint:
+        yield Result("program", FAIL, f"{complaint}\n{done.stderr[-2000:]}")
+
+
+def unit(_context, only):
+    """Every C file of selftests/unit is one program; the module's pure files are
+    compiled with it, against a few stand-ins for kernel headers."""
+    for source in sorted((paths.SELFTESTS / "unit").glob("*.c")):
+        program = paths.BUILD / "unit" / source.stem
+        program.parent.mkdir(parents=True, exist_ok=True)
+        command = ["gcc", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
+                   "-Wno-unused-parameter", "-fsanitize=address,undefined",
+                   "-I", str(paths.SELFTESTS / "unit/include"), "-I", str(paths.TOP / "kmod"),
+                   "-I", str(paths.TOP / "uapi"), "-o", str(program), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            yield Result(source.stem, FAIL, done.stderr[-3000:])
+            continue
+        for result in run_tap([str(program)]):
+            result.name = f"{source.stem}.{result.name}"
+            if only(result.name):
+                yield result
+
+
+def tools_check(_context, only):
+    """The tools' own tests, with a stand-in for the module."""
+    done = subprocess.run(["make", "-s", "-C", str(paths.TOP / "userspace-tools"), "check"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=900, check=False)
+    results, complaint = parse(done.stdout, 0)
+    if complaint == "ended without a plan" and not results:
+        complaint = None
+        results = [Result("check", PASS)]
+    yield from (r for r in results if only(r.name))
+    failed = any(r.outcome == FAIL for r in results)
+    if complaint or (done.returncode and not failed):
+        yield Result("check", FAIL, f"{complaint}, status {done.returncode}\n{done.stderr[-2000:]}")

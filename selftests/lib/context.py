@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a suite needs to know about the run it is part of."""
+
+import fnmatch
+import random
+
+from . import paths
+from .testbed import Testbed
+from .tap import FAIL, PASS, SKIP, Result
+
+
+class Only:
+    """The tests asked for: patterns 'suite' or 'suite/test'."""
+
+    def __init__(self, patterns):
+        self.patterns = [p.partition("/")[::2] for p in patterns.replace(",", " ").split()]
+
+    def suite(self, name, default):
+        """Whether a suite runs at all."""
+        if not self.patterns:
+            return default
+        # What the machines run has to be built, whatever is asked for.
+        return name == "build" or any(fnmatch.fnmatch(name, s) for s, _ in self.patterns)
+
+    def within(self, suite):
+        """A filter for the names of a suite's tests."""
+        wanted = [t or "*" for s, t in self.patterns if fnmatch.fnmatch(suite, s)] or ["*"]
+        return lambda name: any(fnmatch.fnmatch(name, w) for w in wanted)
+
+
+class Context:
+    """One run of the tests."""
+
+    def __init__(self, args, report):
+        self.report = report
+        self.kernel = args.kernel
+        self.native = args.native
+        self.seed = args.seed
+        self.moves = args.moves
+        self.random = random.Random(args.seed)
+        # Every deadline is for the stock kernel; the checkers cost several times that.
+        self.slow = 1 if args.kernel == "stock" else 5
+        self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep)
+        self.built = False
+        self.complained = False
+
+    @property
+    def debug(self):
+        """Whether the machines run the kernel with the checkers."""
+        return self.kernel != "stock"
+
+    def ready(self):
+        """Whether there is something to boot; says once that there is not."""
+        if self.built and paths.TESTBED.exists():
+            return True
+        if not self.complained:
+            why = "not built" if not self.built else f"no {paths.TESTBED.name}"
+            self.report.add("testbed", Result("ready", FAIL, why))
+            self.complained = True
+        return False
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here."""
+
+
+def each(context, tests, only):
+    """Results of plain functions: one that returns passes, AssertionError fails
+    it, Skip skips it; whatever else they raise is the suite's concern."""
+    for test in tests:
+        name = test.__name__
+        if not only(name):
+            continue
+        try:
+            test(context)
+            yield Result(name, PASS)
+        except AssertionError as wrong:
+            yield Result(name, FAIL, str(wrong) or "assertion failed")
+        except Skip as skip:
+            yield Result(name, SKIP, str(skip))

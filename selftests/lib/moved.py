@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unmodified programs, moved at random moments, give what they give unmoved:
+the same bytes on both outputs, the same files, the same exit status."""
+
+import dataclasses
+import json
+
+from . import paths
+from .tap import FAIL, PASS, SKIP, Result
+from .testbed import Dead
+
+MOVES = 10
+LIMIT = 150                 # seconds for one run of a program
+# A program that ended before it had moved often enough runs again, with shorter pauses.
+TRIES = 4
+WORK = "/tmp/moved"
+DATA = "/tmp/data"
+
+
+@dataclasses.dataclass
+class Program:
+    """A command line for a shell, and files that it makes."""
+    name: str
+    command: str            # {size} scales it
+    size: int = 10          # on the stock kernel
+    debug_size: int = 0     # on the one with the checkers, 0: the same
+    leaves: str = ""        # files to compare as well
+    needs: str = ""         # command that shows whether the program can run here
+
+
+# A megabyte that compresses a little, the same everywhere; and 64 of another kind.
+PREPARE = f"""
+mkdir -p {DATA} {WORK}
+[ -e {DATA}/big ] || {{
+seq 1 150000 | head -c 1000000 > {DATA}/text
+openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c 500000 > {DATA}/noise
+cat {DATA}/text {DATA}/noise > {DATA}/mix
+xz -1 -k -c {DATA}/mix > {DATA}/mix.xz
+openssl genrsa -out {DATA}/key.pem 2048 2>/dev/null
+openssl enc -aes-128-ctr -K 01 -iv 00 -in /dev/zero 2>/dev/null | head -c {64 << 20} > {DATA}/big
+}}
+"""
+
+ST = paths.GUEST
+PROGRAMS = [
+    Program("selfcheck", ST + "/selfcheck {size}", 600, 200),
+    Program("avx2", ST + "/avx2 {size}", 3000, 1500, needs="grep -qw avx2 /proc/cpuinfo"),
+    Program("python3", "/usr/bin/python3 " + ST + "/numbers.py {size}", 12, 6),
+    Program("perl", "perl " + ST + "/text.pl {size}", 20, 12),
+    Program("gawk", "gawk -v size={size} -f " + ST + "/table.awk", 30, 20),
+    Program("sha256sum", f"sha256sum {DATA}/big"),
+    Program("xz_compress", f"xz -1 -c {DATA}/mix | cksum; xz -1 -c {DATA}/text > out.xz",
+            leaves="out.xz"),
+    Program("xz_decompress", "i=0; while [ $i -lt {size} ]; do "
+            f"xz -d -c {DATA}/mix.xz > out; i=$((i+1)); done", 5, leaves="out"),
+    Program("gzip", f"gzip -9 -n -c {DATA}/mix > out.gz && gzip -d -c out.gz > out",
+            leaves="out.gz out"),
+    Program("bzip2", f"bzip2 -c {DATA}/mix > out.bz2 && bzip2 -d -c out.bz2 > out",
+            leaves="out.bz2 out"),
+    Program("sqlite3", "sqlite3 t.db < " + ST + "/database.sql; s=$?; "
+            "sqlite3 t.db .dump | cksum; exit $s"),
+    Program("bash", "bash " + ST + "/shell.bash {size}", 8, 3),
+    Program("gcc", "gcc -O2 -o hello " + ST + "/hello.c -lm && ./hello"),
+    Program("openssl_digest", f"openssl dgst -sha512 {DATA}/big"),
+    Program("openssl_rsa", "i=0; while [ $i -lt {size} ]; do openssl dgst -sha256 "
+            f"-sign {DATA}/key.pem -out sig {DATA}/text && openssl rsa -in {DATA}/key.pem -pubout "
+            f"-out pub 2>/dev/null && openssl dgst -sha256 -verify pub -signature sig {DATA}/text; "
+            "i=$((i+1)); done", 3, 1, leaves="sig"),
+]
+
+
+def play(context, program, size, moves, seed, mean_ms, leave_away=False):
+    """One run in a fresh directory: (report of the mover, digest of what it gave)."""
+    command = program.command.format(size=size)
+    limit = LIMIT * context.slow
+    context.bed.run(1, f"rm -rf {WORK}; mkdir -p {WORK}")
+    mover = (f"cd {WORK} && exec {ST}/mover -m {moves} -s {seed} -i {mean_ms} -t {limit} "
+             f"{'-l' if leave_away else ''} -o /tmp/moved-output sh -c \"$0\"")
+    done = context.bed.execute(1, "sh", "-c", mover, command, timeout=limit + 60)
+    if done.returncode:
+        raise AssertionError(f"mover ended with {done.returncode}: {done.stderr[-500:]}")
+    report = json.loads(done.stdout)
+    digest = context.bed.run(1, f"cd {WORK} && sha256sum /tmp/moved-output.out "
+                             f"/tmp/moved-output.err {program.leaves}; "
+                             "tail -n 5 /tmp/moved-output.err", timeout=60 * context.slow)
+    return report, digest
+
+
+def compare(context, program, native, moved, seed):
+    """What differs, or nothing."""
+    (report, digest), (expected, expected_digest) = moved, native
+    if report["error"]:
+        return report["error"]
+    if report["status"] != expected["status"]:
+        return f"wait status {report['status']:#x} instead of {expected['status']:#x}\n{digest}"
+    if digest != expected_digest:
+        return f"other output (seed {seed}):\n{digest}instead of\n{expected_digest}"
+    return ""
+
+
+def one(context, program):
+    """Result for one program."""
+    if program.needs and context.bed.execute(1, "sh", "-c", program.needs).returncode:
+        return Result(program.name, SKIP, "this CPU cannot")
+    size = program.debug_size or program.size if context.debug else program.size
+    moves = context.moves or MOVES
+    native = play(context, program, size, 0, 0, 0)
+    notes = [f"{program.name}: {native[0]['ms']} ms unmoved"]
+    if native[0]["error"]:
+        return Result(program.name, FAIL, native[0]["error"], notes)
+    if context.native:
+        again = play(context, program, size, 0, 0, 0)
+        wrong = compare(context, program, native, again, 0)
+        return Result(program.name, FAIL if wrong else PASS, wrong, notes)
+    mean = max(1, native[0]["ms"] // (3 * moves))
+    for attempt in range(TRIES):
+        seed = context.random.randrange(1 << 30)
+        moved = play(context, program, size, moves, seed, mean, leave_away=seed % 2 == 1)
+        report = moved[0]
+        notes.append(f"seed {seed}: {report['away']} moves, {report['home']} recalls, "
+                     f"{report['home_by_itself']} home by itself, {report['ms']} ms, longest move "
+                     f"{report['away_ns_max'] / 1e6:.1f} ms, refused {report['refused']}")
+        wrong = compare(context, program, native, moved, seed)
+        if wrong:
+            return Result(program.name, FAIL, wrong, notes)
+        if report["away"] >= moves:
+            return Result(program.name, PASS, notes=notes)
+        mean = max(1, mean // 3)
+    return Result(program.name, FAIL, f"ended before it had moved {moves} times", notes)
+
+
+def run(context, only):
+    """The suite "programs"."""
+    chosen = [p for p in PROGRAMS if only(p.name)]
+    boots = -1
+    for program in chosen:
+        try:
+            context.bed.up()
+            if boots != context.bed.boots:
+                context.bed.run(1, PREPARE, timeout=240 * context.slow)
+                boots = context.bed.boots
+            yield one(context, program)
+        except (Dead, AssertionError) as error:
+            yield Result(program.name, FAIL, str(error))
+            if isinstance(error, Dead):
+                context.bed.discard(f"programs-{program.name}")

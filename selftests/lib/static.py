@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Checks of the sources as text."""
+
+import ast
+import re
+import subprocess
+
+from . import paths
+from .build import make
+from .context import each
+
+CODE = {".c", ".h", ".S", ".py", ".sh"}
+
+
+def tracked():
+    """Files of the repository, also those not yet added, as paths."""
+    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=paths.TOP,
+                          capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        names = done.stdout.splitlines()
+    else:   # an unpacked archive
+        names = [str(p.relative_to(paths.TOP)) for p in paths.TOP.rglob("*")
+                 if not {".git", "build"} & set(p.relative_to(paths.TOP).parts)]
+    return [paths.TOP / n for n in names if (paths.TOP / n).is_file()]
+
+
+def first_line(path):
+    with open(path, "rb") as file:
+        return file.readline(200).decode(errors="replace")
+
+
+def scripts(language):
+    """Files in one language, by their first line or suffix."""
+    suffix = {"python": ".py", "sh": ".sh"}[language]
+    return [p for p in tracked() if p.suffix == suffix
+            or re.match(rf"#!.*\b(ba)?{language}", first_line(p))]
+
+
+def sparse(context):
+    """Sparse has nothing to say about our sources (it has about the kernel's)."""
+    output = make("sparse", "STRICT=1", f"KERNEL={context.kernel}")
+    found = [line for line in output.splitlines()
+             if re.search(r"(kmod|uapi)/\S+:\d+:\d+:", line)]
+    assert not found, "\n".join(found[:40])
+
+
+def shellcheck(_context):
+    """No shell script with a finding."""
+    files = [str(p) for p in scripts("sh")]
+    done = subprocess.run(["shellcheck", "-x", *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def python(_context):
+    """Every Python file is one."""
+    for path in scripts("python"):
+        try:
+            ast.parse(path.read_text(encoding="utf-8"), str(path))
+        except SyntaxError as error:
+            raise AssertionError(f"{path}: {error}") from error
+
+
+def spdx(_context):
+    """Every source says its licence in its first lines."""
+    missing = []
+    for path in tracked():
+        if path.suffix in CODE or path.name in ("Makefile", "Kbuild") or \
+                first_line(path).startswith("#!"):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                if "SPDX-License-Identifier" not in file.read(300):
+                    missing.append(str(path.relative_to(paths.TOP)))
+    assert not missing, "no SPDX line in " + " ".join(missing)
+
+
+def no_bug(_context):
+    """Nothing in the module kills the machine on purpose."""
+    found = []
+    for path in tracked():
+        if path.parent.name == "kmod" and path.suffix in (".c", ".h"):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if re.search(r"\b(BUG|BUG_ON|panic)\(", line):
+                    found.append(f"{path.name}:{number}: {line.strip()}")
+    assert not found, "\n".join(found)
+
+
+def documents(_context):
+    """Manual pages without a finding; what the documents point to exists."""
+    done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run(context, only):
+    """The suite "static"."""
+    tests = [shellcheck, python, spdx, no_bug, documents]
+    if context.built and not context.native:
+        tests.insert(0, sparse)
+    yield from each(context, tests, only)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every suite, in the order in which they run: what is cheap and basic first."""
+
+from . import build, control, guest, lifetime, moved, static
+
+
+class Suite:
+    """A name, what it shows, and a generator of results."""
+
+    def __init__(self, name, what, run, machines=True, default=True, native=True):
+        self.name, self.what, self.run = name, what, run
+        self.machines = machines
+        self.default = default      # part of a run without --tests
+        self.native = native        # means something without the module
+
+
+def program(name, what):
+    """The suite of one C program with its cases."""
+    return Suite(name, what, lambda context, only: guest.run(context, name, only))
+
+
+ALL = [
+    Suite("build", "everything builds without a warning", build.run, machines=False),
+    Suite("static", "static checks of sources and scripts", static.run, machines=False),
+    Suite("unit", "pure parts, in user space", build.unit, machines=False),
+    Suite("tools", "the tools' own checks", build.tools_check, machines=False),
+    Suite("boot", "machines, module, cluster", control.boot, native=False),
+    program("blocking", "blocked calls end as if the thread had not moved"),
+    program("blocking_ipc", "the same for sockets, locks and IPC"),
+    program("signals", "signals reach a thread that is away"),
+    program("jobs", "processes that are away are ended, stopped and continued"),
+    program("faults", "faults look as they do at home"),
+    program("memory", "the memory calls and what they leave in memory"),
+    program("files", "mappings of files, shared memory, buffers of calls"),
+    program("process", "fork, exec, wait, exit and what a process has"),
+    program("clock", "time goes on exactly"),
+    program("observe", "debuggers and /proc see the true state"),
+    program("pages", "swap, KSM, huge pages, compaction while pages are away"),
+    program("hazards", "the known ways to lose a page or a wake-up"),
+    Suite("programs", "unmodified programs give the same output when moved", moved.run),
+    Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
+    Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
+    Suite("leaks", "200 moves leave nothing behind", lifetime.leaks, native=False),
+    Suite("soak", "10,000 moves leave nothing behind", lifetime.soak, default=False, native=False),
+]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The virtual machines of one test run, through qemu-testbed/testbed."""
+
+import os
+import subprocess
+import time
+
+from . import paths
+
+# Slack for a control channel that is itself slow under emulation.
+GRACE = 30
+
+
+class Dead(Exception):
+    """A machine does not answer any more; the testbed has to be booted again."""
+
+
+class Testbed:
+    """Boots on first use; after Dead, discard() and the next use boots anew."""
+
+    def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False):
+        self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep
+        self.name = name or f"check-{kernel}-{os.getpid()}"
+        self.running = False
+        self.verdicts = []
+        self.boots = 0
+
+    def call(self, *words, timeout=120, **kwargs):
+        """Runs one testbed command; never raises for its exit status."""
+        command = [str(paths.TESTBED), "--name", self.name, *map(str, words)]
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=timeout,
+                                  capture_output=True, text=True, errors="replace",
+                                  check=False, **kwargs)
+        except subprocess.TimeoutExpired as late:
+            out = late.stdout or b""
+            text = out.decode(errors="replace") if isinstance(out, bytes) else out
+            return subprocess.CompletedProcess(command, 124, text, "timed out")
+
+    def up(self):
+        """Boots the machines and puts the test programs into each."""
+        if self.running:
+            return
+        if self.keep and self.call("exec", "node1", "--timeout", 20, "--", "true").returncode == 0:
+            self.running = True     # left by an earlier run
+            self.boots += 1
+            for node in range(1, self.nodes + 1):
+                self.provision(node)
+            return
+        words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE]
+        if not self.module:
+            words += ["--no-module"]
+        done = self.call(*words, timeout=300)
+        self.running = True
+        self.boots += 1
+        if done.returncode:
+            tail = (done.stderr or done.stdout).strip().splitlines()[-10:]
+            self.discard("up")
+            raise Dead("testbed up failed: " + "\n".join(tail))
+        for node in range(1, self.nodes + 1):
+            self.provision(node)
+
+    def provision(self, node):
+        """Copies the test programs off the share: a test must not wait for it."""
+        self.run(node, "mkdir -p /root/st && cp -a /share/st/. /root/st/", timeout=60)
+
+    def execute(self, node, *words, timeout=60):
+        """CompletedProcess of a command in a machine; raises Dead if it is gone."""
+        self.up()
+        start = time.monotonic()
+        done = self.call("exec", f"node{node}", "--timeout", timeout, "--", *words,
+                         timeout=timeout + GRACE)
+        done.late = time.monotonic() - start >= timeout
+        if (done.returncode or done.late) and not self.alive(node):
+            raise Dead(f"node{node} does not answer: {done.stderr.strip()[-300:]}")
+        return done
+
+    def run(self, node, script, timeout=60):
+        """Standard output of a shell script in a machine, which must succeed."""
+        done = self.execute(node, "sh", "-c", script, timeout=timeout)
+        if done.returncode:
+            raise AssertionError(f"node{node}: '{script}' ended with {done.returncode}: "
+                                 f"{(done.stderr + done.stdout).strip()[-500:]}")
+        return done.stdout
+
+    def alive(self, node):
+        """Whether a machine still executes a program."""
+        if not self.running:
+            return False
+        return self.call("exec", f"node{node}", "--timeout", 20, "--", "true",
+                         timeout=50).returncode == 0
+
+    def console(self, node):
+        """A machine's console since boot."""
+        return self.call("log", f"node{node}").stdout
+
+    def verdict(self):
+        """What the consoles complain of, or nothing."""
+        if not self.running:
+            return ""
+        done = self.call("verdict")
+        return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()
+
+    def collect(self, label):
+        """Keeps what may explain a failure under build/logs."""
+        paths.LOGS.mkdir(parents=True, exist_ok=True)
+        for node in range(1, self.nodes + 1):
+            stem = paths.LOGS / f"{label.replace('/', '.')}-{self.boots}-node{node}"
+            stem.with_suffix(".console").write_text(self.console(node), encoding="utf-8")
+            if self.module:
+                state = self.call("exec", f"node{node}", "--timeout", 10, "--", "sh", "-c",
+                                  "radctl node list; radctl ps; "
+                                  "for p in $(radctl -j ps | grep -o '\"pid\": *[0-9]*' | tr -dc '0-9\\n');"
+                                  " do radctl show $p; radctl explain $p; done; ps -ef", timeout=30)
+                stem.with_suffix(".state").write_text(state.stdout + state.stderr,
+                                                      encoding="utf-8")
+
+    def discard(self, label):
+        """Takes verdict and logs, then ends the machines."""
+        if not self.running:
+            return
+        complaint = self.verdict()
+        if complaint:
+            self.verdicts.append(complaint)
+        if complaint or label:
+            self.collect(label or "verdict")
+        if not self.keep:
+            self.call("down")
+        self.running = False

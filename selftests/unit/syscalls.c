@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The table of system calls: each call once, each a call of this architecture. */
+#include "check.h"
+
+#include <asm/unistd_64.h>
+#include <stddef.h>
+#include "syscall_table.h"
+
+static const struct {
+	unsigned int nr, class;
+} rows[] = {
+#define ROW(call, class, why) { __NR_##call, RAD_SYSCALL_##class },
+	RAD_SYSCALLS(ROW)
+#undef ROW
+};
+
+static const unsigned int not_restarted[] = {
+#define NUMBER(call) __NR_##call,
+	RAD_SYSCALLS_NOT_RESTARTED(NUMBER)
+#undef NUMBER
+};
+
+static unsigned int class_of(unsigned int nr)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (rows[i].nr == nr)
+			return rows[i].class;
+	return RAD_SYSCALL_HOME;
+}
+
+static bool rows_differ(void)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		for (size_t j = 0; j < i; j++)
+			if (rows[i].nr == rows[j].nr)
+				return false;
+	return true;
+}
+
+static bool not_restarted_are_homes(void)
+{
+	for (size_t i = 0; i < sizeof(not_restarted) / sizeof(*not_restarted); i++)
+		if (class_of(not_restarted[i]) == RAD_SYSCALL_LOCAL)
+			return false;
+	return true;
+}
+
+/* Calls that change the task itself can be made nowhere else. */
+static bool at_home(void)
+{
+	static const unsigned int calls[] = {
+		__NR_fork, __NR_vfork, __NR_clone, __NR_clone3, __NR_execve, __NR_execveat,
+		__NR_rt_sigreturn, __NR_exit, __NR_exit_group, __NR_arch_prctl,
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (class_of(calls[i]) < RAD_SYSCALL_RETURN)
+			return false;
+	return true;
+}
+
+int main(void)
+{
+	TEST("every call has one row", rows_differ());
+	TEST("calls that are not restarted are executed at home", not_restarted_are_homes());
+	TEST("calls that change the task go home", at_home());
+	TEST("files, processes and memory are home's", class_of(__NR_read) == RAD_SYSCALL_HOME &&
+	     class_of(__NR_kill) == RAD_SYSCALL_HOME && class_of(__NR_mmap) == RAD_SYSCALL_HOME);
+	return test_end();
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options and numbers of the command line. */
+#include "radctl.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/**
+ * args_fail() - say what is wrong with the command line and exit with status 2
+ * @c: the command
+ */
+void args_fail(const struct command *c, const char *format, ...)
+{
+	char what[256], todo[128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(what, sizeof(what), format, arguments);
+	va_end(arguments);
+	snprintf(todo, sizeof(todo), "see 'radctl%s%s --help'", *c->name ? " " : "", c->name);
+	fail_text(c->name, "usage", what, todo);
+	fflush(stdout);
+	exit(EXIT_USAGE);
+}
+
+/**
+ * args_next() - getopt_long() with the options that every command has
+ * @shorts: begins with ":" or "+:", and holds "jvh"
+ * @longs: ends with ARGS_COMMON
+ *
+ * Return: the next option of the command's own, or -1 at the end.
+ */
+int args_next(const struct command *c, int argc, char **argv, const char *shorts,
+	      const struct option *longs)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			options.json = true;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		case 'h':
+			command_help(c);
+			exit(out_finish());
+		case ':':
+			args_fail(c, "option '%s' needs a value", argv[optind - 1]);
+		case '?':
+			if (optopt > ' ' && optopt <= '~')
+				args_fail(c, "unknown option '-%c'", optopt);
+			args_fail(c, "unknown option '%s'", argv[optind - 1]);
+		default:
+			return option;
+		}
+	}
+	return -1;
+}
+
+/* After the options: are there between @least and @most arguments? */
+void args_done(const struct command *c, int argc, char **argv, int least, int most)
+{
+	if (argc - optind < least)
+		args_fail(c, "expected %s", c->arguments);
+	if (argc - optind > most)
+		args_fail(c, "unexpected '%s'", argv[optind + most]);
+}
+
+void args_only_common(const struct command *c, int argc, char **argv, int least, int most)
+{
+	static const struct option longs[] = { ARGS_COMMON };
+
+	while (args_next(c, argc, argv, ":jvh", longs) != -1)
+		;
+	args_done(c, argc, argv, least, most);
+}
+
+uint32_t args_number(const struct command *c, const char *what, const char *text,
+		     uint32_t min, uint32_t max)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || value < min || value > max)
+		args_fail(c, "%s '%s' is not a number from %u to %u", what, text, min, max);
+	return (uint32_t)value;
+}
+
+__s32 args_pid(const struct command *c, const char *what, const char *text)
+{
+	return (__s32)args_number(c, what, text, 1, INT_MAX);
+}
+
+/* Seconds, perhaps with a fraction, as milliseconds. */
+uint32_t args_milliseconds(const struct command *c, const char *what, const char *text)
+{
+	const double most = 86400.0 * 7;
+	double value = 0;
+	char *end = NULL;
+
+	if (*text && strspn(text, "0123456789.") == strlen(text))
+		value = strtod(text, &end);
+	if (!end || *end || value < 0.001 || value > most)
+		args_fail(c, "%s '%s' is not a number of seconds from 0.001 to %.0f", what, text,
+			  most);
+	return (uint32_t)(value * 1000 + 0.5);
+}

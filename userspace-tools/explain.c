@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+/* radctl explain: why a thread is where it is, in sentences. */
+#include "radctl.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+__attribute__((format(printf, 2, 3)))
+static void say(struct json_object *text, const char *format, ...)
+{
+	char sentence[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	json_object_array_add(text, json_object_new_string(sentence));
+}
+
+static void say_place(struct json_object *text, const struct radium_thread_info *t, uint32_t home)
+{
+	switch (t->state) {
+	case RADIUM_THREAD_HOME:
+		say(text, "It is at home, on node %u.", home);
+		if (t->wanted && t->wanted != home)
+			say(text, "It was asked to run on node %u, and goes there when nothing holds it at home.",
+			    t->wanted);
+		else if (!t->migrations && t->reason == RADIUM_R_NONE)
+			say(text, "Nobody has asked for it to move.");
+		break;
+	case RADIUM_THREAD_FREEZING:
+		say(text, "It is being stopped, to move to node %u; a system call that must not be interrupted ends first.",
+		    t->wanted);
+		break;
+	case RADIUM_THREAD_PREPARING:
+		say(text, "It is on its way to node %u.", t->wanted);
+		break;
+	case RADIUM_THREAD_AWAY:
+		say(text, "It runs on node %u.", t->node);
+		if (t->wanted == t->node)
+			say(text, "That is where it was asked to run.");
+		else if (!t->wanted || t->wanted == home)
+			say(text, "It was asked to come home.");
+		else
+			say(text, "It was asked to run on node %u.", t->wanted);
+		break;
+	case RADIUM_THREAD_RETURNING:
+		say(text, "It is on its way home from node %u.", t->node);
+		break;
+	case RADIUM_THREAD_GONE:
+		say(text, "It has ended.");
+		break;
+	default:
+		say(text, "It is in a state that this radctl does not know (%u).", t->state);
+	}
+}
+
+static void say_reason(struct json_object *text, const struct radium_thread_info *t)
+{
+	bool returned = t->reason < THREAD_REASONS && t->returns_by_reason[t->reason];
+	const char *todo = reason_todo(t->reason);
+	char detail[64];
+
+	if (t->reason == RADIUM_R_NONE)
+		return;
+	thread_detail(t->reason, t->reason_detail, detail, sizeof(detail));
+	say(text, "%s: %s%s%s%s.%s%s%s", returned ? "It last came home for" : "It could not move",
+	    reason_what(t->reason), *detail ? " (" : "", detail, *detail ? ")" : "",
+	    *todo ? " What to do: " : "", todo, *todo ? "." : "");
+}
+
+static void say_habits(struct json_object *text, const struct radium_thread_info *t)
+{
+	enum { NAMED = 3 };
+	char name[32], list[256] = "";
+	struct syscall_count *calls;
+	unsigned int most = 0;
+	size_t count;
+
+	for (unsigned int i = 0; i < THREAD_REASONS; i++)
+		if (t->returns_by_reason[i] > t->returns_by_reason[most])
+			most = i;
+	if (t->returns_by_reason[most])
+		say(text, "What brings it home most often: %s (%llu of %llu returns).",
+		    reason_what(most), (unsigned long long)t->returns_by_reason[most],
+		    (unsigned long long)t->returns);
+	else if (t->migrations)
+		say(text, "Nothing has brought it home so far (moves away: %llu).",
+		    (unsigned long long)t->migrations);
+	count = thread_syscalls(t, 1, &calls);
+	for (size_t i = 0; i < count && i < NAMED; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s (%llu)",
+			 i ? ", " : "", thread_syscall_name(calls[i].nr, name, sizeof(name)),
+			 (unsigned long long)calls[i].count);
+	if (count)
+		say(text, "Of its system calls, home executes most often: %s.", list);
+	free(calls);
+}
+
+/* "Name:	value" of /proc/PID/status; false if there is none. */
+static bool proc_status(__s32 pid, const char *name, unsigned long *value)
+{
+	char path[256], line[256];
+	size_t length = strlen(name);
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/status", device_root(), pid);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		found = !strncmp(line, name, length) && line[length] == ':';
+		if (found)
+			*value = strtoul(line + length + 1, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool is_32_bit(__s32 pid)
+{
+	unsigned char ident[5] = "";
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/exe", device_root(), pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fread(ident, sizeof(ident), 1, file) != 1)
+		ident[4] = 0;
+	fclose(file);
+	return !memcmp(ident, "\177ELF", 4) && ident[4] == 1;	/* ELFCLASS32 */
+}
+
+/* A process that Radium does not know: what would stand in the way of moving it? */
+static struct json_object *explain_undistributed(__s32 pid, uint32_t home)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *text = json_object_new_array();
+	unsigned long value = 0;
+	unsigned int reason = RADIUM_R_NONE;
+
+	if (!proc_status(pid, "VmSize", &value))
+		reason = RADIUM_R_KERNEL_THREAD;
+	else if (is_32_bit(pid))
+		reason = RADIUM_R_COMPAT;
+	else if (proc_status(pid, "TracerPid", &value) && value)
+		reason = RADIUM_R_TRACED;
+	else if (proc_status(pid, "Seccomp", &value) && value)
+		reason = RADIUM_R_WATCHED;
+	else if (!home)
+		reason = RADIUM_R_NOT_JOINED;
+	say(text, "Process %d runs here, at home; it is not distributed.", pid);
+	if (reason == RADIUM_R_NONE)
+		say(text, "Nothing is seen that would keep it here: move it with 'radctl migrate %d'.",
+		    pid);
+	else if (reason == RADIUM_R_WATCHED)
+		say(text, "It makes its system calls at home: %s.", reason_what(reason));
+	else
+		say(text, "It cannot move: %s.%s%s%s", reason_what(reason),
+		    *reason_todo(reason) ? " What to do: " : "", reason_todo(reason),
+		    *reason_todo(reason) ? "." : "");
+	json_object_object_add(object, "pid", json_object_new_int(pid));
+	json_object_object_add(object, "distributed", json_object_new_boolean(false));
+	json_object_object_add(object, "reason", json_object_new_string(reason_name(reason)));
+	json_object_object_add(object, "text", text);
+	json_object_object_add(object, "threads", json_object_new_array());
+	return object;
+}
+
+static struct json_object *explain_threads(const struct radium_process_info *process,
+					   const struct radium_thread_info *threads, size_t count,
+					   uint32_t home)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *text = json_object_new_array(), *list = json_object_new_array();
+
+	say(text, "Process %d: %u of %u threads are away from home, node %u.", process->pid,
+	    process->threads_away, process->threads, home);
+	for (const struct radium_thread_info *t = threads; t < threads + count; t++) {
+		struct json_object *thread = out_object(thread_fields, t);
+		struct json_object *sentences = json_object_new_array();
+
+		say_place(sentences, t, home);
+		say_reason(sentences, t);
+		say_habits(sentences, t);
+		json_object_object_add(thread, "text", sentences);
+		json_object_array_add(list, thread);
+	}
+	json_object_object_add(object, "pid", json_object_new_int(process->pid));
+	json_object_object_add(object, "distributed", json_object_new_boolean(true));
+	json_object_object_add(object, "text", text);
+	json_object_object_add(object, "threads", list);
+	return object;
+}
+
+static void print_sentences(struct json_object *object, const char *indent)
+{
+	struct json_object *text = json_object_object_get(object, "text");
+
+	for (size_t i = 0; i < json_object_array_length(text); i++)
+		printf("%s%s\n", indent,
+		       json_object_get_string(json_object_array_get_idx(text, i)));
+}
+
+static int explain_print(struct json_object *object)
+{
+	struct json_object *threads = json_object_object_get(object, "threads");
+
+	if (options.json)
+		return out_json(object);
+	print_sentences(object, "");
+	for (size_t i = 0; i < json_object_array_length(threads); i++) {
+		struct json_object *thread = json_object_array_get_idx(threads, i);
+
+		printf("Thread %d:\n",
+		       json_object_get_int(json_object_object_get(thread, "tid")));
+		print_sentences(thread, "  ");
+	}
+	json_object_put(object);
+	return EXIT_DONE;
+}
+
+int cmd_explain(const struct command *c, int argc, char **argv)
+{
+	struct radium_process_info process;
+	struct radium_thread_info *threads;
+	struct json_object *object = NULL;
+	char subject[32];
+	struct dev dev;
+	int status, error;
+	size_t count;
+	__s32 pid;
+
+	args_only_common(c, argc, argv, 1, 1);
+	pid = args_pid(c, "PID", argv[optind]);
+	snprintf(subject, sizeof(subject), "explain %d", pid);
+	if (dev_open(&dev, subject))
+		return EXIT_FAILED;
+	status = process_find(&dev, subject, pid, &process);
+	if (status == PROCESS_NOT_DISTRIBUTED && !process_exists(pid)) {
+		status = fail_reason(subject, RADIUM_R_NO_PROCESS);
+	} else if (status == PROCESS_NOT_DISTRIBUTED) {
+		object = explain_undistributed(pid, dev.hello.node);
+	} else if (!status) {
+		threads = thread_list(&dev, pid, &count, &error);
+		if (threads)
+			object = explain_threads(&process, threads, count, dev.hello.node);
+		else
+			status = fail_errno(subject, error, "the process may just have ended");
+		free(threads);
+	}
+	dev_close(&dev);
+	return object ? explain_print(object) : status;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/* radctl node join: make this machine a node, and see whether its peers agree. */
+#include "radctl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef RADCTL_REPLICA
+#define RADCTL_REPLICA "/usr/libexec/radium/radium-replica"
+#endif
+
+enum {
+	LOOK_MS = 2000,		/* how long peers may take to refuse us when nobody said */
+	LOOK_EVERY_MS = 50,
+};
+
+/* The replica program beside this one (a build), where it is installed with it, or the default. */
+const char *replica_path(char *path, size_t size)
+{
+	static const char *const places[] = {
+		"radium-replica", "../libexec/radium/radium-replica",
+	};
+	char own[PATH_MAX], beside[PATH_MAX + 64], found[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	own[length > 0 ? length : 0] = '\0';
+	for (size_t i = 0; length > 0 && i < ARRAY_SIZE(places); i++) {
+		snprintf(beside, sizeof(beside), "%.*s/%s",
+			 (int)(strrchr(own, '/') - own), own, places[i]);
+		if (realpath(beside, found) && !access(found, X_OK)) {
+			snprintf(path, size, "%s", found);
+			return path;
+		}
+	}
+	snprintf(path, size, "%s", RADCTL_REPLICA);
+	return path;
+}
+
+/* A name or an address as the numeric address that the module wants. */
+static int resolve(const char *subject, const char *name, char address[RADIUM_ADDR_SIZE])
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	int error = getaddrinfo(name, NULL, &hints, &found);
+	char what[128];
+
+	if (!error) {
+		error = getnameinfo(found->ai_addr, found->ai_addrlen, address, RADIUM_ADDR_SIZE,
+				    NULL, 0, NI_NUMERICHOST);
+		freeaddrinfo(found);
+	}
+	if (!error)
+		return 0;
+	snprintf(what, sizeof(what), "'%s' is no address: %s", name, gai_strerror(error));
+	return fail_text(subject, "no_address", what, "give a numeric IPv4 or IPv6 address");
+}
+
+static int join_failed(const char *subject, int error)
+{
+	switch (error) {
+	case EPERM:
+		return fail_errno(subject, error, "run as root (CAP_SYS_ADMIN)");
+	case EALREADY:
+	case EEXIST:
+	case EISCONN:
+		return fail_reason(subject, RADIUM_R_ALREADY_JOINED);
+	case ENODEV:
+	case EADDRNOTAVAIL:
+		return fail_text(subject, "no_device", "no RDMA device has this address",
+				 "use 'radctl node up', and give the address of its network device");
+	case EADDRINUSE:
+		return fail_errno(subject, error, "choose another --port");
+	case ENOENT:
+	case EACCES:
+		return fail_text(subject, "replica", "the replica program cannot be run",
+				 "name it with --replica");
+	default:
+		return fail_errno(subject, error, "see 'radctl check' and the kernel log");
+	}
+}
+
+/**
+ * look() - wait until every peer has accepted or refused this node
+ * @strict: silence is a failure too
+ *
+ * A node that is refused by the cluster and accepted by nobody has not joined
+ * anything: it leaves again, so that a wrong key or id changes nothing.
+ */
+static int look(struct dev *dev, const char *subject, uint32_t peers, uint32_t ms, bool strict)
+{
+	uint64_t end = stop_clock_ms() + ms;
+
+	for (;;) {
+		uint32_t up = 0, refused = 0, reason = RADIUM_R_NONE;
+		size_t count;
+		int error;
+		struct radium_node_info *nodes = node_list(dev, &count, &error);
+
+		if (!nodes)
+			return fail_errno(subject, error, "");
+		for (size_t i = 0; i < count; i++) {
+			up += nodes[i].state == RADIUM_NODE_UP;
+			if (nodes[i].state != RADIUM_NODE_REFUSED)
+				continue;
+			refused++;
+			reason = nodes[i].reason;
+		}
+		free(nodes);
+		if (up >= peers)
+			return 0;
+		if (up + refused >= peers || stop_clock_ms() >= end) {
+			struct radium_node_leave leave = { .size = sizeof(leave) };
+
+			if (refused && !up)
+				device_ioctl(dev->fd, RADIUM_IOC_NODE_LEAVE, &leave);
+			if (refused)
+				return fail_reason(subject, reason);
+			return strict ? fail_reason(subject, RADIUM_R_UNREACHABLE) : 0;
+		}
+		usleep(LOOK_EVERY_MS * 1000);
+	}
+}
+
+static int join(const char *subject, struct radium_node_join *join, uint32_t wait_ms, bool strict)
+{
+	struct dev dev;
+	int status, error;
+
+	status = dev_open(&dev, subject);
+	if (status)
+		return status;
+	error = -device_ioctl(dev.fd, RADIUM_IOC_NODE_JOIN, join);
+	if (error)
+		status = join_failed(subject, error);
+	else if (join->peer_count && wait_ms)
+		status = look(&dev, subject, join->peer_count, wait_ms, strict);
+	dev_close(&dev);
+	if (!status && options.json) {
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "node", json_object_new_int64(join->id));
+		json_object_object_add(object, "addr", json_object_new_string(join->addr));
+		out_json(object);
+	}
+	return status;
+}
+
+int node_join(const struct command *c, int argc, char **argv)
+{
+	enum { ID = 256, ADDR, PORT, KEY, REPLICA, WAIT, NO_WAIT };
+	static const struct option longs[] = {
+		{ "id", required_argument, NULL, ID },
+		{ "addr", required_argument, NULL, ADDR },
+		{ "port", required_argument, NULL, PORT },
+		{ "key", required_argument, NULL, KEY },
+		{ "replica", required_argument, NULL, REPLICA },
+		{ "wait", required_argument, NULL, WAIT },
+		{ "no-wait", no_argument, NULL, NO_WAIT },
+		ARGS_COMMON
+	};
+	struct radium_node_join request = { .size = sizeof(request) };
+	const char *addr = NULL, *key = NULL, *what, *todo;
+	char (*peers)[RADIUM_ADDR_SIZE], path[PATH_MAX], subject[PATH_MAX + 32];
+	const char *replica = replica_path(path, sizeof(path));
+	uint32_t wait_ms = LOOK_MS;
+	bool strict = false;
+	int option, status = 0;
+
+	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
+		if (option == ID)
+			request.id = args_number(c, "id", optarg, 1, RADIUM_NODE_MAX);
+		else if (option == ADDR)
+			addr = optarg;
+		else if (option == PORT)
+			request.port = args_number(c, "port", optarg, 1, 65535);
+		else if (option == KEY)
+			key = optarg;
+		else if (option == REPLICA)
+			replica = optarg;
+		else if (option == NO_WAIT)
+			wait_ms = 0;
+		else
+			wait_ms = args_milliseconds(c, "wait", optarg), strict = true;
+	}
+	if (!request.id || !addr || !key)
+		args_fail(c, "%s is missing", !request.id ? "--id" : !addr ? "--addr" : "--key");
+	args_done(c, argc, argv, 0, RADIUM_NODE_MAX - 1);
+	if (*replica != '/' || strlen(replica) >= RADIUM_PATH_SIZE)
+		args_fail(c, "replica '%s' is not an absolute path of less than %d bytes", replica,
+			  RADIUM_PATH_SIZE);
+
+	snprintf(subject, sizeof(subject), "%s: key %s", c->name, key);
+	if (key_read(key, request.key, &what, &todo))
+		return fail_text(subject, "key_file", what, todo);
+	snprintf(subject, sizeof(subject), "%s as %u", c->name, request.id);
+	if (access(replica, X_OK))
+		return join_failed(subject, errno);
+	memcpy(request.replica, replica, strlen(replica) + 1);
+
+	request.peer_count = (uint32_t)(argc - optind);
+	peers = calloc(request.peer_count + 1, sizeof(*peers));
+	if (!peers)
+		return fail_errno(subject, ENOMEM, "");
+	request.peers = (uintptr_t)peers;
+	status = resolve(subject, addr, request.addr);
+	for (uint32_t i = 0; i < request.peer_count && !status; i++)
+		status = resolve(subject, argv[optind + (int)i], peers[i]);
+	if (!status)
+		status = join(subject, &request, wait_ms, strict);
+	explicit_bzero(request.key, sizeof(request.key));
+	free(peers);
+	return status;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/* radctl migrate and recall: one structure, two calls. */
+#include "radctl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROGRESS_EVERY_MS = 250, PAGE_BYTES = 4096 };
+
+struct progress {
+	pthread_t thread;
+	int stop;		/* eventfd, -1: no progress is shown */
+	__s32 pid;
+};
+
+static uint64_t pages_moved(struct dev *dev, __s32 pid)
+{
+	size_t count;
+	int error;
+	uint64_t pages = 0;
+	struct radium_process_info *list = process_list(dev, &count, &error);
+
+	for (size_t i = 0; list && i < count; i++)
+		if (list[i].pid == pid)
+			pages = list[i].pages_sent + list[i].pages_received;
+	free(list);
+	return pages;
+}
+
+static double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* Shows how a long move goes on, through a descriptor of its own. */
+static void *progress_show(void *argument)
+{
+	struct progress *progress = argument;
+	struct pollfd stop = { .fd = progress->stop, .events = POLLIN };
+	char bytes[32], rate[32];
+	struct timespec start;
+	struct dev dev;
+	uint64_t first;
+	bool shown = false;
+
+	if (dev_connect(&dev))
+		return NULL;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	first = pages_moved(&dev, progress->pid);
+	while (!poll(&stop, 1, PROGRESS_EVERY_MS)) {
+		uint64_t now = pages_moved(&dev, progress->pid);
+		uint64_t pages = now > first ? now - first : 0;
+		double seconds = seconds_since(&start);
+
+		fprintf(stderr, "\r%d: %llu pages, %s, %s/s, %.1f s\033[K", progress->pid,
+			(unsigned long long)pages,
+			out_bytes(pages * PAGE_BYTES, bytes, sizeof(bytes)),
+			out_bytes((uint64_t)((double)(pages * PAGE_BYTES) / seconds), rate,
+				  sizeof(rate)), seconds);
+		shown = true;
+	}
+	if (shown)
+		fputs("\r\033[K", stderr);
+	dev_close(&dev);
+	return NULL;
+}
+
+static void progress_start(struct progress *progress, __s32 pid)
+{
+	progress->pid = pid;
+	progress->stop = -1;
+	if (options.json || !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
+		return;
+	progress->stop = eventfd(0, EFD_CLOEXEC);
+	if (progress->stop >= 0 &&
+	    pthread_create(&progress->thread, NULL, progress_show, progress)) {
+		close(progress->stop);
+		progress->stop = -1;
+	}
+}
+
+static void progress_end(struct progress *progress)
+{
+	if (progress->stop < 0)
+		return;
+	eventfd_write(progress->stop, 1);
+	pthread_join(progress->thread, NULL);
+	close(progress->stop);
+}
+
+static void summary(const struct radium_move *move, uint32_t node)
+{
+	static const struct out_field fields[] = {
+		OUT_FIELD(radium_move, pid, "pid", NULL, OUT_PLAIN),
+		OUT_FIELD(radium_move, tid, "tid", NULL, OUT_PLAIN),
+		OUT_FIELD(radium_move, node, "node", NULL, OUT_PLAIN),
+		OUT_FIELD(radium_move, threads, "threads", NULL, OUT_PLAIN),
+		OUT_FIELD(radium_move, pages, "pages", NULL, OUT_PLAIN),
+		OUT_FIELD(radium_move, bytes, "bytes", NULL, OUT_BYTES),
+		OUT_FIELD(radium_move, ns, "ns", NULL, OUT_NS),
+		OUT_END
+	};
+	struct radium_move said = *move;
+	char bytes[32], time[32];
+
+	said.node = node;
+	said.tid = move->tid ? move->tid : move->pid;
+	if (options.json) {
+		out_json(out_object(fields, &said));
+		return;
+	}
+	if (!options.verbose && !isatty(STDOUT_FILENO))
+		return;
+	printf("%d: %u thread%s to node %u in %s, %llu pages, %s\n", move->pid, move->threads,
+	       move->threads == 1 ? "" : "s", node, out_ns((double)move->ns, time, sizeof(time)),
+	       (unsigned long long)move->pages, out_bytes(move->bytes, bytes, sizeof(bytes)));
+}
+
+/* Do it, show how it goes, say how it went. */
+static int move_perform(struct dev *dev, const char *subject, unsigned long request,
+			struct radium_move *move, uint32_t node)
+{
+	struct progress progress;
+	int error;
+
+	progress_start(&progress, move->pid);
+	error = -device_ioctl(dev->fd, request, move);
+	progress_end(&progress);
+	if (error)
+		return fail_move(subject, move->reason, error);
+	summary(move, node);
+	return EXIT_DONE;
+}
+
+int cmd_migrate(const struct command *c, int argc, char **argv)
+{
+	enum { THREAD = 256, ALL_THREADS, TIMEOUT };
+	static const struct option longs[] = {
+		{ "thread", required_argument, NULL, THREAD },
+		{ "all-threads", no_argument, NULL, ALL_THREADS },
+		{ "timeout", required_argument, NULL, TIMEOUT },
+		ARGS_COMMON
+	};
+	struct radium_move move = { .size = sizeof(move) };
+	char subject[32];
+	struct dev dev;
+	int option, status;
+
+	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
+		if (option == THREAD)
+			move.tid = args_pid(c, "thread", optarg);
+		else if (option == ALL_THREADS)
+			move.flags |= RADIUM_MOVE_ALL_THREADS;
+		else
+			move.timeout_ms = args_milliseconds(c, "timeout", optarg);
+	}
+	args_done(c, argc, argv, 1, 2);
+	if (move.tid && move.flags)
+		args_fail(c, "--thread and --all-threads exclude each other");
+	move.pid = args_pid(c, "PID", argv[optind]);
+	if (argc - optind == 2)
+		move.node = args_number(c, "node", argv[optind + 1], 1, RADIUM_NODE_MAX);
+
+	snprintf(subject, sizeof(subject), "migrate %d", move.pid);
+	status = dev_open(&dev, subject);
+	if (status)
+		return status;
+	if (!move.node)
+		status = node_choose_open(&dev, subject, &move.node);
+	if (!status)
+		status = move_perform(&dev, subject, RADIUM_IOC_MIGRATE, &move, move.node);
+	dev_close(&dev);
+	return status;
+}
+
+int cmd_recall(const struct command *c, int argc, char **argv)
+{
+	enum { ALL = 256, TIMEOUT };
+	static const struct option longs[] = {
+		{ "all", no_argument, NULL, ALL },
+		{ "timeout", required_argument, NULL, TIMEOUT },
+		ARGS_COMMON
+	};
+	struct radium_move move = { .size = sizeof(move), .flags = RADIUM_MOVE_ALL_THREADS };
+	char subject[32];
+	struct dev dev;
+	int option, status;
+
+	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
+		if (option == ALL)
+			move.flags |= RADIUM_MOVE_ALL_PAGES;
+		else
+			move.timeout_ms = args_milliseconds(c, "timeout", optarg);
+	}
+	args_done(c, argc, argv, 1, 1);
+	move.pid = args_pid(c, "PID", argv[optind]);
+
+	snprintf(subject, sizeof(subject), "recall %d", move.pid);
+	status = dev_open(&dev, subject);
+	if (status)
+		return status;
+	status = move_perform(&dev, subject, RADIUM_IOC_RECALL, &move, dev.hello.node);
+	dev_close(&dev);
+	return status;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/* radctl ps: the distributed processes whose home is here. */
+#include "radctl.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct json_object *process_user(const void *record)
+{
+	const struct radium_process_info *process = record;
+	const struct passwd *user = getpwuid(process->uid);
+	char number[16];
+
+	if (user)
+		return out_clean_string(user->pw_name, strlen(user->pw_name));
+	snprintf(number, sizeof(number), "%u", process->uid);
+	return json_object_new_string(number);
+}
+
+struct json_object *process_nodes(const void *record)
+{
+	const struct radium_process_info *process = record;
+	struct json_object *array = json_object_new_array();
+
+	for (int bit = 0; bit < RADIUM_NODE_MAX; bit++)
+		if (process->nodes >> bit & 1)
+			json_object_array_add(array, json_object_new_int(bit + 1));
+	return array;
+}
+
+#define FIELD(member, key, title) OUT_FIELD(radium_process_info, member, key, title, OUT_PLAIN)
+const struct out_field process_fields[] = {
+	FIELD(pid, "pid", "PID"),
+	OUT_MAKE(process_user, "user", "USER", OUT_PLAIN),
+	FIELD(uid, "uid", NULL),
+	FIELD(threads, "threads", "THREADS"),
+	FIELD(threads_away, "threads_away", "AWAY"),
+	OUT_MAKE(process_nodes, "nodes", "NODES", OUT_PLAIN),
+	FIELD(pages_away, "pages_away", "PAGES"),
+	FIELD(pages_copied, "pages_copied", "COPIES"),
+	FIELD(faults, "faults", "FAULTS"),
+	FIELD(pages_sent, "pages_sent", NULL),
+	FIELD(pages_received, "pages_received", NULL),
+	FIELD(recalls, "recalls", NULL),
+	FIELD(syscalls, "syscalls", "SYSCALLS"),
+	FIELD(migrations, "migrations", "MIGRATIONS"),
+	FIELD(returns, "returns", "RETURNS"),
+	FIELD(comm, "comm", "COMMAND"),
+	OUT_END
+};
+
+struct radium_process_info *process_list(struct dev *dev, size_t *count, int *error)
+{
+	return dev_list(dev, RADIUM_IOC_PROCESS_LIST, 0, sizeof(struct radium_process_info),
+			count, error);
+}
+
+/**
+ * process_find() - one process of the list
+ *
+ * Return: 0, PROCESS_NOT_DISTRIBUTED, or EXIT_FAILED after a complaint.
+ */
+int process_find(struct dev *dev, const char *subject, __s32 pid,
+		 struct radium_process_info *process)
+{
+	int status = PROCESS_NOT_DISTRIBUTED, error;
+	size_t count;
+	struct radium_process_info *list = process_list(dev, &count, &error);
+
+	if (!list)
+		return fail_errno(subject, error, "");
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].pid != pid)
+			continue;
+		*process = list[i];
+		status = 0;
+	}
+	free(list);
+	return status;
+}
+
+bool process_exists(__s32 pid)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/proc/%d", device_root(), pid);
+	return !access(path, F_OK);
+}
+
+int cmd_ps(const struct command *c, int argc, char **argv)
+{
+	struct radium_process_info *processes;
+	struct json_object *array;
+	struct dev dev;
+	size_t count;
+	int error;
+
+	args_only_common(c, argc, argv, 0, 0);
+	if (dev_open(&dev, c->name))
+		return EXIT_FAILED;
+	processes = process_list(&dev, &count, &error);
+	dev_close(&dev);
+	if (!processes)
+		return fail_errno(c->name, error, "");
+	array = out_array(process_fields, processes, sizeof(*processes), count);
+	free(processes);
+	if (options.json)
+		return out_json(array);
+	out_table(process_fields, array);
+	json_object_put(array);
+	return EXIT_DONE;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* radctl node up: the RDMA device (Soft-RoCE where there is no other), through rdma netlink. */
+#include "radctl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <rdma/rdma_netlink.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static bool read_word(const char *path, char *word, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	bool found;
+
+	if (!file)
+		return false;
+	found = fgets(word, (int)size, file) != NULL;	/* sysfs may answer EINVAL */
+	fclose(file);
+	if (found)
+		word[strcspn(word, "\n")] = '\0';
+	return found && *word;
+}
+
+/**
+ * rdma_device_for() - find the RDMA device of a network device
+ * @netdev: name, or NULL for any that has a network device
+ * @device: out: its name
+ */
+bool rdma_device_for(const char *netdev, char *device, size_t size)
+{
+	char path[512], word[IFNAMSIZ];
+	bool found = false;
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "%s/sys/class/infiniband", device_root());
+	directory = opendir(path);
+	while (directory && !found && (entry = readdir(directory))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/ports/1/gid_attrs/ndevs/0",
+			 device_root(), entry->d_name);
+		if (!read_word(path, word, sizeof(word)))
+			snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/parent",
+				 device_root(), entry->d_name);
+		if (!read_word(path, word, sizeof(word)))
+			*word = '\0';
+		found = !netdev || !strcmp(word, netdev);
+		if (found)
+			snprintf(device, size, "%s", entry->d_name);
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+struct request {
+	struct nlmsghdr header;
+	char attributes[256];
+};
+
+static void add_text(struct request *request, unsigned short type, const char *text)
+{
+	size_t length = strlen(text) + 1;
+	struct nlattr *attribute = (void *)((char *)request +
+					    NLMSG_ALIGN(request->header.nlmsg_len));
+
+	attribute->nla_type = type;
+	attribute->nla_len = (unsigned short)(NLA_HDRLEN + length);
+	memcpy((char *)attribute + NLA_HDRLEN, text, length);
+	request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) +
+				    NLA_ALIGN(attribute->nla_len);
+}
+
+static int exchange(struct request *request)
+{
+	struct timeval patience = { .tv_sec = 10 };
+	struct { struct nlmsghdr header; struct nlmsgerr error; char rest[512]; } answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
+	ssize_t length;
+	int error;
+
+	if (fd < 0)
+		return errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (send(fd, request, request->header.nlmsg_len, 0) < 0 ||
+	    (length = recv(fd, &answer, sizeof(answer), 0)) < 0)
+		error = errno;
+	else if ((size_t)length < sizeof(answer.header) + sizeof(answer.error) ||
+		 answer.header.nlmsg_type != NLMSG_ERROR)
+		error = EPROTO;
+	else
+		error = -answer.error.error;
+	close(fd);
+	return error;
+}
+
+/**
+ * rdma_device_create() - make a Soft-RoCE device on @netdev
+ * @device: out: the name of the new device, the first free of rxe0, rxe1...
+ *
+ * Return: 0 or a positive errno.
+ */
+int rdma_device_create(const char *netdev, char *device, size_t size)
+{
+	enum { MOST = 64 };
+	int error = EEXIST;
+
+	for (int i = 0; error == EEXIST && i < MOST; i++) {
+		struct request request = { .header = {
+			.nlmsg_len = NLMSG_LENGTH(0),
+			.nlmsg_type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_NEWLINK),
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		} };
+
+		snprintf(device, size, "rxe%d", i);
+		add_text(&request, RDMA_NLDEV_ATTR_DEV_NAME, device);
+		add_text(&request, RDMA_NLDEV_ATTR_LINK_TYPE, "rxe");
+		add_text(&request, RDMA_NLDEV_ATTR_NDEV_NAME, netdev);
+		error = exchange(&request);
+	}
+	return error;
+}
+
+/* The network device of the default route, else the first Ethernet device that is up. */
+bool rdma_netdev_default(char *netdev, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+	char path[512], name[IFNAMSIZ], state[16];
+	unsigned long destination;
+	bool found = false;
+	FILE *routes;
+
+	snprintf(path, sizeof(path), "%s/proc/net/route", device_root());
+	routes = fopen(path, "re");
+	if (routes && fscanf(routes, "%*[^\n]") != EOF)
+		while (!found && fscanf(routes, "%15s %lx%*[^\n]", name, &destination) == 2)
+			found = destination == 0;
+	if (routes)
+		fclose(routes);
+	for (struct if_nameindex *i = all; !found && i && i->if_name; i++) {
+		snprintf(path, sizeof(path), "/sys/class/net/%.15s/type", i->if_name);
+		if (!read_word(path, state, sizeof(state)) || strcmp(state, "1"))
+			continue;		/* ARPHRD_ETHER */
+		snprintf(path, sizeof(path), "/sys/class/net/%.15s/operstate", i->if_name);
+		found = read_word(path, state, sizeof(state)) && strcmp(state, "down");
+		snprintf(name, sizeof(name), "%.15s", i->if_name);
+	}
+	if_freenameindex(all);
+	if (found)
+		snprintf(netdev, size, "%s", name);
+	return found;
+}
+
+/* Load a module unless it is there already; modprobe's status, or 127. */
+static int module_load(const char *module)
+{
+	char path[128], quiet[] = "-q", program[] = "modprobe", name[64];
+	char *argv[] = { program, quiet, name, NULL };
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	if (!access(path, F_OK))
+		return 0;
+	snprintf(name, sizeof(name), "%s", module);
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	if (posix_spawnp(&pid, program, NULL, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return 127;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+}
+
+static int device_make(const char *subject, const char *netdev, char *device, size_t size)
+{
+	int absent = module_load("rdma_rxe");	/* or built in */
+	int error = rdma_device_create(netdev, device, size);
+
+	if (!error)
+		return 0;
+	if (error == EPERM)
+		return fail_errno(subject, error, "run as root");
+	if (error == ENODEV)
+		return fail_text(subject, "no_netdev", "no such network device",
+				 "see 'ip link'");
+	if (absent)
+		return fail_text(subject, "no_rxe", "the module rdma_rxe cannot be loaded",
+				 "as root, boot Debian's linux-image-amd64, which has it");
+	return fail_errno(subject, error, "see the kernel log");
+}
+
+static int up_done(const char *netdev, const char *device, bool created, bool loaded)
+{
+	if (options.json) {
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "device", json_object_new_string(device));
+		json_object_object_add(object, "netdev", *netdev ?
+				       json_object_new_string(netdev) : NULL);
+		json_object_object_add(object, "created", json_object_new_boolean(created));
+		json_object_object_add(object, "loaded", json_object_new_boolean(loaded));
+		out_json(object);
+	} else if (options.verbose || isatty(STDOUT_FILENO)) {
+		printf("RDMA device %s%s\n", device, created ? " created" : " is there");
+	}
+	if (!loaded)
+		fprintf(stderr, "radctl: node up: radium is not loaded: insmod radium.ko\n");
+	return EXIT_DONE;
+}
+
+int node_up(const struct command *c, int argc, char **argv)
+{
+	char subject[64], netdev[IFNAMSIZ] = "", device[64];
+	bool created = false;
+	int status;
+
+	args_only_common(c, argc, argv, 0, 1);
+	if (argc > optind) {
+		if (!*argv[optind] || strlen(argv[optind]) >= IFNAMSIZ)
+			args_fail(c, "'%s' is no name of a network device", argv[optind]);
+		snprintf(netdev, sizeof(netdev), "%s", argv[optind]);
+	}
+	snprintf(subject, sizeof(subject), "%s%s%s", c->name, *netdev ? " " : "", netdev);
+	if (!rdma_device_for(*netdev ? netdev : NULL, device, sizeof(device))) {
+		if (!*netdev && !rdma_netdev_default(netdev, sizeof(netdev)))
+			return fail_text(subject, "no_netdev", "no Ethernet device is up",
+					 "name one");
+		status = device_make(subject, netdev, device, sizeof(device));
+		if (status)
+			return status;
+		created = true;
+	}
+	module_load("ib_uverbs");		/* only for other programs */
+	if (module_load("rdma_cm"))
+		return fail_text(subject, "no_rdma_cm", "the module rdma_cm cannot be loaded",
+				 "as root, boot Debian's linux-image-amd64, which has it");
+	return up_done(netdev, device, created, !module_load("radium"));
+}

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Key files, node join, leave and drain."""
+import errno
+import os
+
+from harness import SCRATCH, contains, equal, radctl, test
+
+
+def key_file(name, content, mode=0o600):
+    path = os.path.join(SCRATCH, name)
+    with open(path, "wb") as file:
+        file.write(content)
+    os.chmod(path, mode)
+    return path
+
+
+KEY = key_file("key", b"12ab" * 16 + b"\n")
+JOIN = ("node", "join", "--id", "1", "--addr", "127.0.0.1", "--replica", "/bin/true", "--key", KEY)
+
+
+@test
+def keys():
+    "key files: two forms are read, everything else is refused with a reason"
+    hexkey = "12ab" * 16
+    for content in (hexkey.encode(), hexkey.encode() + b"\n", hexkey.upper().encode(),
+                    bytes.fromhex(hexkey)):
+        result = radctl(*JOIN[:-1], key_file("good", content))
+        equal((result.status, result.err), (0, ""))
+        contains(result.log, "key=" + hexkey)
+    for content in (b"", hexkey.encode()[:-1], hexkey.encode() + b"\n\n", b"g" * 64,
+                    hexkey.encode() + b"0", b"\0" * 31, b"\0" * 33):
+        result = radctl(*JOIN[:-1], key_file("bad", content))
+        equal((result.status, result.log), (1, ""))
+        contains(result.err, "neither 64 hex digits nor 32 bytes")
+    for mode in 0o640, 0o604, 0o620:
+        result = radctl(*JOIN[:-1], key_file("open", hexkey.encode(), mode))
+        equal((result.status, result.log), (1, ""))
+        contains(result.err, "others than its owner may use this key: chmod 600")
+    contains(radctl(*JOIN[:-1], "/nonexistent").err, "No such file")
+    made = os.path.join(SCRATCH, "made")
+    equal(radctl("node", "key", made).status, 0)
+    equal(os.stat(made).st_mode & 0o777, 0o600)
+    equal(radctl(*JOIN[:-1], made).status, 0)
+    contains(radctl("node", "key", made).err, "never overwritten")
+
+
+@test
+def join():
+    "node join passes on its arguments, and says when the cluster refuses"
+    up, silent, refused = "peer=2", "peer=1", "peer=5"
+    result = radctl(*JOIN, "--port", "99", "::1", "127.0.0.2", fake="peer=2 repeat=2")
+    equal((result.status, result.err), (0, ""))
+    contains(result.log, "id=1 port=99 addr=127.0.0.1 replica=/bin/true")
+    contains(result.log, "peer=::1 peer=127.0.0.2\n")
+    equal(radctl(*JOIN, "-j", "::1", fake=up).json(), {"node": 1, "addr": "127.0.0.1"})
+    result = radctl(*JOIN, "::1", fake=refused)
+    equal(result.status, 1)
+    contains(result.err, "the cluster keys differ: use one key file")
+    contains(result.log, "LEAVE drain=0")
+    equal(radctl(*JOIN, "--no-wait", "::1", fake=refused).status, 0)
+    equal(radctl(*JOIN, "::1", fake=silent).status, 0)
+    result = radctl(*JOIN, "--wait", "0.2", "::1", fake=silent)
+    equal((result.status, "LEAVE" in result.log), (1, False))
+    contains(result.err, "cannot be reached")
+    for code, text in ((errno.EPERM, "run as root"), (errno.EEXIST, "is a node already"),
+                       (errno.EADDRNOTAVAIL, "no RDMA device has this address")):
+        contains(radctl(*JOIN, fake=f"errno={code}").err, text)
+    contains(radctl(*JOIN, "--replica", "/nonexistent").err, "cannot be run")
+    contains(radctl(*JOIN, "not an address").err, "is no address")
+    result = radctl("node", "leave", "--drain", "--timeout", "2")
+    equal((result.status, result.log), (0, "LEAVE drain=1 timeout_ms=2000\n"))
+    equal(radctl("node", "drain").log, "DRAIN drain=1 timeout_ms=0\n")
+    contains(radctl("node", "leave", fake=f"errno={errno.EBUSY} reason=24").err,
+             "processes are distributed: use 'radctl node drain' first")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What radctl finds on a machine: check, and explain of ordinary processes."""
+import errno
+import os
+import tempfile
+
+from harness import RADCTL, SCRATCH, contains, equal, radctl, test
+
+
+def tree(**files):
+    root = tempfile.mkdtemp(dir=SCRATCH)
+    for path, content in files.items():
+        path = os.path.join(root, path.replace("__", "/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content)
+    return root
+
+
+@test
+def explain_undistributed():
+    "explain of other processes says what stands in the way; show refuses"
+    plain = "Name:\tx\nVmSize:\t 10 kB\nTracerPid:\t0\nSeccomp:\t0\n"
+    for content, reason in ((plain, "none"), (plain.replace("TracerPid:\t0", "TracerPid:\t9"),
+                            "traced"), (plain.replace("Seccomp:\t0", "Seccomp:\t2"), "watched"),
+                            ("Name:\tkthreadd\n", "kernel_thread")):
+        root = tree(proc__5__status=content)
+        equal(radctl("explain", "5", "-j", root=root).json()["reason"], reason)
+    root = tree(proc__5__status=plain)
+    contains(radctl("explain", "5", root=root, fake="node=0").out, "has not joined a cluster")
+    root = tree(proc__5__status=plain, proc__5__exe="\x7fELF\x01")
+    contains(radctl("explain", "5", root=root).out, "not a 64-bit process")
+    contains(radctl("show", "5", root=root).err, "not distributed")
+    for command in "explain", "show":
+        result = radctl(command, "6", root=root)
+        equal(result.status, 1)
+        contains(result.err, "no such process")
+
+
+SYMBOLS = ("do_swap_page migration_entry_wait __put_anon_vma ptrace_may_access syscall_user_dispatch migrate_vma_setup "
+           "migrate_device_finalize task_work_add kernel_clone x64_sys_call "
+           "split_huge_page_to_list").split()
+
+
+def machine(**changes):
+    files = {"proc__sys__kernel__osrelease": "6.1.0-99-amd64\n",
+             "proc__sys__kernel__ftrace_enabled": "1\n",
+             "proc__kallsyms": "".join(f"0000 T {s}\n" for s in SYMBOLS),
+             "sys__class__infiniband__rxe0__node_type": "1\n",
+             "sys__module__radium__refcnt": "0\n",
+             "sys__devices__system__clocksource__clocksource0__current_clocksource": "tsc\n"}
+    files.update(changes)
+    return tree(**{k: v for k, v in files.items() if v is not None})
+
+
+@test
+def check():
+    "check finds each thing that is missing, and only that"
+    with open(RADCTL, "rb") as file:
+        program = os.path.join(SCRATCH, "radctl")
+        with open(program, "wb") as copy:
+            copy.write(file.read())
+    os.chmod(program, 0o755)
+    os.symlink("/bin/true", os.path.join(SCRATCH, "radium-replica"))
+
+    def missing(fake="", **changes):
+        result = radctl("check", "-j", root=machine(**changes), fake=fake, program=program)
+        names = [f["check"] for f in result.json() if not f["ok"]]
+        equal(result.status, 1 if names else 0)
+        equal([f["check"] for f in result.json() if not f["ok"] and not f["remedy"]], [])
+        return names
+
+    equal(missing(), [])
+    for release in "6.10.1\n", "5.1.0\n", "x\n":
+        equal(missing(proc__sys__kernel__osrelease=release), ["kernel"])
+    equal(missing(proc__kallsyms="0000 T do_swap_page.cold\n"), ["symbols"])
+    equal(missing(proc__sys__kernel__ftrace_enabled="0\n"), ["ftrace"])
+    equal(missing(proc__sys__kernel__ftrace_enabled=None), ["ftrace"])
+    equal(missing(sys__kernel__livepatch__fix__enabled="1\n"), ["livepatch"])
+    equal(missing(sys__class__infiniband__rxe0__node_type=None), ["rdma_device"])
+    equal(missing(sys__module__radium__refcnt=None), ["module"])
+    equal(missing(fake=f"open={errno.EACCES}"), ["device"])
+    equal(missing(**{"boot__config-6.1.0-99-amd64": "CONFIG_KPROBES=y\n"}), ["config"])
+    equal(missing(sys__devices__system__clocksource__clocksource0__current_clocksource="hpet\n"),
+          [])
+    os.unlink(os.path.join(SCRATCH, "radium-replica"))
+    if not os.path.exists("/usr/libexec/radium/radium-replica"):
+        equal(missing(), ["replica"])
+    contains(radctl("check", root=machine(), program=program).out, "RESULT")

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+"""migrate, recall and run."""
+import errno
+import os
+import pty
+import select
+import signal
+
+from harness import RADCTL, contains, environment, equal, radctl, test
+
+
+@test
+def migrate():
+    "migrate and recall pass on what was asked, and print only what was asked for"
+    for line, want in (("migrate 1234 2", "MIGRATE flags=0 pid=1234 tid=0 node=2 timeout_ms=0"),
+                       ("migrate 1234", "MIGRATE flags=0 pid=1234 tid=0 node=3 timeout_ms=0"),
+                       ("migrate 12 2 --thread 13 --timeout 1.5",
+                        "MIGRATE flags=0 pid=12 tid=13 node=2 timeout_ms=1500"),
+                       ("migrate --all-threads 12 2",
+                        "MIGRATE flags=1 pid=12 tid=0 node=2 timeout_ms=0"),
+                       ("recall 12", "RECALL flags=1 pid=12 tid=0 node=0 timeout_ms=0"),
+                       ("recall --all 12 --timeout 3",
+                        "RECALL flags=3 pid=12 tid=0 node=0 timeout_ms=3000")):
+        result = radctl(*line.split())
+        equal((result.status, result.out, result.err, result.log.strip()), (0, "", "", want))
+    contains(radctl("migrate", "-v", "1234", "2").out,
+             "1234: 1 thread to node 2 in 3.2 ms, 12 pages, 48.0 KiB")
+    equal(radctl("migrate", "1234", "2", "-j").json(),
+          {"pid": 1234, "tid": 1234, "node": 2, "threads": 1, "pages": 12, "bytes": 49152,
+           "ns": 3210000})
+    equal(radctl("recall", "1234", "-j").json()["node"], 1)
+
+
+@test
+def move_errors():
+    "each failure of a move has its own message"
+    for fake, reason, text in (
+            (f"errno={errno.ESRCH} reason=1", "no_process",
+             "no such process: check the PID with ps"),
+            (f"errno={errno.ESRCH}", "no_process", "no such process: check the PID with ps"),
+            (f"errno={errno.EHOSTDOWN} reason=6", "node_down", "the node is down: see"),
+            (f"errno={errno.ETIMEDOUT} reason=37", "pending", "moves when the call ends: wait"),
+            (f"errno={errno.EINVAL}", "einval", "Invalid argument: see"),
+            (f"errno={errno.ENOTTY}", "enotty", "does not know this call: install"),
+            (f"errno={errno.EIO} reason=4000", "reason_4000", "does not know: install"),
+            (f"open={errno.ENOENT}", "not_loaded", "radium is not loaded: insmod radium.ko"),
+            (f"open={errno.EACCES}", "not_permitted", "may not be opened: "),
+            ("abi=2", "abi", "ABI 1 (it answers 2): install"),
+            (f"hello={errno.EPROTO}", "abi", "install radctl and the module")):
+        result = radctl("migrate", "1234", "2", fake=fake)
+        equal((result.status, result.out, result.err.count("\n")), (1, "", 1), fake)
+        contains(result.err, "radctl: migrate 1234: ")
+        contains(result.err, text)
+        result = radctl("migrate", "1234", "2", "-j", fake=fake)
+        equal((result.status, result.json()["reason"]), (1, reason), fake)
+        contains(result.json()["error"], "migrate 1234: ")
+    contains(radctl("migrate", "1", fake="alone=1").err, "no other node is up")
+    contains(radctl("migrate", "1", fake="node=0").err, "has not joined a cluster")
+
+
+def on_terminal(*arguments, fake="", interrupt=None):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(RADCTL, [RADCTL, *arguments], environment(fake))
+    out = b""
+    while select.select([fd], [], [], 10)[0]:
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        out += part
+        if interrupt and out:
+            os.write(fd, interrupt)
+            interrupt = None
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode()
+
+
+@test
+def terminal():
+    "on a terminal a long move shows progress and a summary; top ends at q"
+    status, out = on_terminal("migrate", "1234", "2", fake="sleep_ms=700")
+    equal(status, 0)
+    contains(out, "\r1234: 0 pages, 0 B")
+    contains(out, "1 thread to node 2 in 3.2 ms")
+    status, out = on_terminal("top", interrupt=b"q")
+    equal(status, 0)
+    contains(out, "SYSCALLS/S")
+    contains(out, "\033[?1049l")
+
+
+@test
+def run():
+    "run places itself and becomes the command: its PID, status and signals"
+    result = radctl("run", "--node", "2", "--", "sh", "-c", "echo $$; ls /proc/$$/fd; exit 7")
+    lines = result.out.split()
+    equal(result.status, 7)
+    equal(result.log, f"MIGRATE flags=12 pid={lines[0]} tid=0 node=2 timeout_ms=0\n")
+    equal(len(lines), 4, "descriptors left open")
+    contains(radctl("run", "--stay", "true").log, "node=3")
+    equal(radctl("run", "sh", "-c", "kill -9 $$").status, -signal.SIGKILL)
+    equal(radctl("run", "--node", "1", "true").log, "")
+    equal(radctl("run", "echo", "-j").out, "-j\n")
+    equal(radctl("run", "/nonexistent").status, 127)
+    equal(radctl("run", "/etc/passwd").status, 126)
+    result = radctl("run", "echo", "x", fake=f"errno={errno.EHOSTDOWN} reason=6")
+    equal((result.status, result.out), (1, ""))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What radctl prints."""
+import json
+import signal
+import subprocess
+
+from harness import RADCTL, contains, environment, equal, golden, radctl, test
+
+
+@test
+def usage():
+    "wrong command lines end with 2, one line that says why, and nothing done"
+    wrong = ["nonsense", "-x", "--nonsense", "migrate", "migrate x", "migrate 0", "migrate -5",
+             "migrate 1 0", "migrate 1 65", "migrate 1 2 3", "migrate 1x", "migrate +1",
+             "migrate 99999999999999999999", "migrate 1 --timeout", "migrate 1 --timeout 0",
+             "migrate 1 --timeout nan", "migrate 1 --timeout -1", "migrate 1 --thread 0",
+             "migrate 1 --thread 2 --all-threads", "recall", "recall 1 2", "run", "run --",
+             "run --node 65 -- true", "show", "show a", "explain", "ps 1", "node", "node foo",
+             "node join", "node join --id 65", "node join --id 1", "node key", "node list x",
+             "node join --id 1 --addr 1.2.3.4 --key k --port 65536", "monitor --count 0",
+             "monitor --timeout x", "top --interval 0", "check x", "node up a b"]
+    for line in wrong:
+        result = radctl(*line.split())
+        equal((line, result.status, result.out, result.log), (line, 2, "", ""))
+        equal(result.err.count("\n"), 1, line)
+        contains(result.err, "--help'")
+        result = radctl("-j", *line.split())
+        equal(result.status, 2, line)
+        equal(result.json()["reason"], "usage", line)
+
+
+@test
+def help_and_version():
+    "--help for every command, --version"
+    for command in ("migrate recall run ps show explain node monitor top check".split() +
+                    ["node " + c for c in "up join leave drain list key".split()]):
+        result = radctl(*command.split(), "--help")
+        equal((result.status, result.err), (0, ""), command)
+        contains(result.out, "usage: radctl " + command)
+    contains(radctl("--version").out, "ABI 1")
+    contains(radctl("--help").out, "explain")
+
+
+@test
+def absent():
+    "resource and policy say that there are none"
+    for command in "resource", "policy":
+        result = radctl(command, "list")
+        equal((result.status, result.err.count("\n")), (1, 1))
+        contains(result.err, "this version has none")
+
+
+@test
+def golden_output():
+    "reading commands print what they should, as text and as JSON"
+    for name, arguments in (("status", ()), ("node_list", ("node", "list")), ("ps", ("ps",)),
+                            ("show", ("show", "1234")), ("explain", ("explain", "1234"))):
+        result = radctl(*arguments)
+        equal((result.status, result.err), (0, ""), name)
+        golden(name + ".txt", result.out)
+        before, after = radctl("-j", *arguments), radctl(*arguments, "-j")
+        equal(before.out, after.out, name)
+        equal(before.json() is not None, True)
+        golden(name + ".json", before.out)
+
+
+@test
+def json_values():
+    "JSON holds exact numbers, booleans and clean names"
+    nodes = radctl("node", "list", "-j").json()
+    equal([(n["id"], n["state"], n["self"], n["reason"]) for n in nodes],
+          [(1, "up", True, "none"), (2, "up", False, "none"), (3, "up", False, "none"),
+           (4, "dead", False, "keepalive"), (0, "refused", False, "wrong_key")])
+    equal((nodes[1]["load"], nodes[1]["clock_offset_ns"], nodes[2]["bytes_sent"]),
+          (1.5, -7250000000, 2**64 - 1))
+    process = radctl("ps", "-j").json()[0]
+    equal((process["comm"], process["nodes"], process["user"]),
+          ("wo?[2Jr?\"\u00e4", [2, 64], "4000000001"))
+    show = radctl("show", "1234", "-j").json()
+    equal([show["fault_latency"][k] for k in ("count", "p50_ns", "p99_ns", "max_ns")],
+          [100, 2048, 32768, 2097152])
+    equal([(s["name"], s["count"]) for s in show["syscalls_top"]],
+          [("write", 35), ("futex", 20), ("read", 10), ("syscall_9999", 5)])
+    equal(show["returns_by_reason"], {"asked": 1, "exception": 3, "syscall": 3, "fault": 1})
+    contains(show["threads"][0]["reason_text"], "SIGUSR1")
+    contains(show["threads"][1]["reason_text"], "execve")
+
+
+@test
+def long_lists():
+    "a list longer than the first room is read whole"
+    equal(len(radctl("ps", "-j", fake="repeat=500").json()), 1000)
+    equal(len(radctl("ps", fake="repeat=500").out.splitlines()), 1001)
+
+
+@test
+def monitor():
+    "monitor prints events as text and JSON lines, and ends when told to"
+    result = radctl("monitor", "--count", "4", fake="events=1")
+    equal(result.status, 0)
+    golden("monitor.txt", result.out)
+    lines = radctl("monitor", "-j", "--count", "3", fake="events=1").out.splitlines()
+    equal([json.loads(line)["event"] for line in lines], ["migrated", "returned", "events_lost"])
+    equal(json.loads(lines[1])["reason"], "signal")
+    equal(radctl("monitor", "--timeout", "0.1").status, 0)
+    equal(radctl("monitor", fake="unload=1").status, 1)
+    child = subprocess.Popen([RADCTL, "monitor"], env=environment("events=1"),
+                             stdout=subprocess.PIPE)
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=10)
+    equal(child.returncode, 0)
+
+
+@test
+def top():
+    "top without a terminal is one view; -j an object"
+    view = radctl("top", "-j").json()
+    equal((len(view["nodes"]), view["processes"][0]["pid"]), (5, 1234))
+    equal(radctl("top", "--count", "2", "--interval", "0.1").out.count("SYSCALLS/S"), 2)
+
+
+@test
+def full_disk():
+    "output that cannot be written is a failure"
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([RADCTL, "ps"], env=environment(), stdout=full,
+                              stderr=subprocess.PIPE, timeout=10)
+    equal(done.returncode, 1)
+    contains(done.stderr.decode(), "standard output")
