@@ -17,6 +17,7 @@ tables()
 	function rule() { print "================ ======== ==================================================" }
 	/^#define RAD_SYSCALLS\(X\)/ { rows = 1; rule(); print "call             class    why"; rule(); next }
 	/^#define RAD_SYSCALLS_NOT_RESTARTED/ { title = "Left alone"; next }
+	/^#define RAD_SYSCALLS_OWN/ { title = "Own, with this first argument"; next }
 	/^#define RAD_SYSCALLS_ON_SOCKET/ { title = "Left alone on a socket with a time limit"; next }
 	rows && match($0, /X\([a-z0-9_]+,[ \t]*[A-Z]+,[ \t]*"[^"]*"\)/) {
 		row = substr($0, RSTART + 2, RLENGTH - 3)
@@ -30,8 +31,10 @@ tables()
 	}
 	title {
 		line = $0
-		while (match(line, /X\([a-z0-9_]+/)) {
-			list = list (list ? ", " : "") substr(line, RSTART + 2, RLENGTH - 2)
+		while (match(line, /X\([a-z0-9_]+(, [A-Z_]+)?/)) {
+			item = substr(line, RSTART + 2, RLENGTH - 2)
+			if (sub(/, /, "(", item)) item = item ")"
+			list = list (list ? ", " : "") item
 			line = substr(line, RSTART + RLENGTH)
 		}
 		if ($0 !~ /\\$/) { print "\n" title ": " list "."; title = ""; list = "" }

@@ -437,14 +437,13 @@ static bool go_out(struct rad_thread *thread)
 		stay_home(thread, RADIUM_R_NODE_DOWN);
 		return false;
 	}
-	process = rad_process_of_current();
+	process = rad_process_enter();
 	if (IS_ERR(process)) {
 		rad_node_put(node);
 		stay_home(thread, RADIUM_R_NO_MEMORY);
 		return false;
 	}
 	rad_thread_attach(thread, process);
-	rad_process_put(process);
 	rad_process_note_replica(process, node);
 	rad_regs_leave_rseq(regs);
 
@@ -464,6 +463,8 @@ static bool go_out(struct rad_thread *thread)
 	thread->cx_out = regs->cx;
 	reason = prepare(thread);
 	if (reason) {
+		rad_process_leave(process);
+		rad_process_put(process);
 		stay_home(thread, reason);
 		return false;
 	}
@@ -485,6 +486,8 @@ static bool go_out(struct rad_thread *thread)
 		       RADIUM_R_NONE);
 	if (!changed)
 		rad_thread_answer(thread, RADIUM_R_NONE);
+	rad_process_leave(process);
+	rad_process_put(process);
 	return true;
 }
 

@@ -396,9 +396,18 @@ struct entries {
 
 static int list_nodes(const struct radium_list *list, struct entries *e)
 {
-	e->size = sizeof(struct radium_node_info);
-	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
-	return e->array ? rad_node_list(e->array, list->count, &e->total) : -ENOMEM;
+	struct radium_node_info *infos = kvcalloc(list->count, sizeof(*infos), GFP_KERNEL_ACCOUNT);
+	int i, n;
+
+	e->size = sizeof(*infos);
+	e->array = infos;
+	if (!infos)
+		return -ENOMEM;
+	n = rad_node_list(infos, list->count, &e->total);
+	for (i = 0; i < n; i++)
+		infos[i].visitors = infos[i].state == RADIUM_NODE_SELF ?
+			rad_replica_visitor_count() : rad_process_count_on(infos[i].id);
+	return n;
 }
 
 static int list_processes(const struct radium_list *list, struct entries *e)

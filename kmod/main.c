@@ -9,6 +9,7 @@
 #include "ksym.h"
 #include "link.h"
 #include "node.h"
+#include "power.h"
 #include "process.h"
 #include "regs.h"
 #include "replica.h"
@@ -39,12 +40,14 @@ static const struct {
 } rooms[] = {
 	{ "symbols",	rad_ksym_init,		NULL },
 	{ "registers",	rad_regs_init,		NULL },
+	{ "threads",	rad_thread_init,	rad_thread_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },
 	{ "visitors",	rad_visitor_init,	rad_visitor_uninit },
 	{ "hooks",	rad_hook_init,		rad_hook_uninit },
 	{ "nodes",	rad_node_init,		rad_node_uninit },
 	{ "device",	rad_device_init,		rad_device_uninit },
+	{ "power",	rad_power_init,		rad_power_uninit },
 };
 
 static void stop(int n)

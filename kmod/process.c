@@ -95,26 +95,30 @@ struct rad_process *rad_process_find_id(u64 id)
 	return NULL;
 }
 
+static void tell_gone(struct rad_node *node, u64 id)
+{
+	struct rad_wire_process *body;
+	struct rad_out *msg;
+
+	msg = rad_msg_alloc(RAD_MSG_PROCESS_GONE, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+	body = msg->body;
+	body->process = cpu_to_le64(id);
+	rad_msg_send(node, msg);
+}
+
 static void tell_nodes(struct rad_process *process)
 {
 	u32 id;
 
 	for (id = 1; id <= RADIUM_NODE_MAX; id++) {
-		struct rad_wire_process *body;
 		struct rad_node *node;
-		struct rad_out *msg;
 
 		if (!(process->nodes & BIT_ULL(id - 1)))
 			continue;
 		node = rad_node_get_up(id);
 		if (!node)
 			continue;
-		msg = rad_msg_alloc(RAD_MSG_PROCESS_GONE, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
-		if (msg) {
-			body = msg->body;
-			body->process = cpu_to_le64(process->id);
-			rad_msg_send(node, msg);
-		}
+		tell_gone(node, process->id);
 		rad_node_put(node);
 	}
 }
@@ -132,8 +136,6 @@ static void retire_work(struct work_struct *work)
 	rad_homemem_destroy(process);
 	/* 3. No notifier call is running after this. */
 	mmu_notifier_unregister(&process->notifier, process->mm);
-	if (process->thp_disabled)
-		clear_bit(MMF_DISABLE_THP, &process->mm->flags);
 	/* 4. Its threads know that it ended. */
 	rad_thread_forget_all(process);
 
@@ -154,32 +156,47 @@ static void retire_work(struct work_struct *work)
  */
 void rad_process_retire(struct rad_process *process)
 {
-	if (!test_and_set_bit(0, &process->retiring))
+	bool begun;
+
+	spin_lock(&processes_lock);
+	begun = process->retiring;
+	process->retiring = true;
+	spin_unlock(&processes_lock);
+	if (!begun)
 		queue_work(retire_wq, &process->retire);
 }
 
 /**
  * rad_process_retire_if_idle() - end it if everything is home
  * @process: caller has a reference
+ *
+ * A thread that is about to go out has entered it, see rad_process_enter(): it is
+ * seen here, or finds that the process retires and makes another.
  */
 void rad_process_retire_if_idle(struct rad_process *process)
 {
 	bool idle;
 
-	spin_lock(&process->mem.pages.xa_lock);
-	idle = !process->mem.away && !process->mem.copied;
-	spin_unlock(&process->mem.pages.xa_lock);
-	if (idle && !rad_thread_count_wanted(process))
-		rad_process_retire(process);
+	spin_lock(&processes_lock);
+	idle = !process->entering && !process->retiring && !rad_thread_count_wanted(process);
+	if (idle) {
+		spin_lock(&process->mem.pages.xa_lock);
+		idle = !process->mem.away && !process->mem.copied;
+		spin_unlock(&process->mem.pages.xa_lock);
+	}
+	process->retiring |= idle;
+	spin_unlock(&processes_lock);
+	if (idle)
+		queue_work(retire_wq, &process->retire);
 }
 
-static struct rad_process *create(struct mm_struct *mm)
+static int create(struct mm_struct *mm)
 {
 	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!process)
-		return ERR_PTR(-ENOMEM);
+		return -ENOMEM;
 	kref_init(&process->ref);
 	spin_lock_init(&process->lock);
 	INIT_LIST_HEAD(&process->threads);
@@ -206,43 +223,63 @@ static struct rad_process *create(struct mm_struct *mm)
 	count++;
 	spin_unlock(&processes_lock);
 	rad_event_post(RADIUM_EVENT_PROCESS_NEW, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
-	return process;
+	return 0;
 
 err_mem:
 	mmdrop(mm);
 	rad_homemem_destroy(process);
 err_put:
 	rad_process_put(process);
-	return ERR_PTR(err);
+	return err;
 }
 
 /* Two threads of one process must not both create it. */
 static DEFINE_MUTEX(create_mutex);
 
+static struct rad_process *enter(struct mm_struct *mm)
+{
+	struct rad_process *process;
+
+	spin_lock(&processes_lock);
+	process = find_mm_locked(mm);
+	if (process) {
+		process->entering++;
+		kref_get(&process->ref);
+	}
+	spin_unlock(&processes_lock);
+	return process;
+}
+
 /**
- * rad_process_of_current() - the distributed process of current, made if need be
+ * rad_process_enter() - the distributed process of current, made if need be
+ *
+ * It does not retire for being idle until rad_process_leave().
  *
  * Context: process context of a user task, no locks held.
  * Return: with a reference, or an ERR_PTR.
  */
-struct rad_process *rad_process_of_current(void)
+struct rad_process *rad_process_enter(void)
 {
 	struct rad_process *process;
+	int err = 0;
 
 	if (mutex_lock_killable(&create_mutex))
 		return ERR_PTR(-EINTR);
-	process = rad_process_find_mm(current->mm);
-	if (!process) {
-		process = create(current->mm);
-		if (!IS_ERR(process)) {
-			/* Huge pages cannot be taken out; see rad_homemem_page_get(). */
-			process->thp_disabled = !test_and_set_bit(MMF_DISABLE_THP,
-								  &current->mm->flags);
-			kref_get(&process->ref);
-		}
-	}
+	while (!(process = enter(current->mm)) && !err)
+		err = create(current->mm);
 	mutex_unlock(&create_mutex);
-	return process;
+	return process ?: ERR_PTR(err);
+}
+
+/**
+ * rad_process_leave() - current is away, or stays at home
+ * @process: entered; the reference is the caller's still
+ */
+void rad_process_leave(struct rad_process *process)
+{
+	spin_lock(&processes_lock);
+	process->entering--;
+	spin_unlock(&processes_lock);
 }
 
 /* rad_process_note_replica() - @node may have a replica of @process from now on */
@@ -258,9 +295,19 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
  * @process: whose pages or threads are lost
  * @node: the node they were on
  * @reason: enum radium_reason
+ *
+ * Once; whoever comes later finds that it has been done.
  */
 void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 {
+	bool known;
+
+	spin_lock(&process->lock);
+	known = process->killed;
+	process->killed = true;
+	spin_unlock(&process->lock);
+	if (known)
+		return;
 	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
 		  pid_nr(process->pid), process->comm, node);
 	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);
@@ -274,19 +321,37 @@ u32 rad_process_count(void)
 	return READ_ONCE(count);
 }
 
+/* rad_process_count_on() - threads whose home is here that run on a node */
+u32 rad_process_count_on(u32 node)
+{
+	struct rad_process *process;
+	u32 n = 0;
+
+	spin_lock(&processes_lock);
+	list_for_each_entry(process, &processes, list)
+		n += rad_thread_count_on(process, node);
+	spin_unlock(&processes_lock);
+	return n;
+}
+
 /* The processes as they are now, each with a reference; the caller frees the array. */
 static struct rad_process **snapshot(u32 *n)
 {
 	struct rad_process **array, *process;
-	u32 room = READ_ONCE(count) + 8, i = 0;
+	u32 room, i = 0;
 
-	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
-	if (!array)
-		return NULL;
-	spin_lock(&processes_lock);
-	list_for_each_entry(process, &processes, list) {
-		if (i == room)
+	for (;;) {
+		room = READ_ONCE(count) + 8;
+		array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+		if (!array)
+			return NULL;
+		spin_lock(&processes_lock);
+		if (count <= room)
 			break;
+		spin_unlock(&processes_lock);
+		kvfree(array);
+	}
+	list_for_each_entry(process, &processes, list) {
 		if (process->retiring)
 			continue;
 		kref_get(&process->ref);
@@ -360,8 +425,11 @@ void rad_process_on_drain(struct rad_in *in)
 	struct rad_process *process = rad_process_find_id(le64_to_cpu(body->process));
 	u32 reason;
 
-	if (!process)
+	if (!process) {
+		/* A replica that was made when the process had just ended. */
+		tell_gone(in->from, le64_to_cpu(body->process));
 		return;
+	}
 	if (!(process->nodes & BIT_ULL(rad_node_id(in->from) - 1)))
 		goto out;
 	if (!rad_thread_recall_process(process, &reason, DRAIN_JIFFIES))
@@ -374,11 +442,12 @@ out:
 /**
  * rad_process_drain() - bring every thread and page of every process home
  * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies, for each process
+ * @timeout: jiffies; then each of the rest is asked, and not waited for
  * Return: 0, or the first error; -ENOMEM.
  */
 int rad_process_drain(u32 *reason, unsigned long timeout)
 {
+	unsigned long deadline = jiffies + timeout, left;
 	struct rad_process **array;
 	int err = 0, e;
 	u32 n, i;
@@ -387,9 +456,11 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	if (!array)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
-		e = rad_thread_recall_process(array[i], reason, timeout);
+		left = max_t(long, deadline - jiffies, 1);
+		e = rad_thread_recall_process(array[i], reason, left);
+		left = max_t(long, deadline - jiffies, 1);
 		if (!e)
-			e = rad_homemem_recall_all(array[i], timeout);
+			e = rad_homemem_recall_all(array[i], left);
 		rad_process_retire_if_idle(array[i]);
 		err = err ?: e;
 		rad_process_put(array[i]);

@@ -46,8 +46,9 @@ struct rad_process_stats {
  * @pid: the thread group that migrated first, for people
  * @uid, @gid: its owner, ids of the initial user namespace
  * @comm: its name then
- * @thp_disabled: we did it
- * @retiring: set once; @retire does the rest
+ * @killed: it has been ended because a part of it was lost; under @lock
+ * @entering: threads on their way out: it must not retire
+ * @retiring: set once; @retire does the rest; both under the lock of the list
  */
 struct rad_process {
 	struct kref ref;
@@ -63,8 +64,9 @@ struct rad_process {
 	kuid_t uid;
 	kgid_t gid;
 	char comm[RADIUM_NAME_SIZE];
-	bool thp_disabled;
-	unsigned long retiring;
+	bool killed;
+	u32 entering;
+	bool retiring;
 	struct work_struct retire;
 	struct rad_process_stats stats;
 };
@@ -72,7 +74,8 @@ struct rad_process {
 int rad_process_init(void);
 void rad_process_uninit(void);
 
-struct rad_process *rad_process_of_current(void);
+struct rad_process *rad_process_enter(void);
+void rad_process_leave(struct rad_process *process);
 struct rad_process *rad_process_find_mm(struct mm_struct *mm);
 struct rad_process *rad_process_find_id(u64 id);
 void rad_process_get(struct rad_process *process);
@@ -82,6 +85,7 @@ void rad_process_retire_if_idle(struct rad_process *process);
 void rad_process_kill(struct rad_process *process, u32 node, u32 reason);
 void rad_process_note_replica(struct rad_process *process, struct rad_node *node);
 u32 rad_process_count(void);
+u32 rad_process_count_on(u32 node);
 int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
 int rad_process_drain(u32 *reason, unsigned long timeout);
 

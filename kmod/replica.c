@@ -23,6 +23,12 @@ static DEFINE_SPINLOCK(replicas_lock);
 static atomic_t live;
 /* Woken when the last is freed. */
 static DECLARE_WAIT_QUEUE_HEAD(emptied);
+/*
+ * Processes that ended most recently: a PREPARE that waits for a worker may be
+ * older than the message that its process is gone. Under replicas_lock.
+ */
+static struct { struct rad_node *home; u64 process; } gone[64];
+static u32 gone_next;
 /* One replica is made at a time: two threads of one process must not make two. */
 static DEFINE_MUTEX(obtain_mutex);
 
@@ -162,6 +168,18 @@ static int start_program(struct rad_replica *replica)
 	return READ_ONCE(replica->dying) ? -EIO : 0;
 }
 
+/* Has this process ended? */
+static bool is_gone(struct rad_node *home, u64 process)
+{
+	int i;
+
+	lockdep_assert_held(&replicas_lock);
+	for (i = 0; i < ARRAY_SIZE(gone); i++)
+		if (gone[i].home == home && gone[i].process == process)
+			return true;
+	return false;
+}
+
 static struct rad_replica *create(const struct rad_in *in)
 {
 	const struct rad_wire_prepare *prepare = in->body;
@@ -198,8 +216,9 @@ static struct rad_replica *create(const struct rad_in *in)
 	kref_get(&replica->ref);
 	spin_lock(&replicas_lock);
 	list_add_tail(&replica->list, &replicas);
+	err = is_gone(replica->home, replica->process) ? -ESRCH : 0;
 	spin_unlock(&replicas_lock);
-	err = start_program(replica);
+	err = err ?: start_program(replica);
 	if (err || rad_node_is_dead(replica->home)) {
 		rad_replica_kill(replica);
 		rad_replica_put(replica);
@@ -262,8 +281,15 @@ void rad_replica_kill(struct rad_replica *replica)
 void rad_replica_on_process_gone(struct rad_in *in)
 {
 	const struct rad_wire_process *body = in->body;
-	struct rad_replica *replica = rad_replica_find(in->from, le64_to_cpu(body->process));
+	u64 process = le64_to_cpu(body->process);
+	struct rad_replica *replica;
 
+	spin_lock(&replicas_lock);
+	gone[gone_next].home = in->from;
+	gone[gone_next].process = process;
+	gone_next = (gone_next + 1) % ARRAY_SIZE(gone);
+	spin_unlock(&replicas_lock);
+	replica = rad_replica_find(in->from, process);
 	if (!replica)
 		return;
 	rad_replica_kill(replica);
@@ -274,7 +300,14 @@ void rad_replica_on_process_gone(struct rad_in *in)
 void rad_replica_node_dead(struct rad_node *node)
 {
 	struct rad_replica *replica;
+	int i;
 
+	/* Its next life counts its processes anew, and may have the same address here. */
+	spin_lock(&replicas_lock);
+	for (i = 0; i < ARRAY_SIZE(gone); i++)
+		if (gone[i].home == node)
+			gone[i].home = NULL;
+	spin_unlock(&replicas_lock);
 	for (;;) {
 		spin_lock(&replicas_lock);
 		list_for_each_entry(replica, &replicas, list)

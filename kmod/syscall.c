@@ -8,6 +8,7 @@
 #include <linux/sched/task.h>
 #include <linux/socket.h>
 #include <net/sock.h>
+#include <asm/prctl.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 #include "hook.h"
@@ -33,6 +34,30 @@ enum rad_syscall_class rad_syscall_class(int nr)
 	if (nr < 0 || nr >= NR_syscalls)
 		return RAD_SYSCALL_RETURN;
 	return class_of[array_index_nospec(nr, NR_syscalls)];
+}
+
+static const struct {
+	int nr;
+	unsigned long what;
+} own[] = {
+#define ROW(call, what) { __NR_##call, what },
+	RAD_SYSCALLS_OWN(ROW)
+#undef ROW
+};
+
+/**
+ * rad_syscall_is_own() - may a visitor make this OWN call where it is?
+ * @nr: number of the call
+ * @what: its first argument
+ */
+bool rad_syscall_is_own(int nr, unsigned long what)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i].nr == nr && own[i].what == what)
+			return true;
+	return false;
 }
 
 /* 2 + the argument that holds the flags; 1: it has none; 0: not a call on a socket. */

@@ -9,6 +9,8 @@
  *   RETURN	the thread goes home with its registers and makes the call there,
  *		natively, then goes out again
  *   END	like RETURN, and does not come out again
+ *   OWN	by the visitor, where its first argument is one of RAD_SYSCALLS_OWN; else
+ *		like RETURN
  *
  * X(call, class, why)
  */
@@ -25,7 +27,7 @@
 	X(execveat,	RETURN,	"replaces the registers and the memory")	\
 	X(rt_sigreturn,	RETURN,	"replaces the registers")			\
 	X(sigaltstack,	RETURN,	"looks at the stack pointer")			\
-	X(arch_prctl,	RETURN,	"changes FS and GS, asks for xstate")		\
+	X(arch_prctl,	OWN,	"FS and GS travel with the thread; the rest is the task's")	\
 	X(ptrace,	RETURN,	"PTRACE_TRACEME changes the task")		\
 	X(iopl,		RETURN,	"changes the registers")			\
 	X(ioperm,	RETURN,	"changes the task")				\
@@ -38,7 +40,16 @@ enum rad_syscall_class {
 	RAD_SYSCALL_LOCAL,
 	RAD_SYSCALL_RETURN,
 	RAD_SYSCALL_END,
+	RAD_SYSCALL_OWN,
 };
+
+/*
+ * What an OWN call may do where the thread is: it reads and writes nothing but
+ * registers that come home with the thread. X(call, first argument)
+ */
+#define RAD_SYSCALLS_OWN(X)							\
+	X(arch_prctl, ARCH_SET_FS) X(arch_prctl, ARCH_GET_FS)			\
+	X(arch_prctl, ARCH_SET_GS) X(arch_prctl, ARCH_GET_GS)
 
 /*
  * Calls that a task must not be woken out of without a signal: they would return

@@ -7,13 +7,19 @@
 #include <linux/slab.h>
 #include "event.h"
 #include "node.h"
+#include "probe.h"
 #include "process.h"
 #include "regs.h"
 #include "thread.h"
 
-enum { LOOK_AGAIN_JIFFIES = HZ / 50 };	/* how often a blocked task is looked at */
+enum {
+	LOOK_AGAIN_JIFFIES = HZ / 50,	/* how often a blocked task is looked at */
+	SNAPSHOT_ROOM = 64,		/* entries that a list may grow by unnoticed */
+};
 
+/* The table and the number of its entries are under the lock. */
 static DEFINE_HASHTABLE(threads, 8);
+static u32 count;
 static DEFINE_SPINLOCK(threads_lock);
 
 #define FROM(state) BIT(RADIUM_THREAD_##state)
@@ -124,6 +130,7 @@ struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
 	thread = find_locked(task);
 	if (!thread) {
 		hash_add(threads, &new->hash, (unsigned long)task);
+		count++;
 		kref_get(&new->ref);
 		thread = new;
 		new = NULL;
@@ -133,34 +140,35 @@ struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
 	return thread;
 }
 
-static void unhash(struct rad_thread *thread)
+/* Whoever has found it before sees that it is forgotten, and looks again. */
+static void unhash(struct rad_thread *thread, bool only_if_idle)
 {
-	bool was;
+	bool forget;
 
 	spin_lock(&threads_lock);
-	was = hash_hashed(&thread->hash);
-	hash_del(&thread->hash);
+	spin_lock(&thread->lock);
+	forget = !thread->forgotten &&
+		 (!only_if_idle ||
+		  (thread->state == RADIUM_THREAD_HOME && !thread->wanted && !thread->process &&
+		   thread->asked == thread->answered));
+	if (forget) {
+		thread->forgotten = true;
+		hash_del(&thread->hash);
+		count--;
+	}
+	spin_unlock(&thread->lock);
 	spin_unlock(&threads_lock);
-	if (was)
+	if (forget)
 		rad_thread_put(thread);
 }
 
 /**
  * rad_thread_forget() - a thread that is at home, and wanted nowhere else
- * @thread: has no process
- *
- * Context: the task itself.
+ * @thread: is kept if it has a process, or somebody waits for an answer of it
  */
 void rad_thread_forget(struct rad_thread *thread)
 {
-	bool idle;
-
-	spin_lock(&thread->lock);
-	idle = thread->state == RADIUM_THREAD_HOME && !thread->wanted && !thread->process &&
-	       thread->asked == thread->answered;
-	spin_unlock(&thread->lock);
-	if (idle)
-		unhash(thread);
+	unhash(thread, true);
 }
 
 /* rad_thread_find_id() - a thread of a process by its number; with a reference */
@@ -242,7 +250,7 @@ void rad_thread_end(struct rad_thread *thread)
 	if (cancel_delayed_work(&thread->again))
 		rad_thread_put(thread);
 	rad_thread_detach(thread, thread->process);
-	unhash(thread);
+	unhash(thread, false);
 }
 
 /**
@@ -312,16 +320,23 @@ static int errno_of(u32 reason)
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
-	struct rad_thread *thread = rad_thread_find_or_create(task);
+	struct rad_thread *thread;
 	bool pending = false;
 	u32 number;
 	long ret;
 
+again:
+	thread = rad_thread_find_or_create(task);
 	if (!thread) {
 		move->reason = RADIUM_R_NO_MEMORY;
 		return -ENOMEM;
 	}
 	spin_lock(&thread->lock);
+	if (thread->forgotten && thread->state != RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		rad_thread_put(thread);
+		goto again;
+	}
 	if (thread->state == RADIUM_THREAD_GONE) {
 		spin_unlock(&thread->lock);
 		move->reason = RADIUM_R_EXITING;
@@ -375,19 +390,23 @@ int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node
 static struct rad_thread **snapshot(struct rad_process *process, u32 *n)
 {
 	struct rad_thread **array, *thread;
-	u32 room = 0, i = 0;
+	u32 room, i = 0;
 
-	spin_lock(&process->lock);
-	list_for_each_entry(thread, &process->threads, list)
-		room++;
-	spin_unlock(&process->lock);
-	array = kvcalloc(room + 8, sizeof(*array), GFP_KERNEL);
-	if (!array)
-		return NULL;
-	spin_lock(&process->lock);
-	list_for_each_entry(thread, &process->threads, list) {
-		if (i == room + 8)
+	for (room = SNAPSHOT_ROOM;; room = i + SNAPSHOT_ROOM) {
+		array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+		if (!array)
+			return NULL;
+		i = 0;
+		spin_lock(&process->lock);
+		list_for_each_entry(thread, &process->threads, list)
+			i++;
+		if (i <= room)
 			break;
+		spin_unlock(&process->lock);
+		kvfree(array);
+	}
+	i = 0;
+	list_for_each_entry(thread, &process->threads, list) {
 		kref_get(&thread->ref);
 		array[i++] = thread;
 	}
@@ -442,11 +461,9 @@ void rad_thread_forget_all(struct rad_process *process)
 			return;
 		rad_thread_detach(thread, process);
 		/* What wants to go out again (after exec) is kept; the rest is forgotten. */
-		if (!thread->wanted || thread->task->flags & PF_EXITING) {
-			if (cancel_delayed_work_sync(&thread->again))
-				rad_thread_put(thread);
-			unhash(thread);
-		}
+		if (!READ_ONCE(thread->wanted) && cancel_delayed_work_sync(&thread->again))
+			rad_thread_put(thread);
+		rad_thread_forget(thread);
 		rad_thread_put(thread);
 	}
 }
@@ -491,6 +508,35 @@ bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node)
 	return lost;
 }
 
+/* A task exits: whether or not anything is queued for it, its record goes. */
+static void probe_exit(void *data, struct task_struct *task)
+{
+	struct rad_thread *thread;
+
+	if (!READ_ONCE(count))
+		return;
+	thread = rad_thread_find(task);
+	if (!thread)
+		return;
+	rad_thread_end(thread);
+	rad_thread_put(thread);
+}
+
+static struct rad_probe process_exit = {
+	.name = "sched_process_exit",
+	.function = probe_exit,
+};
+
+int rad_thread_init(void)
+{
+	return rad_probe_register(&process_exit);
+}
+
+void rad_thread_uninit(void)
+{
+	rad_probe_unregister(&process_exit);
+}
+
 void rad_thread_count(struct rad_process *process, u32 *n, u32 *away)
 {
 	struct rad_thread *thread;
@@ -502,6 +548,22 @@ void rad_thread_count(struct rad_process *process, u32 *n, u32 *away)
 		*away += thread->state == RADIUM_THREAD_AWAY;
 	}
 	spin_unlock(&process->lock);
+}
+
+/* rad_thread_count_on() - threads of a process that run on a node */
+u32 rad_thread_count_on(struct rad_process *process, u32 node)
+{
+	struct rad_thread *thread;
+	u32 n = 0;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(thread, &process->threads, list) {
+		spin_lock(&thread->lock);
+		n += thread->state == RADIUM_THREAD_AWAY && rad_node_id(thread->node) == node;
+		spin_unlock(&thread->lock);
+	}
+	spin_unlock(&process->lock);
+	return n;
 }
 
 /* rad_thread_count_wanted() - threads that are away, or will go out */

@@ -28,11 +28,12 @@ struct rad_process;
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
  * @hash: in the table by task
+ * @forgotten: out of that table
  * @list: in rad_process.threads
  * @process: holds a reference; NULL before the first move; changes with exec
  * @task: holds a reference
  * @id: its number in the initial PID namespace
- * @lock: protects what follows
+ * @lock: protects what follows; inside the table's lock
  * @state: see allowed[] in thread.c
  * @stay: number of the stay away
  * @node: where it is, or is going to; holds a reference
@@ -68,6 +69,7 @@ struct rad_thread {
 	struct task_struct *task;
 	u32 id;
 	spinlock_t lock;
+	bool forgotten;
 	enum radium_thread_state state;
 	u32 stay;
 	struct rad_node *node;
@@ -110,6 +112,8 @@ struct rad_thread {
 };
 
 /* thread.c */
+int rad_thread_init(void);
+void rad_thread_uninit(void);
 struct rad_thread *rad_thread_find(struct task_struct *task);
 struct rad_thread *rad_thread_find_or_create(struct task_struct *task);
 struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id);
@@ -127,6 +131,7 @@ void rad_thread_forget_all(struct rad_process *process);
 void rad_thread_kill_all(struct rad_process *process);
 bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
 void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
+u32 rad_thread_count_on(struct rad_process *process, u32 node);
 u32 rad_thread_count_wanted(struct rad_process *process);
 int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
 		    u32 *total);

@@ -8,12 +8,12 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-#include <linux/tracepoint.h>
 #include <asm/syscall.h>
 #include <asm/trapnr.h>
 #include "ksym.h"
 #include "link.h"
 #include "node.h"
+#include "probe.h"
 #include "regs.h"
 #include "replica.h"
 #include "syscall.h"
@@ -355,6 +355,24 @@ static void delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr)
 		go_home(visitor, reason, nr);
 }
 
+/*
+ * Made here by current itself. An access that cannot be done here fails with EFAULT
+ * (and would fail so at home, or not): then the call is made at home.
+ * Returns whether it has been made.
+ */
+static bool make_own(struct pt_regs *regs, int nr)
+{
+	long ax;
+
+	if (!rad_syscall_is_own(nr, regs->di))
+		return false;
+	ax = rad_ksym.x64_sys_call(regs, nr);
+	if (ax == -EFAULT)
+		return false;
+	regs->ax = ax;
+	return true;
+}
+
 /**
  * rad_visitor_syscall() - a visitor makes a system call
  * @visitor: current
@@ -377,6 +395,10 @@ bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 	case RAD_SYSCALL_HOME:
 		delegate(visitor, regs, nr);
 		return true;
+	case RAD_SYSCALL_OWN:
+		if (make_own(regs, nr))
+			return true;
+		fallthrough;
 	default:
 		rewind(regs);
 		go_home(visitor, RADIUM_R_SYSCALL, nr);
@@ -698,26 +720,17 @@ void rad_visitor_on_syscall_done(struct rad_in *in)
 
 /* ---------------------------------------------------------------- lifetime */
 
-static struct tracepoint *signal_generate;
-
-static void find_tracepoint(struct tracepoint *tp, void *priv)
-{
-	if (!strcmp(tp->name, "signal_generate"))
-		signal_generate = tp;
-}
+static struct rad_probe signal_generate = {
+	.name = "signal_generate",
+	.function = probe_signal,
+};
 
 int rad_visitor_init(void)
 {
-	for_each_kernel_tracepoint(find_tracepoint, NULL);
-	if (!signal_generate) {
-		pr_err("this kernel lacks the tracepoint signal_generate\n");
-		return -ENOENT;
-	}
-	return tracepoint_probe_register(signal_generate, probe_signal, NULL);
+	return rad_probe_register(&signal_generate);
 }
 
 void rad_visitor_uninit(void)
 {
-	tracepoint_probe_unregister(signal_generate, probe_signal, NULL);
-	tracepoint_synchronize_unregister();
+	rad_probe_unregister(&signal_generate);
 }

@@ -45,6 +45,21 @@ static bool not_restarted_are_homes(void)
 	return true;
 }
 
+/* What is a thread's own goes home for anything that is not named. */
+static bool own_are_own(void)
+{
+	static const unsigned int own[] = {
+#define NUMBER(call, what) __NR_##call,
+		RAD_SYSCALLS_OWN(NUMBER)
+#undef NUMBER
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (class_of(own[i]) != RAD_SYSCALL_OWN)
+			return false;
+	return true;
+}
+
 /* Calls that change the task itself can be made nowhere else. */
 static bool at_home(void)
 {
@@ -64,6 +79,7 @@ int main(void)
 	TEST("every call has one row", rows_differ());
 	TEST("calls that are not restarted are executed at home", not_restarted_are_homes());
 	TEST("calls that change the task go home", at_home());
+	TEST("calls that are partly a thread's own say so", own_are_own());
 	TEST("files, processes and memory are home's", class_of(__NR_read) == RAD_SYSCALL_HOME &&
 	     class_of(__NR_kill) == RAD_SYSCALL_HOME && class_of(__NR_mmap) == RAD_SYSCALL_HOME);
 	return test_end();

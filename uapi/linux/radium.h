@@ -168,7 +168,8 @@ struct radium_node_join {
  * @state: enum radium_node_state
  * @reason: enum radium_reason, why it is not up
  * @epoch: grows each time that the node is declared dead or comes up anew
- * @visitors: threads whose home is here that run there
+ * @visitors: threads whose home is here that run there; of this node itself: threads of
+ *	others that run here
  * @load: runnable tasks of that node, in hundredths
  * @cpus: its CPUs
  * @rtt: smoothed round trip of a heartbeat, ns
