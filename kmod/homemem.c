@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/memcontrol.h>
 #include <linux/migrate.h>
@@ -865,6 +866,15 @@ out_free:
 	return page;
 }
 
+static bool is_zero(struct page *page)
+{
+	void *content = kmap_local_page(page);
+	bool zero = !memchr_inv(content, 0, PAGE_SIZE);
+
+	kunmap_local(content);
+	return zero;
+}
+
 /* Leaves TAKING: as owner, as copy, or not at all. Queues the grant before others can revoke. */
 static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 {
@@ -891,10 +901,14 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 	} else if (reason == RADIUM_R_NONE) {
 		const struct rad_wire_page_get *get = in->body;
 
-		body->flags = cpu_to_le32(RAD_GRANT_DATA);
 		body->prot = cpu_to_le32(t->prot);
 		body->epoch = cpu_to_le32(page->epoch);
-		rad_msg_set_page(msg, t->data, &get->landing);
+		if (is_zero(t->data)) {
+			body->flags = cpu_to_le32(RAD_GRANT_ZERO);
+		} else {
+			body->flags = cpu_to_le32(RAD_GRANT_DATA);
+			rad_msg_set_page(msg, t->data, &get->landing);
+		}
 		granted = true;
 	} else {
 		body->reason = cpu_to_le32(reason);

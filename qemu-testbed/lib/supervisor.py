@@ -31,6 +31,7 @@ from places import write_atomically
 
 FRAME = struct.Struct("<cI")     # kind, length; to the client: o e (output), x (JSON, the end)
                                  # from the client: i (input; empty: end of file)
+POWER_OFF_SECONDS = 60  # for a kernel to power its machine off
 KILL_GRACE = 3           # seconds for a command to die after its timeout
 REQUEST_LIMIT = 4 << 20
 
@@ -182,8 +183,9 @@ class Supervisor:
             writer.close()
 
     async def _answer(self, request):
-        operations = {"kill": self.kill, "start": self.start, "freeze": self.freeze,
-                      "thaw": self.thaw, "net": self.net, "down": self.down}
+        operations = {"kill": self.kill, "stop": self.stop, "start": self.start,
+                      "freeze": self.freeze, "thaw": self.thaw, "net": self.net,
+                      "down": self.down}
         result = await operations[request["op"]](request)
         self.record()
         return {"ok": True} | (result or {})
@@ -202,6 +204,9 @@ class Supervisor:
 
     async def kill(self, request):
         await self._machine(request, "booting", "up", "hung", "frozen").kill()
+
+    async def stop(self, request):
+        await self._machine(request, "up").shut_down(POWER_OFF_SECONDS)
 
     async def start(self, request):
         machine = self._machine(request, "killed", "dead")

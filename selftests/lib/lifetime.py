@@ -6,7 +6,7 @@ import time
 
 from . import paths
 from .control import SPIN, migrate, nodes, processes, radctl, refused, shown, start, stop
-from .context import each
+from .context import Skip, each
 from .tap import FAIL, PASS, Result
 
 # A dead node is noticed in the module's dead time, then two seconds. Not less
@@ -193,6 +193,80 @@ def power_loss(context):
     stop(bed, pid)
 
 
+def shutdown_empties(context):
+    """A machine that is powered off in order sends home what visits it."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    migrate(bed, pid)
+    assert bed.call("stop", "node2").returncode == 0
+    try:
+        listed = shown(bed, "ps")
+        assert pid not in [p["pid"] for p in listed if p["threads_away"]], listed
+        bed.run(1, f"sleep 0.5; [ -e /proc/{pid}/exe ]")
+        # It says that it leaves: nobody waits until it is believed dead.
+        assert nodes(bed).get(2, {}).get("state") != "up"
+    finally:
+        stop(bed, pid)
+        started = bed.call("start", "node2", timeout=200 * context.slow)
+    assert started.returncode == 0, started.stderr
+    bed.provision(2)
+    see_each_other(context)
+
+
+FREEZER = """
+[ -w /sys/power/pm_test ] || exit 77
+echo freezer > /sys/power/pm_test && echo freeze > /sys/power/state; s=$?
+echo none > /sys/power/pm_test; exit $s
+"""
+
+
+def suspend_empties(context):
+    """So does one that goes to sleep; here it only freezes its tasks, and goes on."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        done = bed.execute(1, "sh", "-c", FREEZER, timeout=60 * context.slow)
+        if done.returncode == 77:
+            raise Skip("this kernel has no /sys/power/pm_test")
+        assert done.returncode == 0, done.stderr
+        nothing_left(context)
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+        see_each_other(context)
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
+THREADS = """
+import threading, time
+for _ in range(12):
+    t = threading.Thread(target=sum, args=(range(1000),))
+    t.start()
+    t.join()
+open("/tmp/threads_ended", "w").close()
+while True:
+    time.sleep(1)
+"""
+
+
+def ended_threads_are_forgotten(context):
+    """Threads that were away and have ended leave no record behind."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/threads_ended; cat > /tmp/threads.py <<'END'\n{THREADS}\nEND")
+    pid = start(bed, "radctl run --node 2 -- python3 /tmp/threads.py")
+    try:
+        within(60 * context.slow, lambda: bed.run(
+            1, "ls /tmp/threads_ended 2>/dev/null || true").strip(), "the threads end")
+        within(5 * context.slow, lambda: processes(bed) != [], "it is away")
+        threads = shown(bed, "show", str(processes(bed)[0]))["threads"]
+        assert len(threads) == 1, threads
+    finally:
+        bed.run(1, "pkill -9 -f threads.py || true")
+        stop(bed, pid)
+    nothing_left(context)
+
+
 def home_loss(context):
     """The home machine dies: its visitors elsewhere are ended."""
     bed = context.bed
@@ -230,7 +304,8 @@ def run(context, only):
     yield from each(context, [
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
         unload_refused_while_away, drain_of_the_visited, drain_then_unload, wrong_key,
-        kill_with_frozen_peer, power_loss, home_loss], only)
+        kill_with_frozen_peer, ended_threads_are_forgotten, suspend_empties,
+        shutdown_empties, power_loss, home_loss], only)
 
 
 # Leaks.
