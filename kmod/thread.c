@@ -307,6 +307,16 @@ static int errno_of(u32 reason)
 	}
 }
 
+/* Is it on this node (0: home) already, with no intention to leave? */
+static bool is_there(struct rad_thread *thread, u32 node)
+{
+	lockdep_assert_held(&thread->lock);
+	if (!node)
+		return thread->state == RADIUM_THREAD_HOME;
+	return thread->state == RADIUM_THREAD_AWAY && rad_node_id(thread->node) == node &&
+	       !thread->recall;
+}
+
 /**
  * rad_thread_move() - have one thread run on a node
  * @task: whose
@@ -347,8 +357,8 @@ again:
 	thread->follow = move->flags & RADIUM_MOVE_SELF;
 	thread->backoff = 0;
 	number = ++thread->asked;
-	if (!node && thread->state == RADIUM_THREAD_HOME) {
-		/* It is there already, whatever it does. */
+	if (is_there(thread, node)) {
+		/* Whatever it does. */
 		thread->answered = number;
 		thread->answer = RADIUM_R_NONE;
 	}
