@@ -262,7 +262,7 @@ def ended_threads_are_forgotten(context):
         threads = shown(bed, "show", str(processes(bed)[0]))["threads"]
         assert len(threads) == 1, threads
     finally:
-        bed.run(1, "pkill -9 -f threads.py || true")
+        bed.run(1, "pkill -9 -f [t]hreads.py || true")
         stop(bed, pid)
     nothing_left(context)
 
