@@ -27,21 +27,6 @@ enum {
 	GATE_WAIT_JIFFIES = HZ,		/* then the replica is told to ask again */
 };
 
-#define FROM(state) BIT(RAD_PAGE_##state)
-/* allowed[to]: the states that it may be entered from. */
-static const u16 allowed[RAD_PAGE_STATES] = {
-	[RAD_PAGE_TAKING]	= FROM(COPIED),
-	[RAD_PAGE_AWAY]		= FROM(TAKING),
-	[RAD_PAGE_RECALLING]	= FROM(AWAY),
-	[RAD_PAGE_RETURNED]	= FROM(RECALLING) | FROM(AWAY) | FROM(TAKING) | FROM(LOST),
-	[RAD_PAGE_FINALIZING]	= FROM(RETURNED),
-	[RAD_PAGE_COPIED]	= FROM(TAKING),
-	[RAD_PAGE_REVOKING]	= FROM(COPIED),
-	[RAD_PAGE_LOST]		= FROM(AWAY) | FROM(RECALLING),
-	[RAD_PAGE_GONE]		= FROM(TAKING) | FROM(FINALIZING) | FROM(REVOKING) | FROM(COPIED),
-};
-#undef FROM
-
 /* Held pages of all processes by page frame: whoever meets the entry finds it. */
 static DEFINE_XARRAY(held);
 
@@ -83,7 +68,7 @@ static void set_state(struct rad_page *page, enum rad_page_state to)
 	enum rad_page_state from = page->state;
 
 	lockdep_assert_held(&mem->pages.xa_lock);
-	WARN_ONCE(!(allowed[to] & BIT(from)), "radium: page state %d to %d", from, to);
+	WARN_ONCE(!rad_page_may_enter(to, from), "radium: page state %d to %d", from, to);
 	mem->away += (to == RAD_PAGE_AWAY) - (from == RAD_PAGE_AWAY) +
 		     (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING) +
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
@@ -370,12 +355,6 @@ static bool revoke_begin(struct rad_page *page, bool may_allocate)
 static enum rad_page_state state_of(struct rad_page *page)
 {
 	return READ_ONCE(page->state);
-}
-
-static bool in_motion(enum rad_page_state state)
-{
-	return BIT(state) & (BIT(RAD_PAGE_TAKING) | BIT(RAD_PAGE_RECALLING) |
-			     BIT(RAD_PAGE_FINALIZING) | BIT(RAD_PAGE_REVOKING));
 }
 
 /*
@@ -1112,7 +1091,7 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 		for (begun = 0; begun < RECALL_WINDOW && page; begun++) {
 			refcount_inc(&page->ref);
 			spin_unlock(&mem->pages.xa_lock);
-			if (!in_motion(state_of(page)) && state_of(page) != RAD_PAGE_LOST)
+			if (!rad_page_in_motion(state_of(page)) && state_of(page) != RAD_PAGE_LOST)
 				revoke_begin(page, true);
 			page_put(page);
 			ahead++;

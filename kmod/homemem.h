@@ -22,36 +22,11 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include "states.h"
 
 struct rad_in;
 struct rad_node;
 struct rad_process;
-
-/*
- * States of an entry. The transitions are in homemem.c (allowed[]).
- *
- * TAKING	a worker prepares the grant (rule 1: published before the page is unmapped)
- * AWAY		@node owns the page
- * RECALLING	@node was asked to give it back
- * RETURNED	the frame is current, the page tables are not yet repaired
- * FINALIZING	somebody repairs them
- * COPIED	nodes in @copies hold read-only copies
- * REVOKING	they were asked to drop them
- * LOST		the owner died with the page
- * GONE		no longer in the directory
- */
-enum rad_page_state {
-	RAD_PAGE_TAKING,
-	RAD_PAGE_AWAY,
-	RAD_PAGE_RECALLING,
-	RAD_PAGE_RETURNED,
-	RAD_PAGE_FINALIZING,
-	RAD_PAGE_COPIED,
-	RAD_PAGE_REVOKING,
-	RAD_PAGE_LOST,
-	RAD_PAGE_GONE,
-	RAD_PAGE_STATES
-};
 
 /**
  * struct rad_page - one page of a distributed process

@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include "link_internal.h"
+#include "states.h"
 
 /*
  * struct rad_peer - a row of the table
@@ -67,17 +68,6 @@ static const char *const reason_texts[] = { RADIUM_REASONS(REASON_TEXT) };
 
 /* ---- states ---- */
 
-/* Which states may follow which. */
-static const u32 allowed[RADIUM_NODE_STATE_COUNT] = {
-	[RADIUM_NODE_CONNECTING] = BIT(RADIUM_NODE_UP) | BIT(RADIUM_NODE_REFUSED) |
-				   BIT(RADIUM_NODE_DEAD),
-	[RADIUM_NODE_UP]	 = BIT(RADIUM_NODE_SUSPECT) | BIT(RADIUM_NODE_DEAD),
-	[RADIUM_NODE_SUSPECT]	 = BIT(RADIUM_NODE_UP) | BIT(RADIUM_NODE_DEAD),
-	[RADIUM_NODE_DEAD]	 = BIT(RADIUM_NODE_UP) | BIT(RADIUM_NODE_REFUSED),
-	[RADIUM_NODE_REFUSED]	 = BIT(RADIUM_NODE_UP) | BIT(RADIUM_NODE_CONNECTING) |
-				   BIT(RADIUM_NODE_DEAD),
-};
-
 /* The event that tells of a state; LOST: none does. */
 static const u8 state_events[RADIUM_NODE_STATE_COUNT] = {
 	[RADIUM_NODE_SELF]	 = RADIUM_EVENT_LOST,
@@ -100,7 +90,7 @@ static bool set_state(struct rad_peer *peer, u32 to, u32 reason)
 	spin_lock(&peers_lock);
 	from = peer->state;
 	id = peer->id;
-	if (from == to || !(allowed[from] & BIT(to))) {
+	if (from == to || !rad_node_may_enter(to, from)) {
 		if (from == to)
 			peer->reason = reason;
 		spin_unlock(&peers_lock);

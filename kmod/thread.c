@@ -10,6 +10,7 @@
 #include "probe.h"
 #include "process.h"
 #include "regs.h"
+#include "states.h"
 #include "thread.h"
 
 enum {
@@ -22,19 +23,6 @@ static DEFINE_HASHTABLE(threads, 8);
 static u32 count;
 static DEFINE_SPINLOCK(threads_lock);
 
-#define FROM(state) BIT(RADIUM_THREAD_##state)
-/* allowed[to]: the states that it may be entered from. */
-static const u8 allowed[RADIUM_THREAD_STATE_COUNT] = {
-	[RADIUM_THREAD_HOME]	  = FROM(FREEZING) | FROM(PREPARING) | FROM(RETURNING),
-	[RADIUM_THREAD_FREEZING]  = FROM(HOME),
-	[RADIUM_THREAD_PREPARING] = FROM(FREEZING),
-	[RADIUM_THREAD_AWAY]	  = FROM(PREPARING),
-	[RADIUM_THREAD_RETURNING] = FROM(AWAY),
-	[RADIUM_THREAD_GONE]	  = FROM(HOME) | FROM(FREEZING) | FROM(PREPARING) | FROM(AWAY) |
-				    FROM(RETURNING),
-};
-#undef FROM
-
 /**
  * rad_thread_set_state() - the one place where a thread changes its state
  * @thread: its lock is held
@@ -43,7 +31,7 @@ static const u8 allowed[RADIUM_THREAD_STATE_COUNT] = {
 void rad_thread_set_state(struct rad_thread *thread, enum radium_thread_state to)
 {
 	lockdep_assert_held(&thread->lock);
-	WARN_ONCE(!(allowed[to] & BIT(thread->state)), "radium: thread state %d to %d",
+	WARN_ONCE(!rad_thread_may_enter(to, thread->state), "radium: thread state %d to %d",
 		  thread->state, to);
 	thread->state = to;
 	wake_up_all(&thread->wait);

@@ -34,7 +34,7 @@ struct rad_process;
  * @task: holds a reference
  * @id: its number in the initial PID namespace
  * @lock: protects what follows; inside the table's lock
- * @state: see allowed[] in thread.c
+ * @state: see RAD_THREAD_MOVES
  * @stay: number of the stay away
  * @node: where it is, or is going to; holds a reference
  * @wanted: node where somebody asked it to be, 0: home

@@ -24,20 +24,10 @@ enum { BIRTH_JIFFIES = 10 * HZ };	/* for the task of a new visitor to reach its 
 static DEFINE_HASHTABLE(visitors, 8);
 static DEFINE_SPINLOCK(visitors_lock);
 
-#define FROM(state) BIT(RAD_VISITOR_##state)
-/* allowed[to]: the states that it may be entered from. */
-static const u8 allowed[RAD_VISITOR_STATES] = {
-	[RAD_VISITOR_PARKED]   = FROM(PREPARED) | FROM(RUNNING),
-	[RAD_VISITOR_PREPARED] = FROM(PARKED),
-	[RAD_VISITOR_RUNNING]  = FROM(PREPARED),
-	[RAD_VISITOR_DEAD]     = FROM(PARKED) | FROM(PREPARED) | FROM(RUNNING),
-};
-#undef FROM
-
 static void set_state(struct rad_visitor *visitor, enum rad_visitor_state to)
 {
 	lockdep_assert_held(&visitor->lock);
-	WARN_ONCE(!(allowed[to] & BIT(visitor->state)), "radium: visitor state %d to %d",
+	WARN_ONCE(!rad_visitor_may_enter(to, visitor->state), "radium: visitor state %d to %d",
 		  visitor->state, to);
 	visitor->state = to;
 	/* A parked task has no business with the others; its registers are being loaded. */

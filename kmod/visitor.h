@@ -8,26 +8,13 @@
 #include <linux/spinlock.h>
 #include <linux/task_work.h>
 #include <linux/wait.h>
+#include "states.h"
 #include "wire.h"
 #include "../uapi/linux/radium.h"
 
 struct pt_regs;
 struct rad_in;
 struct rad_replica;
-
-/*
- * PARKED	has no thread; its task sleeps and may be given one
- * PREPARED	holds a thread's registers, waits for the commit
- * RUNNING	is the thread
- * DEAD		its task is gone
- */
-enum rad_visitor_state {
-	RAD_VISITOR_PARKED,
-	RAD_VISITOR_PREPARED,
-	RAD_VISITOR_RUNNING,
-	RAD_VISITOR_DEAD,
-	RAD_VISITOR_STATES
-};
 
 /**
  * struct rad_visitor - a visitor
@@ -40,7 +27,7 @@ enum rad_visitor_state {
  * @newborn: its task has not parked yet; the task only
  * @born: it has
  * @lock: protects what follows
- * @state: see allowed[] in visitor.c
+ * @state: see RAD_VISITOR_MOVES
  * @thread, @stay: which thread it is or was
  * @wait: the task sleeps here: parked, or for the result of a system call
  * @result, @has_result: of the delegated call

@@ -102,7 +102,7 @@ enum radium_node_state {
 	RADIUM_NODE_STATE_COUNT
 };
 
-/* Where a thread is in its migration; the transitions are a table in kmod/thread.c. */
+/* Where a thread is in its migration; the transitions are a table in kmod/states.h. */
 #define RADIUM_THREAD_STATES(X)	\
 	X(HOME, "home")		\
 	X(FREEZING, "freezing")	\
