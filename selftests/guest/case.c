@@ -85,6 +85,25 @@ int where(void)
 	return ask(ASK_WHERE, getpid(), "%s", "").value;
 }
 
+void away_refused(pid_t pid, const char *reason)
+{
+	struct answer answer = ask(ASK_MOVE, pid, "a");
+	char name[50];
+
+	if (!is_moved)
+		return;
+	if (!answer.value)
+		fail("", 0, "the move of %d was not refused: %s", pid, reason);
+	snprintf(name, sizeof(name), "(%s)", reason);
+	if (!strstr(answer.text, name))
+		fail("", 0, "refused otherwise than for %s: %s", reason, answer.text);
+}
+
+int returns(const char *reason)
+{
+	return ask(ASK_RETURNS, getpid(), "%s", reason).value;
+}
+
 void during(const char *format, ...)
 {
 	va_list args;

@@ -115,6 +115,17 @@ static void tell_returns(pid_t pid)
 			    (unsigned long long)info.returns_by_reason[i], move_reason(i));
 }
 
+static int returns_of(pid_t pid, const char *reason)
+{
+	struct radium_thread_info info;
+
+	if (device >= 0 && move_info(device, pid, &info))
+		for (int i = 0; i < RADIUM_R_COUNT; i++)
+			if (!strcmp(move_reason(i), reason))
+				return info.returns_by_reason[i];
+	return 0;
+}
+
 static void answer(int pipe, int value, const char *text)
 {
 	struct answer a = { .value = value };
@@ -181,6 +192,9 @@ static void serve(int answers, const struct ask *ask)
 	}
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");
+		break;
+	case ASK_RETURNS:
+		answer(answers, returns_of(ask->pid, ask->text), "");
 		break;
 	case ASK_DURING:
 		start_steps(ask);

@@ -39,6 +39,10 @@ void away_pid(pid_t pid);
 void home_pid(pid_t pid);
 /* Node on which the caller runs, 0 for home; in mode native always 0. */
 int where(void);
+/* A move away that has to be refused, for a reason whose name is this. */
+void away_refused(pid_t pid, const char *reason);
+/* How often the caller came home by itself for a reason; in mode native always 0. */
+int returns(const char *reason);
 
 /*
  * Steps for the harness to do while the caller is busy or blocked: "A" away,

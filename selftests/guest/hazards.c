@@ -8,6 +8,10 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/io_uring.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -248,6 +252,544 @@ static void advice_of_others(void)
 	reap(child);
 }
 
+/*
+ * A process that shares the memory and stays at home changes the layout under one that is
+ * away. Pages of three kinds: those that lose and regain their protection, and those that
+ * are moved aside and back, keep what was counted in them; those that are dropped show
+ * what home has written since. Whoever keeps a page that he should not is found out.
+ */
+enum {
+	KEPT = 28, MOVED = 28, DROPPED = 8,	/* PAGES together, in this order */
+	CHANGES = 200,				/* of the layout in a round */
+	LAYOUT_MS = 6500,
+};
+
+static struct layout {
+	char *pages, *aside;
+	volatile uint64_t *round;	/* on a page of its own: the changes of this one are done */
+	uint64_t *generation;		/* of the dropped pages, 0: nothing written since */
+	int start;			/* a byte for each round */
+	volatile long error;		/* of the first call that failed */
+} *layout;
+
+/* Without the C library: errno, and all else that is a thread's, belongs to the other. */
+static long raw_call(long number, long a, long b, long c, long d, long e)
+{
+	register long r10 asm("r10") = d;
+	register long r8 asm("r8") = e;
+
+	asm volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+		     : "rcx", "r11", "memory");
+	if (number < 0 && number > -4096 && !layout->error)
+		layout->error = number;
+	return number;
+}
+
+static void change(int which, uint64_t generation)
+{
+	long page = (long)layout->pages + which * 4096, aside = (long)layout->aside;
+
+	if (which < KEPT) {
+		raw_call(SYS_mprotect, page, 4096, PROT_READ, 0, 0);
+		raw_call(SYS_mprotect, page, 4096, RW, 0, 0);
+	} else if (which < KEPT + MOVED) {
+		raw_call(SYS_mremap, page, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, aside);
+		raw_call(SYS_mremap, aside, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, page);
+	} else {
+		raw_call(SYS_madvise, page, 4096, MADV_DONTNEED, 0, 0);
+		/* Every second time the next one to touch it is the other. */
+		generation = generation % 2 ? generation : 0;
+		if (generation)
+			((volatile uint64_t *)page)[1] = generation;
+		layout->generation[which - KEPT - MOVED] = generation;
+	}
+}
+
+static int change_layout(void *unused)
+{
+	uint64_t generation = 0;
+	char byte = 0;
+
+	(void)unused;
+	while (raw_call(SYS_read, layout->start, (long)&byte, 1, 0, 0) == 1 && byte != 'q') {
+		for (int i = 0; i < CHANGES; i++) {
+			generation++;
+			change(generation * 13 % PAGES, generation);
+		}
+		*layout->round += 1;
+	}
+	return 0;
+}
+
+static volatile unsigned int denied;
+
+/* The page is forbidden or elsewhere for a moment: again. */
+static void try_again(int number)
+{
+	(void)number;
+	denied++;
+}
+
+/* First page that is not as it has to be, or -1. */
+static int wrong_page(const uint64_t *counted)
+{
+	for (int i = 0; i < PAGES; i++) {
+		volatile uint64_t *word = (void *)(layout->pages + i * 4096);
+		uint64_t count = word[0];
+
+		if (i < KEPT + MOVED ? count != counted[i] :
+		    count > counted[i] || word[1] != layout->generation[i - KEPT - MOVED])
+			return i;
+	}
+	return -1;
+}
+
+static void check_layout(const uint64_t *counted)
+{
+	int page = wrong_page(counted);
+	volatile uint64_t *word;
+
+	if (page < 0)
+		return;
+	/* A page may have been on its way out when its mapping changed; not for long. */
+	sleep_ms(200);
+	page = wrong_page(counted);
+	if (page < 0)
+		return;
+	word = (void *)(layout->pages + page * 4096);
+	fail(__FILE__, __LINE__, "round %ld, page %d: %ld of %ld counted, generation %ld of %ld, node %d",
+	     (long)*layout->round, page, (long)word[0], (long)counted[page], (long)word[1],
+	     page < KEPT + MOVED ? 0 : (long)layout->generation[page - KEPT - MOVED], where());
+}
+
+static void layout_races(void)
+{
+	uint64_t counted[PAGES] = { 0 }, end, rounds = 0, passes = 0;
+	char *stack = map_pages(8, RW);
+	int ends[2];
+	pid_t pid;
+
+	layout = map_pages(1, RW);
+	layout->pages = map_pages(PAGES, RW);
+	layout->aside = map_pages(1, PROT_NONE);
+	layout->round = map_pages(1, RW);
+	layout->generation = map_pages(1, RW);
+	memset(layout->pages, 0, BYTES);
+	DO(pipe(ends));
+	layout->start = ends[0];
+	signal(SIGSEGV, try_again);
+	pid = DO(clone(change_layout, stack + 8 * 4096, CLONE_VM | SIGCHLD, NULL));
+	end = now_ns() + LAYOUT_MS * 1000000ull;
+	do {
+		if (rounds++ % 3 == 0)
+			away();
+		EQUAL(write(ends[1], "g", 1), 1);
+		do {
+			for (int i = 0; i < PAGES; i++) {
+				asm volatile("incq %0" : "+m"(*(uint64_t *)(layout->pages + i * 4096)));
+				counted[i]++;
+			}
+			passes++;
+		} while (*layout->round != rounds);
+		check_layout(counted);
+		if (rounds % 3 == 0) {
+			home();
+			check_layout(counted);
+		}
+	} while (now_ns() < end);
+	EQUAL(write(ends[1], "q", 1), 1);
+	reap(pid);
+	EQUAL(layout->error, 0);
+	note("%lu rounds, %lu passes, %u times denied", rounds, passes, denied);
+}
+
+/*
+ * Another process writes one half of each page and reads it back, by all ways that there
+ * are, while this one, away, counts in the other half.
+ */
+enum { HALF = 2048, HALF_WORDS = HALF / 8, ACCESS_MS = 6000 };
+
+static void access_halves(char *memory, uint64_t *written, int times)
+{
+	uint64_t half[HALF_WORDS], end = now_ns() + ACCESS_MS * 1000000ull;
+	struct iovec here = { half, HALF }, there = { NULL, HALF };
+	pid_t pid = getppid();
+	char path[40];
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	file = DO(open(path, O_RDWR));
+	for (uint64_t n = 1; now_ns() < end; n++) {
+		int page = n * 13 % PAGES;
+
+		there.iov_base = memory + page * 4096 + HALF;
+		if (n % 3)
+			EQUAL(process_vm_readv(pid, &here, 1, &there, 1, 0), HALF);
+		else
+			EQUAL(pread(file, half, HALF, (off_t)there.iov_base), HALF);
+		for (int i = 0; i < HALF_WORDS; i++)
+			EQUAL(half[i], written[page]);
+		written[page] = n;
+		for (int i = 0; i < HALF_WORDS; i++)
+			half[i] = n;
+		if (n % 2)
+			EQUAL(process_vm_writev(pid, &here, 1, &there, 1, 0), HALF);
+		else
+			EQUAL(pwrite(file, half, HALF, (off_t)there.iov_base), HALF);
+	}
+	EQUAL(write(times, written, PAGES * sizeof(*written)), PAGES * sizeof(*written));
+}
+
+static void accesses_race(void)
+{
+	uint64_t written[PAGES] = { 0 }, passes = 0, next_move = now_ns();
+	char *memory = map_pages(PAGES, RW);
+	volatile uint64_t *ended = map_pages(1, RW);
+	int ends[2];
+	pid_t child;
+
+	memset(memory, 0, BYTES);
+	*ended = 0;
+	DO(pipe(ends));
+	child = DO(fork());
+	if (!child) {
+		struct iovec here = { (uint64_t[]){ 1 }, 8 }, there = { (void *)ended, 8 };
+
+		access_halves(memory, written, ends[1]);
+		EQUAL(process_vm_writev(getppid(), &here, 1, &there, 1, 0), 8);
+		_exit(0);
+	}
+	for (; !*ended; passes++) {
+		if (now_ns() > next_move) {
+			if (passes)
+				home();
+			away();
+			next_move = now_ns() + 2000000000ull;
+		}
+		for (int i = 0; i < PAGES; i++)
+			((volatile uint64_t *)(memory + i * 4096))[passes % HALF_WORDS]++;
+	}
+	EQUAL(read(ends[0], written, sizeof(written)), sizeof(written));
+	for (int at_home = 0; at_home < 2; at_home++) {
+		for (int i = 0; i < PAGES; i++) {
+			uint64_t *word = (void *)(memory + i * 4096);
+
+			for (unsigned int k = 0; k < HALF_WORDS; k++) {
+				EQUAL(word[k], passes / HALF_WORDS + (k < passes % HALF_WORDS));
+				EQUAL(word[HALF_WORDS + k], written[i]);
+			}
+		}
+		home();
+	}
+	reap(child);
+	note("%lu passes", passes);
+}
+
+/*
+ * Hazard C: pages of a process that is killed in the middle of its faults are on their
+ * way still, into memory that others may get too early.
+ */
+enum { CHECKED = 96, VICTIM = 512, VICTIMS = 14 };
+
+static void check_landings(int stop, int ready)
+{
+	size_t bytes = CHECKED * 4096, half = bytes / 2;
+	char *memory = map_pages(CHECKED, RW), *copy = map_pages(CHECKED / 2, RW);
+	int file = DO(memfd_create("copy", 0));
+	uint64_t seed = 0;
+	char byte;
+
+	away();
+	EQUAL(write(ready, "r", 1), 1);
+	for (; read(stop, &byte, 1) < 0; seed++) {
+		fill(memory, bytes, seed);
+		EQUAL(differs(memory, bytes, seed), -1);
+		/* Home wants this half: what it was in here is free for the victims. */
+		EQUAL(pwrite(file, memory, half, 0), half);
+		EQUAL(pread(file, copy, half, 0), half);
+		EQUAL(differs(copy, half, seed), -1);
+		EQUAL(differs(memory, bytes, seed), -1);
+		DO(madvise(memory + half, half, MADV_DONTNEED));
+	}
+	note("%lu times checked", seed);
+	_exit(0);
+}
+
+/* Pages in both directions, none of them zero: all of them travel. */
+static void be_victim(int ready, int round)
+{
+	volatile uint64_t *memory = map_pages(VICTIM, RW);
+	int file = DO(memfd_create("victim", 0));
+
+	memset((void *)memory, 0xee, VICTIM * 4096);
+	EQUAL(write(ready, "r", 1), 1);
+	for (;;) {
+		for (int i = 0; i < VICTIM; i++) {
+			if (round % 2)
+				memory[i * 512]++;
+			else
+				(void)memory[i * 512];
+		}
+		EQUAL(pwrite(file, (void *)memory, VICTIM * 4096, 0), VICTIM * 4096);
+	}
+}
+
+static void landing_is_not_reused_early(void)
+{
+	int stop[2], ready[2], status;
+	pid_t checker, victim;
+	char byte;
+
+	DO(pipe2(stop, O_NONBLOCK));
+	DO(pipe(ready));
+	checker = DO(fork());
+	if (!checker)
+		check_landings(stop[0], ready[1]);
+	EQUAL(read(ready[0], &byte, 1), 1);
+	for (int round = 0; round < VICTIMS; round++) {
+		victim = DO(fork());
+		if (!victim)
+			be_victim(ready[1], round);
+		EQUAL(read(ready[0], &byte, 1), 1);
+		away_pid(victim);
+		sleep_ms(round * 23 % 160);
+		DO(kill(victim, SIGKILL));
+		EQUAL(waitpid(victim, &status, 0), victim);
+		CHECK(WIFSIGNALED(status));
+		EQUAL(waitpid(checker, &status, WNOHANG), 0);
+	}
+	EQUAL(write(stop[1], "q", 1), 1);
+	reap(checker);
+}
+
+/*
+ * Hazard B, the other half: work that is announced to a task that waits for somebody else
+ * is done meanwhile, and the wait goes on. The ring is the kernel's own interface.
+ */
+struct ring {
+	int fd;
+	struct io_uring_params params;
+	char *queues;
+	struct io_uring_sqe *entries;
+};
+
+static volatile unsigned int *ring_word(struct ring *ring, unsigned int offset)
+{
+	return (volatile unsigned int *)(ring->queues + offset);
+}
+
+static void ring_open(struct ring *ring)
+{
+	size_t size;
+
+	memset(ring, 0, sizeof(*ring));
+	ring->fd = syscall(SYS_io_uring_setup, 4, &ring->params);
+	if (ring->fd < 0)
+		skip("io_uring_setup: %s", strerror(errno));
+	CHECK(ring->params.features & IORING_FEAT_SINGLE_MMAP);
+	size = ring->params.cq_off.cqes + ring->params.cq_entries * sizeof(struct io_uring_cqe);
+	ring->queues = DO(mmap(NULL, size, RW, MAP_SHARED | MAP_POPULATE, ring->fd,
+			       IORING_OFF_SQ_RING));
+	ring->entries = DO(mmap(NULL, ring->params.sq_entries * sizeof(*ring->entries), RW,
+				MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES));
+}
+
+static void ring_read(struct ring *ring, int file, void *buffer, unsigned int bytes, uint64_t id)
+{
+	volatile unsigned int *tail = ring_word(ring, ring->params.sq_off.tail);
+	unsigned int slot = *tail & *ring_word(ring, ring->params.sq_off.ring_mask);
+
+	ring->entries[slot] = (struct io_uring_sqe){
+		.opcode = IORING_OP_READ, .fd = file, .addr = (uintptr_t)buffer, .len = bytes,
+		.user_data = id,
+	};
+	ring_word(ring, ring->params.sq_off.array)[slot] = slot;
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+	EQUAL(syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0), 1);
+}
+
+static unsigned int ring_done(struct ring *ring)
+{
+	return __atomic_load_n(ring_word(ring, ring->params.cq_off.tail), __ATOMIC_ACQUIRE);
+}
+
+static void check_completion(struct ring *ring, uint64_t id, int result)
+{
+	volatile unsigned int *head = ring_word(ring, ring->params.cq_off.head);
+	struct io_uring_cqe *entries = (void *)(ring->queues + ring->params.cq_off.cqes);
+	struct io_uring_cqe *entry = &entries[*head & *ring_word(ring, ring->params.cq_off.ring_mask)];
+
+	CHECK(ring_done(ring) != *head);
+	EQUAL(entry->user_data, id);
+	EQUAL(entry->res, result);
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+}
+
+/* The writer: completes the ring's read, sees that done, and only then wakes the other. */
+static void complete_then_wake(struct ring *ring, int asynchronous, int blocking, unsigned int done)
+{
+	uint64_t end = now_ns() + 5000000000ull;
+
+	sleep_ms(150);
+	EQUAL(write(asynchronous, "ring", 4), 4);
+	while (ring_done(ring) != done) {
+		if (now_ns() > end)
+			fail(__FILE__, __LINE__, "%u completions while it waits, not %u",
+			     ring_done(ring), done);
+		sleep_ms(1);
+	}
+	sleep_ms(50);
+	EQUAL(write(blocking, "woken", 5), 5);
+	_exit(0);
+}
+
+static void io_uring_completes(void)
+{
+	char *buffer = map_pages(1, RW), text[8];
+	int slow[2], fast[2];
+	struct ring ring;
+
+	ring_open(&ring);
+	DO(pipe(fast));
+	DO(pipe(slow));
+	for (unsigned int round = 1; round <= 4; round++) {
+		pid_t writer;
+
+		home();
+		strcpy(buffer, "none");
+		ring_read(&ring, fast[0], buffer + 100, 50, round);
+		writer = DO(fork());
+		if (!writer)
+			complete_then_wake(&ring, fast[1], slow[1], round);
+		away();
+		/* The buffer is elsewhere, too, when it is wanted. */
+		CHECK(!strcmp(buffer, "none"));
+		buffer[0] = 'o';
+		if (round == 4)
+			compute_ms(400);	/* not in a call at all */
+		EQUAL(read(slow[0], text, sizeof(text)), 5);
+		CHECK(!memcmp(text, "woken", 5));
+		CHECK(!strcmp(buffer, "oone"));
+		CHECK(!memcmp(buffer + 100, "ring", 4));
+		check_completion(&ring, round, 4);
+		reap(writer);
+	}
+}
+
+/*
+ * A page of its own that a process has given to a pipe: as long as the pipe refers to it,
+ * what is written to the one is read from the other.
+ */
+static void spliced_page_is_shared(void)
+{
+	char *memory = map_pages(4, RW), *copy = map_pages(4, RW);
+	size_t bytes = 4 * 4096;
+	int ends[2];
+
+	DO(pipe(ends));
+	for (int round = 0; round < 4; round++) {
+		struct iovec there = { memory, bytes };
+
+		if (round % 2 == 0)
+			away();
+		fill(memory, bytes, round);
+		EQUAL(vmsplice(ends[1], &there, 1, 0), bytes);
+		EQUAL(differs(memory, bytes, round), -1);
+		fill(memory, bytes, round + 10);
+		if (round == 1)
+			home();
+		EQUAL(read(ends[0], copy, bytes), bytes);
+		EQUAL(differs(copy, bytes, round + 10), -1);
+		/* Free to leave again. */
+		EQUAL(differs(memory, bytes, round + 10), -1);
+		fill(memory, bytes, round + 20);
+		EQUAL(differs(memory, bytes, round + 20), -1);
+		EQUAL(differs(copy, bytes, round + 10), -1);
+	}
+	if (moving())
+		CHECK(returns("MEMORY_KIND") > 0);
+}
+
+/* A disk whose transfers take a while, or none. */
+static int slow_disk(void)
+{
+	int file;
+
+	if (access("/dev/nullb0", W_OK) &&
+	    system("modprobe null_blk nr_devices=1 gb=1 memory_backed=1 queue_mode=2 irqmode=2 "
+		   "completion_nsec=100000000 2>/dev/null"))
+		skip("no null_blk");
+	file = open("/dev/nullb0", O_RDWR | O_DIRECT);
+	if (file < 0)
+		skip("/dev/nullb0: %s", strerror(errno));
+	return file;
+}
+
+static void submit(aio_context_t context, int opcode, int file, void *buffer, size_t bytes)
+{
+	struct iocb block = {
+		.aio_lio_opcode = opcode, .aio_fildes = file, .aio_buf = (uintptr_t)buffer,
+		.aio_nbytes = bytes,
+	}, *list = &block;
+
+	EQUAL(syscall(SYS_io_submit, context, 1, &list), 1);
+}
+
+static void await(aio_context_t context, size_t bytes)
+{
+	struct io_event event;
+
+	EQUAL(syscall(SYS_io_getevents, context, 1, 1, &event, NULL), 1);
+	EQUAL(event.res, bytes);
+}
+
+/*
+ * The disk writes one half of each page, at its own time, into the frame that it was given
+ * when the transfer began; the process, away, counts in the other half meanwhile.
+ */
+static void disk_and_cpu_share_pages(void)
+{
+	char *memory = map_pages(9, RW), *source = map_pages(1, RW);
+	aio_context_t context = 0;
+	int disk = slow_disk();
+
+	if (syscall(SYS_io_setup, 16, &context))
+		skip("io_setup: %s", strerror(errno));
+	fill(source, 4096, 1);
+	EQUAL(pwrite(disk, source, 4096, 0), 4096);
+	for (int round = 0; round < 4; round++) {
+		volatile uint64_t *before = (void *)memory, *after = (void *)(memory + 2048 + 4096);
+
+		if (round % 2 == 0)
+			away();
+		memset(memory, round, 9 * 4096);
+		before[0] = after[0] = 0;
+		/* From the middle of the first page to the middle of the second. */
+		submit(context, IOCB_CMD_PREAD, disk, memory + 2048, 4096);
+		for (int i = 0; i < 200; i++) {
+			before[0]++;
+			after[0]++;
+		}
+		await(context, 4096);
+		EQUAL(before[0], 200);
+		EQUAL(after[0], 200);
+		EQUAL(differs(memory + 2048, 4096, 1), -1);
+		/* And out: what goes to the disk is what was there. */
+		fill(memory + 4 * 4096, 4096, round + 2);
+		submit(context, IOCB_CMD_PWRITE, disk, memory + 4 * 4096, 4096);
+		EQUAL(differs(memory + 4 * 4096, 4096, round + 2), -1);
+		await(context, 4096);
+		if (round % 2)
+			home();
+		EQUAL(pread(disk, memory + 8 * 4096, 4096, 0), 4096);
+		EQUAL(differs(memory + 8 * 4096, 4096, round + 2), -1);
+		EQUAL(pwrite(disk, source, 4096, 0), 4096);
+	}
+	if (moving())
+		CHECK(returns("MEMORY_KIND") > 0);
+	syscall(SYS_io_destroy, context);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -255,6 +797,10 @@ int main(int argc, char **argv)
 		CASE(root_of_the_family_ends), CASE(exec_while_pages_are_away),
 		CASE(connection_closes), CASE(protection_there_and_back),
 		{ "killed_in_a_fault", killed_in_a_fault, 60 }, CASE(advice_of_others),
+		CASE(layout_races), CASE(accesses_race),
+		{ "landing_is_not_reused_early", landing_is_not_reused_early, 60 },
+		CASE(io_uring_completes), CASE(spliced_page_is_shared),
+		CASE(disk_and_cpu_share_pages),
 		{ 0 }
 	};
 
