@@ -27,6 +27,7 @@
 #include "regs.h"
 #include "syscall.h"
 #include "thread.h"
+#include "wire_check.h"
 
 enum {
 	PREPARE_JIFFIES		= 15 * HZ,	/* to make a replica on a busy node */
@@ -228,7 +229,7 @@ void rad_deputy_on_visitor_gone(struct rad_in *in)
 		return;
 	spin_lock(&thread->lock);
 	if (!thread->image)
-		thread->lost = le32_to_cpu(body->reason) ?: RADIUM_R_NODE_LOST;
+		thread->lost = rad_wire_reason(body->reason) ?: RADIUM_R_NODE_LOST;
 	spin_unlock(&thread->lock);
 	wake_up_all(&thread->wait);
 	rad_thread_put(thread);
@@ -319,8 +320,7 @@ static u32 prepare(struct rad_thread *thread)
 		err = rad_call_wait(&call, PREPARE_JIFFIES);
 	switch (err) {
 	case 0:
-		err = le32_to_cpu(status.reason);
-		return err < RADIUM_R_COUNT ? err : RADIUM_R_PROTOCOL;
+		return rad_wire_reason(status.reason);
 	case -EHOSTDOWN:
 		return RADIUM_R_NODE_DOWN;
 	case -ETIMEDOUT:

@@ -18,6 +18,7 @@
 #include "node.h"
 #include "process.h"
 #include "thread.h"
+#include "wire_check.h"
 
 enum {
 	RESERVED_REVOKES = 8,		/* a process' revocations set aside for its notifier */
@@ -1007,8 +1008,7 @@ void rad_homemem_page_get(struct rad_in *in)
 	int pinned = 0;
 	u32 reason;
 
-	if (t.address & ~PAGE_MASK || t.address >= TASK_SIZE_MAX ||
-	    t.access & ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC)) {
+	if (!rad_wire_check_page_get(get, TASK_SIZE_MAX)) {
 		rad_node_protocol_error(in->from, "PAGE_GET: bad address or access");
 		return;
 	}

@@ -26,58 +26,16 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "link_internal.h"
-
-struct msg_kind {
-	u8 class;
-	u8 context;
-	u16 least;
-};
-
-#define MSG_KIND(name, cl, ctx, len) \
-	[RAD_MSG_##name] = { RAD_CLASS_##cl, RAD_CONTEXT_##ctx, len },
-static const struct msg_kind kinds[RAD_MSG_COUNT] = { RAD_MESSAGES(MSG_KIND) };
-#undef MSG_KIND
-
-static bool is_answer(u32 type)
-{
-	return type == RAD_MSG_PREPARED || type == RAD_MSG_PAGE_GRANT ||
-	       type == RAD_MSG_PAGE_BACK;
-}
+#include "wire_check.h"
 
 enum rad_msg_class rad_msg_class_of(u32 type)
 {
-	return kinds[type].class;
+	return rad_wire_kind(type)->class;
 }
 
 enum rad_msg_context rad_msg_context_of(u32 type)
 {
-	return kinds[type].context;
-}
-
-/* What is wrong with a message, NULL if nothing: @len bytes have arrived. */
-static const char *check_header(struct rad_node *node, const struct rad_wire_header *h,
-				u32 len)
-{
-	u64 seq = le64_to_cpu(h->seq);
-	u32 body = le32_to_cpu(h->len);
-	bool control;
-
-	if (len < sizeof(*h) || body != len - sizeof(*h))
-		return "wrong length";
-	if (h->type >= RAD_MSG_COUNT || h->type == RAD_MSG_AUTH)
-		return "wrong type";
-	if (h->class != kinds[h->type].class)
-		return "wrong class";
-	if (body < kinds[h->type].least)
-		return "short body";
-	if (le64_to_cpu(h->epoch) != node->session)
-		return "wrong epoch";
-	control = h->type == RAD_MSG_ACK || h->type == RAD_MSG_HEARTBEAT;
-	if (control != !seq)
-		return "wrong sequence number";
-	if (is_answer(h->type) && !h->call)
-		return "answer to nothing";
-	return NULL;
+	return rad_wire_kind(type)->context;
 }
 
 static const char *check_acks(struct rad_node *node, const struct rad_wire_header *h)
@@ -85,12 +43,10 @@ static const char *check_acks(struct rad_node *node, const struct rad_wire_heade
 	u32 class;
 
 	for (class = 0; class < RAD_CLASS_COUNT; class++) {
-		u64 ack = le64_to_cpu(h->ack[class]);
+		const char *what = rad_wire_check_ack(h, class, node->streams[class].posted);
 
-		if (ack > node->streams[class].posted)
-			return "acknowledges what was not sent";
-		if (le64_to_cpu(h->credit[class]) > ack + RAD_WINDOW)
-			return "gives too much credit";
+		if (what)
+			return what;
 	}
 	return NULL;
 }
@@ -119,11 +75,8 @@ static bool take_seq(struct rad_node *node, const struct rad_wire_header *h,
 
 	if (seq <= stream->received)
 		return false;		/* sent again after a loss */
-	if (seq != stream->received + 1)
-		*what = "lost a message";
-	else if (seq > stream->told_released + RAD_WINDOW)
-		*what = "sends without credit";
-	else
+	*what = rad_wire_check_seq(seq, stream->received, stream->told_released);
+	if (!*what)
 		stream->received = seq;
 	return !*what;
 }
@@ -182,7 +135,7 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 	}
 	ib_dma_sync_single_for_cpu(conn->dev->ibdev, buf->dma, RAD_MESSAGE_MAX,
 				   DMA_FROM_DEVICE);
-	what = check_header(node, h, wc->byte_len);
+	what = rad_wire_check_header(h, wc->byte_len, node->session);
 	if (what)
 		goto wrong;
 	WRITE_ONCE(node->beat.heard, jiffies);
@@ -246,7 +199,7 @@ void rad_link_handle(struct rad_node *node, struct rad_buf *buf)
 
 	if (!READ_ONCE(node->alive))
 		return;
-	if (is_answer(in.type))
+	if (rad_wire_is_answer(in.type))
 		rad_call_answer(node, &in);
 	else if (rad_handlers[in.type])
 		rad_handlers[in.type](&in);
@@ -313,7 +266,7 @@ static int rewind(struct rad_node *node, const struct rad_wire_auth *auth,
 		struct rad_stream *stream = &node->streams[class];
 		u64 received = le64_to_cpu(auth->received[class]);
 
-		if (received < stream->acked || received > stream->posted)
+		if (!rad_wire_check_received(received, stream->acked, stream->posted))
 			return -EPROTO;
 		rad_stream_acked(stream, received, acked);
 		stream->next = list_first_entry_or_null(&stream->queue, struct rad_msg, entry);

@@ -11,13 +11,7 @@
 
 #include <linux/sched/signal.h>
 #include "link_internal.h"
-
-/* Which type answers a call of this type; AUTH, which is 0, answers none. */
-static const u8 answer_of[RAD_MSG_COUNT] = {
-	[RAD_MSG_PREPARE]	= RAD_MSG_PREPARED,
-	[RAD_MSG_PAGE_GET]	= RAD_MSG_PAGE_GRANT,
-	[RAD_MSG_PAGE_REVOKE]	= RAD_MSG_PAGE_BACK,
-};
+#include "wire_check.h"
 
 static struct hlist_head *call_bucket(struct rad_node *node, u64 id)
 {
@@ -141,7 +135,7 @@ int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *ou
 	struct rad_msg *msg = rad_msg_of(out);
 	int err;
 
-	if (WARN_ON_ONCE(!answer_of[msg->type])) {
+	if (WARN_ON_ONCE(!rad_wire_answer_of(msg->type))) {
 		rad_link_refuse(msg);
 		return -EINVAL;
 	}
@@ -149,7 +143,7 @@ int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *ou
 	call->status = -EINPROGRESS;
 	call->answer = NULL;
 	call->len = 0;
-	call->answer_type = answer_of[msg->type];
+	call->answer_type = rad_wire_answer_of(msg->type);
 	init_completion(&call->done);
 	err = rad_link_send(to, msg, call);
 	if (err)

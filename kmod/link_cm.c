@@ -36,6 +36,7 @@
 #include <net/net_namespace.h>
 #include <rdma/ib_cm.h>
 #include "link_internal.h"
+#include "wire_check.h"
 
 enum {
 	MAX_UNAUTHENTICATED	= 32,	/* accepted connections in the handshake */
@@ -405,22 +406,6 @@ static void make_hello(struct rad_wire_hello *hello)
 }
 
 /* Private data that rdma_cm has padded: what is wrong with it? */
-static u32 check_hello(const void *data, u8 len)
-{
-	const struct rad_wire_hello *hello = data;
-	u32 id;
-
-	if (len < offsetofend(struct rad_wire_hello, node) ||
-	    le32_to_cpu(hello->magic) != RAD_WIRE_MAGIC)
-		return RADIUM_R_PROTOCOL;
-	if (le16_to_cpu(hello->version) != RAD_WIRE_VERSION)
-		return RADIUM_R_WIRE_VERSION;
-	id = le16_to_cpu(hello->node);
-	if (len < sizeof(*hello) || id < 1 || id > RADIUM_NODE_MAX)
-		return RADIUM_R_PROTOCOL;
-	return id == rad_node_self() ? RADIUM_R_SAME_ID : RADIUM_R_NONE;
-}
-
 /* Not now, but when the other side has had time to come to the same conclusion. */
 static void refuse(struct rad_conn *conn, u32 reason)
 {
@@ -453,8 +438,7 @@ static u32 check_auth(struct rad_conn *conn, const struct rad_buf *buf, u32 len)
 	const struct rad_wire_header *h = buf->data;
 	const struct rad_wire_auth *auth = (const void *)(h + 1);
 
-	if (len != sizeof(*h) + sizeof(*auth) || h->type != RAD_MSG_AUTH ||
-	    h->class != RAD_CLASS_ANSWER || le32_to_cpu(h->len) != sizeof(*auth) || h->seq)
+	if (!rad_wire_check_auth(h, len))
 		return RADIUM_R_PROTOCOL;
 	conn->theirs = *auth;
 	return rad_auth_check(conn->dialer ? RAD_AUTH_ACCEPTING : RAD_AUTH_CONNECTING,
@@ -571,7 +555,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 {
 	const struct sockaddr *from = (struct sockaddr *)&id->route.addr.dst_addr;
 	const struct rad_wire_hello *hello = event->param.conn.private_data;
-	u32 reason = check_hello(hello, event->param.conn.private_data_len);
+	u32 reason = rad_wire_check_hello(hello, event->param.conn.private_data_len, rad_node_self());
 	struct rad_conn *conn;
 	int err;
 
@@ -624,11 +608,8 @@ static void rejected(struct rad_conn *conn, struct rdma_cm_event *event)
 	u8 len;
 
 	data = rdma_consumer_reject_data(conn->id, event, &len);
-	if (data && len >= sizeof(*data) && le32_to_cpu(data->magic) == RAD_WIRE_MAGIC) {
-		reason = le32_to_cpu(data->reason);
-		if (reason >= RADIUM_R_COUNT)
-			reason = RADIUM_R_PROTOCOL;
-	}
+	if (data && len >= sizeof(*data) && le32_to_cpu(data->magic) == RAD_WIRE_MAGIC)
+		reason = rad_wire_reason(data->reason);
 	rad_conn_close(conn, reason);
 }
 
@@ -638,7 +619,7 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 	u32 reason;
 
 	if (conn->dialer) {
-		reason = check_hello(hello, event->param.conn.private_data_len);
+		reason = rad_wire_check_hello(hello, event->param.conn.private_data_len, rad_node_self());
 		if (reason) {
 			rad_conn_close(conn, reason);
 			return;

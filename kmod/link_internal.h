@@ -45,7 +45,6 @@ void rad_process_node_dead(struct rad_node *node);
 void rad_event_post(u32 type, u32 node, s32 pid, s32 tid, u32 reason);
 
 enum {
-	RAD_WINDOW		= 64,	/* receive buffers, that is, credits, of each class */
 	RAD_CONTROL_BUFFERS	= 16,	/* more, for AUTH, ACK and HEARTBEAT */
 	RAD_RECV_DEPTH		= RAD_CLASS_COUNT * RAD_WINDOW + RAD_CONTROL_BUFFERS,
 	RAD_SEND_DEPTH		= 2 * RAD_CLASS_COUNT * RAD_WINDOW + 64,

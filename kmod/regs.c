@@ -13,14 +13,7 @@
 #include <asm/user.h>
 #include "ksym.h"
 #include "regs.h"
-#include "../uapi/linux/radium.h"
-
-/* Where the XSAVE header and the kernel's own note of the features stand in the image. */
-enum {
-	XSTATE_FEATURES_OFFSET = 464,	/* u64: features the kernel enabled (USER_XSTATE_FX_SW_WORDS) */
-	XSTATE_BV_OFFSET = 512,		/* u64: features in use */
-	XSTATE_MIN = 576,		/* legacy area and header */
-};
+#include "wire_check.h"
 
 static u64 own_features;
 static size_t xstate_len;
@@ -59,7 +52,7 @@ int rad_regs_init(void)
 	len = xstate->n * xstate->size;
 	if (len > RAD_XSTATE_MAX)
 		return -E2BIG;
-	if (len < XSTATE_MIN)
+	if (len < RAD_XSTATE_MIN)
 		return -ENODEV;
 	image = kvzalloc(sizeof(*image) + len, GFP_KERNEL);
 	if (!image)
@@ -67,7 +60,7 @@ int rad_regs_init(void)
 	xstate_len = len;
 	err = rad_regs_save(image);
 	if (!err)
-		memcpy(&own_features, (u8 *)(image + 1) + XSTATE_FEATURES_OFFSET,
+		memcpy(&own_features, (u8 *)(image + 1) + RAD_XSTATE_FEATURES,
 		       sizeof(own_features));
 	kvfree(image);
 	return err;
@@ -166,20 +159,11 @@ int rad_regs_save(struct rad_wire_regs *image)
  * @image: the image
  * @room: bytes of the message from @image to its end
  *
- * Return: RADIUM_R_NONE, RADIUM_R_PROTOCOL for one that is malformed, or
- * RADIUM_R_XSTATE for one that uses what this CPU does not have.
+ * Return: as rad_wire_check_regs().
  */
 u32 rad_regs_check(const struct rad_wire_regs *image, size_t room)
 {
-	u64 in_use;
-	u32 len = le32_to_cpu(image->xstate_len);
-
-	if (room < sizeof(*image) || len != room - sizeof(*image) || len < XSTATE_MIN)
-		return RADIUM_R_PROTOCOL;
-	memcpy(&in_use, (const u8 *)(image + 1) + XSTATE_BV_OFFSET, sizeof(in_use));
-	if (len != xstate_len || in_use & ~own_features)
-		return RADIUM_R_XSTATE;
-	return RADIUM_R_NONE;
+	return rad_wire_check_regs(image, room, xstate_len, own_features);
 }
 
 /*

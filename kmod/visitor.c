@@ -18,6 +18,7 @@
 #include "replica.h"
 #include "syscall.h"
 #include "visitor.h"
+#include "wire_check.h"
 
 enum { BIRTH_JIFFIES = 10 * HZ };	/* for the task of a new visitor to reach its place */
 
@@ -334,7 +335,7 @@ static void delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr)
 		return;
 	}
 	flags = le32_to_cpu(visitor->result.flags);
-	reason = le32_to_cpu(visitor->result.thread.reason);
+	reason = rad_wire_reason(visitor->result.thread.reason);
 	if (flags & RAD_SYSCALL_EXECUTE) {
 		rewind(regs);
 		go_home(visitor, reason, nr);
@@ -680,7 +681,7 @@ void rad_visitor_on_recall(struct rad_in *in)
 {
 	const struct rad_wire_thread *body = in->body;
 	struct rad_visitor *visitor = addressed(in);
-	u32 reason = le32_to_cpu(body->reason);
+	u32 reason = rad_wire_reason(body->reason);
 
 	if (!visitor)
 		return;

@@ -11,7 +11,7 @@
 #include "replica.h"
 #include "visitor.h"
 #include "window.h"
-#include "../uapi/linux/radium.h"
+#include "wire_check.h"
 
 /* User addresses with 4-level tables; what lies above is home's business. */
 enum { WINDOW_BITS = 47 };
@@ -91,7 +91,7 @@ static void granted(struct rad_call *call)
 		page->reason = RADIUM_R_NODE_LOST;
 	} else {
 		flags = le32_to_cpu(grant->flags);
-		page->reason = le32_to_cpu(grant->reason);
+		page->reason = rad_wire_reason(grant->reason);
 		if (!page->reason && flags & (RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
 			if (flags & RAD_GRANT_ZERO)
 				clear_highpage(page->landing.page);
@@ -419,7 +419,7 @@ void rad_window_on_revoke(struct rad_in *in)
 	struct rad_out *msg;
 	u32 flags = RAD_BACK_NONE;
 
-	if (address & ~PAGE_MASK || le32_to_cpu(body->count) != 1 || address > WINDOW_END) {
+	if (!rad_wire_check_page_revoke(body, WINDOW_END)) {
 		rad_node_protocol_error(in->from, "PAGE_REVOKE: bad range");
 		return;
 	}

@@ -22,6 +22,8 @@ enum {
 	RAD_WIRE_BUILD		= 16,		/* first bytes of SHA-256 over release and version of the kernel */
 	RAD_MESSAGE_MAX		= 16384,	/* bytes of a message with its header */
 	RAD_XSTATE_MAX		= 12288,	/* bytes of an xstate image: AMX needs 10,752 */
+	RAD_WINDOW		= 64,		/* receive buffers, that is, credits, of each class */
+	RAD_WIRE_PAGE		= 4096,		/* bytes of what is written beside a message */
 	RAD_GREGS		= 27,		/* words of struct user_regs_struct */
 };
 
@@ -57,6 +59,12 @@ enum {
 	X(PAGE_GRANT,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
 	X(PAGE_REVOKE,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_revoke))	\
 	X(PAGE_BACK,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_back))
+
+/* X(REQUEST, ANSWER): calls; the others are messages without an answer. */
+#define RAD_ANSWERS(X)			\
+	X(PREPARE,	PREPARED)	\
+	X(PAGE_GET,	PAGE_GRANT)	\
+	X(PAGE_REVOKE,	PAGE_BACK)
 
 enum rad_msg_type {
 #define RAD_MSG_ENUM(name, class, context, len) RAD_MSG_##name,

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: what is checked of everything that a peer says, before it is used.
+ *
+ * Pure functions of a message and some numbers: they also run in user space, where
+ * each field is made wrong in turn (selftests/unit/wire_check.c). What they
+ * return says what is wrong, NULL or RADIUM_R_NONE: nothing.
+ */
+#ifndef _RADIUM_WIRE_CHECK_H
+#define _RADIUM_WIRE_CHECK_H
+
+#include <linux/stddef.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <asm/byteorder.h>
+#include "wire.h"
+#include "../uapi/linux/radium.h"
+
+/**
+ * struct rad_wire_kind - a row of RAD_MESSAGES
+ * @class: enum rad_msg_class
+ * @context: enum rad_msg_context
+ * @least: bytes of the shortest body
+ */
+struct rad_wire_kind {
+	u8 class;
+	u8 context;
+	u16 least;
+};
+
+static inline const struct rad_wire_kind *rad_wire_kind(u32 type)
+{
+#define ROW(name, cl, ctx, len) \
+	[RAD_MSG_##name] = { RAD_CLASS_##cl, RAD_CONTEXT_##ctx, len },
+	static const struct rad_wire_kind kinds[RAD_MSG_COUNT] = { RAD_MESSAGES(ROW) };
+#undef ROW
+
+	return &kinds[type];
+}
+
+/* The answer to a request of this type; 0 (AUTH): it has none. */
+static inline u32 rad_wire_answer_of(u32 type)
+{
+#define ROW(request, answer) [RAD_MSG_##request] = RAD_MSG_##answer,
+	static const u8 answers[RAD_MSG_COUNT] = { RAD_ANSWERS(ROW) };
+#undef ROW
+
+	return answers[type];
+}
+
+static inline bool rad_wire_is_answer(u32 type)
+{
+#define ROW(request, answer) || type == RAD_MSG_##answer
+	return false RAD_ANSWERS(ROW);
+#undef ROW
+}
+
+/* Messages outside the streams: no sequence number, no credit. */
+static inline bool rad_wire_is_control(u32 type)
+{
+	return type == RAD_MSG_AUTH || type == RAD_MSG_ACK || type == RAD_MSG_HEARTBEAT;
+}
+
+/**
+ * rad_wire_check_hello() - may we talk to the sender of this?
+ * @data: private data of rdma_cm's connect or accept
+ * @len: bytes of it
+ * @self: own id
+ */
+static inline u32 rad_wire_check_hello(const void *data, size_t len, u32 self)
+{
+	const struct rad_wire_hello *hello = data;
+	u32 id;
+
+	if (len < offsetof(struct rad_wire_hello, nonce) ||
+	    le32_to_cpu(hello->magic) != RAD_WIRE_MAGIC)
+		return RADIUM_R_PROTOCOL;
+	if (le16_to_cpu(hello->version) != RAD_WIRE_VERSION)
+		return RADIUM_R_WIRE_VERSION;
+	id = le16_to_cpu(hello->node);
+	if (len < sizeof(*hello) || id < 1 || id > RADIUM_NODE_MAX)
+		return RADIUM_R_PROTOCOL;
+	return id == self ? RADIUM_R_SAME_ID : RADIUM_R_NONE;
+}
+
+/**
+ * rad_wire_check_auth() - is the first message an AUTH?
+ * @h: the message
+ * @len: bytes that have arrived
+ */
+static inline bool rad_wire_check_auth(const struct rad_wire_header *h, u32 len)
+{
+	return len == sizeof(*h) + sizeof(struct rad_wire_auth) && h->type == RAD_MSG_AUTH &&
+	       h->class == RAD_CLASS_ANSWER &&
+	       le32_to_cpu(h->len) == sizeof(struct rad_wire_auth) && !h->seq;
+}
+
+/**
+ * rad_wire_check_header() - what is wrong with a message of a session
+ * @h: the message
+ * @len: bytes that have arrived
+ * @session: id of the session
+ */
+static inline const char *rad_wire_check_header(const struct rad_wire_header *h, u32 len,
+						u64 session)
+{
+	u32 body = le32_to_cpu(h->len);
+
+	if (len < sizeof(*h) || body != len - sizeof(*h))
+		return "wrong length";
+	if (h->type >= RAD_MSG_COUNT || h->type == RAD_MSG_AUTH)
+		return "wrong type";
+	if (h->class != rad_wire_kind(h->type)->class)
+		return "wrong class";
+	if (body < rad_wire_kind(h->type)->least)
+		return "short body";
+	if (le64_to_cpu(h->epoch) != session)
+		return "wrong epoch";
+	if (rad_wire_is_control(h->type) != !h->seq)
+		return "wrong sequence number";
+	if (rad_wire_is_answer(h->type) && !h->call)
+		return "answer to nothing";
+	return NULL;
+}
+
+/**
+ * rad_wire_check_ack() - what is wrong with what a header says of one stream
+ * @h: the header
+ * @class: which
+ * @posted: last sequence number of it that was ever sent
+ */
+static inline const char *rad_wire_check_ack(const struct rad_wire_header *h, u32 class,
+					     u64 posted)
+{
+	u64 ack = le64_to_cpu(h->ack[class]);
+
+	if (ack > posted)
+		return "acknowledges what was not sent";
+	if (le64_to_cpu(h->credit[class]) > ack + RAD_WINDOW)
+		return "gives too much credit";
+	return NULL;
+}
+
+/**
+ * rad_wire_check_seq() - what is wrong with the sequence number of a new message
+ * @seq: the number, larger than @received: what is not was sent again after a loss
+ * @received: that of the last message
+ * @released: messages whose buffers the peer knows to be free again
+ */
+static inline const char *rad_wire_check_seq(u64 seq, u64 received, u64 released)
+{
+	if (seq != received + 1)
+		return "lost a message";
+	if (seq > released + RAD_WINDOW)
+		return "sends without credit";
+	return NULL;
+}
+
+/**
+ * rad_wire_check_received() - can a peer have received that, in a session to be resumed?
+ * @received: what its AUTH says of one stream
+ * @acked: last sequence number that it has acknowledged
+ * @posted: last that was ever sent
+ */
+static inline bool rad_wire_check_received(u64 received, u64 acked, u64 posted)
+{
+	return received >= acked && received <= posted;
+}
+
+/* A reason from a peer, which may be an index here. */
+static inline u32 rad_wire_reason(__le32 reason)
+{
+	u32 value = le32_to_cpu(reason);
+
+	return value < RADIUM_R_COUNT ? value : RADIUM_R_PROTOCOL;
+}
+
+/**
+ * rad_wire_check_page_get() - may a page be asked for like this?
+ * @get: the body
+ * @end: end of user addresses
+ */
+static inline bool rad_wire_check_page_get(const struct rad_wire_page_get *get, u64 end)
+{
+	u64 address = le64_to_cpu(get->address);
+
+	return !(address % RAD_WIRE_PAGE) && address < end &&
+	       !(le32_to_cpu(get->access) &
+		 ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC));
+}
+
+/**
+ * rad_wire_check_page_revoke() - may a page be asked back like this?
+ * @revoke: the body
+ * @end: end of the window
+ */
+static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke *revoke, u64 end)
+{
+	u64 address = le64_to_cpu(revoke->address);
+
+	return !(address % RAD_WIRE_PAGE) && address < end && le32_to_cpu(revoke->count) == 1;
+}
+
+/* Where the kernel's own note of the features and the XSAVE header stand in an xstate image. */
+enum {
+	RAD_XSTATE_FEATURES	= 464,	/* u64: features the kernel enabled (USER_XSTATE_FX_SW_WORDS) */
+	RAD_XSTATE_BV		= 512,	/* u64: features in use */
+	RAD_XSTATE_MIN		= 576,	/* legacy area and header */
+};
+
+/**
+ * rad_wire_check_regs() - may a register image be loaded here?
+ * @image: the image
+ * @room: bytes of the message from @image to its end
+ * @own_len: bytes of this CPU's xstate image
+ * @own_features: that it has
+ *
+ * Return: RADIUM_R_NONE, RADIUM_R_PROTOCOL for one that is malformed, or
+ * RADIUM_R_XSTATE for one that uses what this CPU does not have.
+ */
+static inline u32 rad_wire_check_regs(const struct rad_wire_regs *image, size_t room,
+				      size_t own_len, u64 own_features)
+{
+	u64 in_use;
+	u32 len;
+
+	if (room < sizeof(*image))
+		return RADIUM_R_PROTOCOL;
+	len = le32_to_cpu(image->xstate_len);
+	if (len != room - sizeof(*image) || len < RAD_XSTATE_MIN)
+		return RADIUM_R_PROTOCOL;
+	memcpy(&in_use, (const u8 *)(image + 1) + RAD_XSTATE_BV, sizeof(in_use));
+	if (len != own_len || in_use & ~own_features)
+		return RADIUM_R_XSTATE;
+	return RADIUM_R_NONE;
+}
+
+#endif /* _RADIUM_WIRE_CHECK_H */
