@@ -260,7 +260,8 @@ static void advice_of_others(void)
  */
 enum {
 	KEPT = 28, MOVED = 28, DROPPED = 8,	/* PAGES together, in this order */
-	CHANGES = 200,				/* of the layout in a round */
+	CHANGES = 240,				/* of the layout in a round */
+	IN_A_ROW = 6,				/* to one page: it is asked for meanwhile */
 	LAYOUT_MS = 6500,
 };
 
@@ -314,7 +315,7 @@ static int change_layout(void *unused)
 	while (raw_call(SYS_read, layout->start, (long)&byte, 1, 0, 0) == 1 && byte != 'q') {
 		for (int i = 0; i < CHANGES; i++) {
 			generation++;
-			change(generation * 13 % PAGES, generation);
+			change(generation / IN_A_ROW * 13 % PAGES, generation);
 		}
 		*layout->round += 1;
 	}
@@ -489,7 +490,7 @@ static void accesses_race(void)
  * Hazard C: pages of a process that is killed in the middle of its faults are on their
  * way still, into memory that others may get too early.
  */
-enum { CHECKED = 96, VICTIM = 512, VICTIMS = 14 };
+enum { CHECKED = 96, VICTIM = 512, VICTIMS = 24 };
 
 static void check_landings(int stop, int ready)
 {

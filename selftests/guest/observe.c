@@ -5,7 +5,9 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/procfs.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -226,50 +228,156 @@ static void gdb_batch(void)
 	end_child(pid);
 }
 
-/* The dump's copy of the memory, found by its program headers. */
-static void check_core(const char *path)
-{
-	int file = DO(open(path, O_RDONLY));
-	char *core, *copy = NULL;
-	struct stat status;
+/* A dump, mapped. */
+struct core {
+	char *image;
 	Elf64_Ehdr *header;
-	Elf64_Phdr *segment;
+	Elf64_Phdr *segments;
+};
 
-	DO(fstat(file, &status));
-	core = DO(mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0));
-	header = (void *)core;
-	CHECK(!memcmp(header->e_ident, ELFMAG, SELFMAG) && header->e_type == ET_CORE);
-	segment = (void *)(core + header->e_phoff);
-	for (int i = 0; i < header->e_phnum; i++)
-		if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr <= (uintptr_t)memory &&
-		    segment[i].p_vaddr + segment[i].p_filesz >= (uintptr_t)memory + BYTES)
-			copy = core + segment[i].p_offset + ((uintptr_t)memory - segment[i].p_vaddr);
-	CHECK(copy);
-	EQUAL(differs(copy, BYTES, 9), -1);
-}
-
-static void core_dump(void)
+/* Makes the process dump where it is found, or skips the case. */
+static void want_core(void)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-	char pattern[256], path[300];
-	int status;
-	pid_t pid;
+	char pattern[256];
 
 	snprintf(pattern, sizeof(pattern), "%s", read_text("/proc/sys/kernel/core_pattern"));
 	if (geteuid() || strcmp(pattern, "core\n"))
 		skip("core_pattern is %s", pattern);
 	DO(chdir("/tmp"));
 	DO(setrlimit(RLIMIT_CORE, &unlimited));
-	pid = observed(9);
-	DO(kill(pid, SIGQUIT));
+}
+
+/* Waits for the process to die of the signal. */
+static struct core take_core(pid_t pid, int number)
+{
+	char path[40] = "/tmp/core";
+	struct stat details;
+	struct core core;
+	int status, file;
+
 	EQUAL(waitpid(pid, &status, 0), pid);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == number);
 	CHECK(WCOREDUMP(status));
-	snprintf(path, sizeof(path), "/tmp/core");
 	if (access(path, R_OK))
 		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
-	check_core(path);
+	file = DO(open(path, O_RDONLY));
 	unlink(path);
+	DO(fstat(file, &details));
+	core.image = DO(mmap(NULL, details.st_size, PROT_READ, MAP_PRIVATE, file, 0));
+	close(file);
+	core.header = (void *)core.image;
+	CHECK(!memcmp(core.header->e_ident, ELFMAG, SELFMAG) && core.header->e_type == ET_CORE);
+	core.segments = (void *)(core.image + core.header->e_phoff);
+	return core;
+}
+
+/* The dump's copy of the memory, found by its program headers. */
+static void check_core(struct core core, uint64_t seed)
+{
+	char *copy = NULL;
+
+	for (int i = 0; i < core.header->e_phnum; i++) {
+		Elf64_Phdr *segment = &core.segments[i];
+
+		if (segment->p_type == PT_LOAD && segment->p_vaddr <= (uintptr_t)memory &&
+		    segment->p_vaddr + segment->p_filesz >= (uintptr_t)memory + BYTES)
+			copy = core.image + segment->p_offset + ((uintptr_t)memory - segment->p_vaddr);
+	}
+	CHECK(copy);
+	EQUAL(differs(copy, BYTES, seed), -1);
+}
+
+/* The registers of the thread that died: the first note of that kind. */
+static struct user_regs_struct core_registers(struct core core)
+{
+	struct user_regs_struct registers;
+
+	for (int i = 0; i < core.header->e_phnum; i++) {
+		char *note = core.image + core.segments[i].p_offset;
+		char *end = note + core.segments[i].p_filesz;
+
+		while (core.segments[i].p_type == PT_NOTE && note < end) {
+			Elf64_Nhdr *header = (void *)note;
+			char *content = note + sizeof(*header) + ((header->n_namesz + 3) & ~3u);
+
+			if (header->n_type == NT_PRSTATUS) {
+				memcpy(&registers, content + offsetof(prstatus_t, pr_reg),
+				       sizeof(registers));
+				return registers;
+			}
+			note = content + ((header->n_descsz + 3) & ~3u);
+		}
+	}
+	fail(__FILE__, __LINE__, "no NT_PRSTATUS in the dump");
+}
+
+static void core_dump(void)
+{
+	pid_t pid;
+
+	want_core();
+	pid = observed(9);
+	DO(kill(pid, SIGQUIT));
+	check_core(take_core(pid, SIGQUIT), 9);
+}
+
+extern const char spin_start[], spin_end[], bad_access[];
+
+/* Knows nothing but two registers, and, away, fills the memory before. */
+static void die_with_registers(bool spin)
+{
+	char byte = 'r';
+
+	away();
+	fill(memory, BYTES, 12);
+	CHECK(write(from_child[1], &byte, 1) == 1);
+	asm volatile("mov $0x1234567, %%r12\n\t mov $0x7654321, %%r13\n\t"
+		     "test %0, %0\n\t jz 2f\n"
+		     "spin_start:\n1:\t inc %%r14\n\t jmp 1b\n"
+		     "spin_end:\n2:\t mov $8, %%ebx\n"
+		     "bad_access:\t movl $1, (%%rbx)"
+		     : : "r"((int)spin) : "rbx", "r12", "r13", "r14", "memory");
+}
+
+/* What it was doing is in the dump, registers as well as memory. */
+static void core_dump_of_a_runner(void)
+{
+	struct user_regs_struct registers;
+	struct core core;
+	char byte;
+	pid_t pid;
+
+	want_core();
+	for (int spin = 0; spin < 2; spin++) {
+		memory = map_pages(PAGES, RW);
+		fill(memory, BYTES, 11);
+		DO(pipe(from_child));
+		pid = DO(fork());
+		if (!pid) {
+			die_with_registers(spin);
+			_exit(0);
+		}
+		EQUAL(read(from_child[0], &byte, 1), 1);
+		if (spin) {
+			away_pid(pid);
+			sleep_ms(100);
+			DO(kill(pid, SIGQUIT));
+		}
+		core = take_core(pid, spin ? SIGQUIT : SIGSEGV);
+		check_core(core, 12);
+		registers = core_registers(core);
+		EQUAL(registers.r12, 0x1234567);
+		EQUAL(registers.r13, 0x7654321);
+		if (spin) {
+			CHECK(registers.rip >= (uintptr_t)spin_start &&
+			      registers.rip < (uintptr_t)spin_end);
+			CHECK(registers.r14 > 1000);
+		} else {
+			EQUAL(registers.rip, (uintptr_t)bad_access);
+			EQUAL(registers.rbx, 8);
+		}
+	}
 }
 
 static void proc_files(void)
@@ -335,11 +443,34 @@ static void traced_is_not_moved(void)
 	EQUAL(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSTOPPED(status));
 	DO(ptrace(PTRACE_CONT, pid, 0, 0));
-	during("%d: a 100 h", pid);	/* refused, or done: the process goes on */
-	sleep_ms(300);
+	away_refused(pid, "TRACED");
 	DO(kill(pid, SIGSTOP));
 	EQUAL(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSTOPPED(status));
+	kill(pid, SIGKILL);
+}
+
+/* They outlive the debugger that has set them. */
+static void breakpoint_is_refused(void)
+{
+	int status;
+	pid_t pid = DO(fork());
+
+	if (!pid)
+		for (;;)
+			;
+	DO(ptrace(PTRACE_ATTACH, pid, 0, 0));
+	EQUAL(waitpid(pid, &status, 0), pid);
+	if (ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[0]), breakpoint_is_refused))
+		skip("no debug registers: %s", strerror(errno));
+	DO(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[7]), 1));
+	DO(ptrace(PTRACE_DETACH, pid, 0, 0));
+	away_refused(pid, "TRACED");
+	DO(kill(pid, 0));
+	DO(ptrace(PTRACE_ATTACH, pid, 0, 0));
+	EQUAL(waitpid(pid, &status, 0), pid);
+	DO(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[7]), 0));
+	DO(ptrace(PTRACE_DETACH, pid, 0, 0));
 	kill(pid, SIGKILL);
 }
 
@@ -348,7 +479,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(proc_mem), CASE(process_vm), CASE(ping_pong), CASE(ptrace_attach),
 		CASE(registers_of_a_runner), { "gdb_batch", gdb_batch, 60 }, CASE(core_dump),
-		CASE(proc_files), CASE(strace_attach), CASE(traced_is_not_moved),
+		CASE(core_dump_of_a_runner), CASE(proc_files), CASE(strace_attach),
+		CASE(traced_is_not_moved), CASE(breakpoint_is_refused),
 		{ 0 }
 	};
 

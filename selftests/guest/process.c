@@ -2,6 +2,7 @@
 /* fork, exec, wait, exit, and what a process has: all of it made away. */
 #include "harness.h"
 
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
@@ -377,6 +378,179 @@ static void rseq_is_served(void)
 	}
 }
 
+/*
+ * Who dies with a robust mutex leaves word: the kernel walks the dying thread's list, which
+ * is in memory that may be away.
+ */
+static void robust_list(void)
+{
+	struct { pthread_mutex_t mutex; } *shared = DO(mmap(NULL, 4096, RW, MAP_SHARED | MAP_ANONYMOUS,
+							    -1, 0));
+	pthread_mutexattr_t kind;
+	int ends[2], status;
+	pid_t child;
+	char byte;
+
+	DO(pipe(ends));
+	EQUAL(pthread_mutexattr_init(&kind), 0);
+	EQUAL(pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST), 0);
+	EQUAL(pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED), 0);
+	EQUAL(pthread_mutex_init(&shared->mutex, &kind), 0);
+	/* Locked at home or away, and ended by itself or killed. */
+	for (int round = 0; round < 4; round++) {
+		struct timespec limit;
+
+		child = DO(fork());
+		if (!child) {
+			if (round < 2)
+				away();
+			EQUAL(pthread_mutex_lock(&shared->mutex), 0);
+			away();
+			compute_checked(100);
+			EQUAL(write(ends[1], "l", 1), 1);
+			if (round % 2)
+				compute_checked(60000);
+			_exit(0);
+		}
+		EQUAL(read(ends[0], &byte, 1), 1);
+		if (round % 2) {
+			EQUAL(pthread_mutex_trylock(&shared->mutex), EBUSY);
+			DO(kill(child, SIGKILL));
+		}
+		DO(clock_gettime(CLOCK_REALTIME, &limit));
+		limit.tv_sec += 5;
+		EQUAL(pthread_mutex_timedlock(&shared->mutex, &limit), EOWNERDEAD);
+		EQUAL(pthread_mutex_consistent(&shared->mutex), 0);
+		EQUAL(pthread_mutex_unlock(&shared->mutex), 0);
+		EQUAL(waitpid(child, &status, 0), child);
+		EQUAL(status, round % 2 ? SIGKILL : 0);
+	}
+}
+
+/*
+ * A restartable sequence that reads the CPU's number first and last. Whatever happens in
+ * between, it either ends with the same number or is aborted.
+ */
+struct sequence { uint32_t first, last; };
+
+static bool restartable(volatile struct rseq *area, struct sequence *seen, uint64_t spins)
+{
+	bool done = false;
+
+	asm volatile(
+		".pushsection __rseq_cs, \"aw\"\n\t .balign 32\n"
+		"3:\t .long 0, 0\n\t .quad 1f, 2f - 1f, 4f\n\t .popsection\n\t"
+		"lea 3b(%%rip), %%rax\n\t mov %%rax, %[descriptor]\n"
+		"1:\t mov %[cpu], %[first]\n"
+		"5:\t dec %[spins]\n\t jnz 5b\n\t"
+		"mov %[cpu], %[last]\n\t movb $1, %[done]\n"
+		"2:\t jmp 6f\n\t"
+		".long %c[signature]\n"
+		"4:\n"
+		"6:\n"
+		: [descriptor] "=m"(area->rseq_cs), [first] "=&r"(seen->first),
+		  [last] "=&r"(seen->last), [done] "+m"(done), [spins] "+&r"(spins)
+		: [cpu] "m"(area->cpu_id), [signature] "i"(RSEQ_SIG)
+		: "rax", "cc", "memory");
+	return done;
+}
+
+static void rseq_is_aborted(void)
+{
+	volatile struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	unsigned int at_home = 0, elsewhere = 0, aborted = 0;
+	uint64_t spins = 1000, start, end;
+	struct sequence seen;
+	bool done;
+
+	if (!__rseq_size)
+		skip("glibc has not registered it");
+	/* Long enough for a move to find it inside, short enough to end between ticks. */
+	do {
+		start = now_ns();
+		done = restartable(area, &seen, spins);
+		end = now_ns();
+		spins *= done ? 2 : 1;
+	} while (!done || end - start < 400000);
+	during("30 A 40 H 50 A 60 H 70 A 35 H 45 A 55 H 65 A 75 H");
+	for (end = now_ns() + 2000000000ull; now_ns() < end;) {
+		if (!restartable(area, &seen, spins)) {
+			aborted++;
+			continue;
+		}
+		EQUAL(seen.last, seen.first);
+		if (seen.first == (uint32_t)RSEQ_CPU_ID_UNINITIALIZED)
+			elsewhere++;
+		else
+			at_home++;
+	}
+	during_end();
+	note("%u at home, %u elsewhere, %u aborted", at_home, elsewhere, aborted);
+	CHECK(at_home && aborted);
+	if (moving())
+		CHECK(elsewhere);
+}
+
+static void ldt_is_refused(void)
+{
+	pid_t pid = DO(fork());
+	int status;
+
+	if (!pid) {
+		struct user_desc segment = { .entry_number = 1, .limit = 0xfffff, .seg_32bit = 1,
+					     .limit_in_pages = 1 };
+
+		if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)))
+			_exit(9);
+		for (;;)
+			;
+	}
+	sleep_ms(100);
+	if (waitpid(pid, &status, WNOHANG) == pid)
+		skip("no modify_ldt");
+	away_refused(pid, "LDT");
+	CHECK(kill(pid, 0) == 0);
+	kill(pid, SIGKILL);
+}
+
+/* Its parent waits in vfork, and uses this memory next. */
+static void vfork_child_is_refused(void)
+{
+	volatile bool *go = DO(mmap(NULL, 4096, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	volatile char *memory = map_pages(1, RW);
+	int ends[2];
+	pid_t parent, child;
+	char byte;
+
+	DO(pipe(ends));
+	parent = DO(fork());
+	if (!parent) {
+		child = vfork();
+		if (!child) {
+			pid_t self = syscall(SYS_getpid);
+
+			*memory = 5;
+			if (write(ends[1], &self, sizeof(self)) != sizeof(self))
+				_exit(1);
+			while (!*go)
+				;
+			_exit(0);
+		}
+		reap(child);
+		EQUAL(*memory, 5);
+		EQUAL(write(ends[1], "p", 1), 1);
+		compute_checked(60000);
+	}
+	EQUAL(read(ends[0], &child, sizeof(child)), sizeof(child));
+	away_refused(child, "SHARED_MM");
+	*go = true;
+	EQUAL(read(ends[0], &byte, 1), 1);
+	/* Alone with its memory again. */
+	away_pid(parent);
+	home_pid(parent);
+	kill(parent, SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -385,6 +559,8 @@ int main(int argc, char **argv)
 		CASE(thread_starts), CASE(raw_clone), CASE(identity), CASE(attributes),
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
+		CASE(robust_list), CASE(rseq_is_aborted), CASE(ldt_is_refused),
+		CASE(vfork_child_is_refused),
 		{ 0 }
 	};
 
