@@ -406,6 +406,11 @@ static void make_hello(struct rad_wire_hello *hello)
 }
 
 /* Private data that rdma_cm has padded: what is wrong with it? */
+static u32 check_hello(const void *data, u8 len)
+{
+	return rad_wire_check_hello(data, len, rad_node_self());
+}
+
 /* Not now, but when the other side has had time to come to the same conclusion. */
 static void refuse(struct rad_conn *conn, u32 reason)
 {
@@ -555,7 +560,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 {
 	const struct sockaddr *from = (struct sockaddr *)&id->route.addr.dst_addr;
 	const struct rad_wire_hello *hello = event->param.conn.private_data;
-	u32 reason = rad_wire_check_hello(hello, event->param.conn.private_data_len, rad_node_self());
+	u32 reason = check_hello(hello, event->param.conn.private_data_len);
 	struct rad_conn *conn;
 	int err;
 
@@ -619,7 +624,7 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 	u32 reason;
 
 	if (conn->dialer) {
-		reason = rad_wire_check_hello(hello, event->param.conn.private_data_len, rad_node_self());
+		reason = check_hello(hello, event->param.conn.private_data_len);
 		if (reason) {
 			rad_conn_close(conn, reason);
 			return;

@@ -203,9 +203,9 @@ static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke 
 
 /* Where the kernel's own note of the features and the XSAVE header stand in an xstate image. */
 enum {
-	RAD_XSTATE_FEATURES	= 464,	/* u64: features the kernel enabled (USER_XSTATE_FX_SW_WORDS) */
-	RAD_XSTATE_BV		= 512,	/* u64: features in use */
-	RAD_XSTATE_MIN		= 576,	/* legacy area and header */
+	RAD_XSTATE_FEATURES	= 464,	/* u64: what the kernel enabled (USER_XSTATE_FX_SW_WORDS) */
+	RAD_XSTATE_BV		= 512,	/* u64: what is in use */
+	RAD_XSTATE_MIN		= 576,	/* bytes of legacy area and header */
 };
 
 /**

@@ -6,10 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#ifndef __packed
-#define __packed __attribute__((packed))
-#endif
-
 static int check_count, check_failures;
 
 /* One result. */
