@@ -163,6 +163,16 @@ static bool lost_is_not_owned_again(void)
 	return true;
 }
 
+/* Only what another node owned can be lost with it: of a copy the original is here. */
+static bool only_owned_are_lost(void)
+{
+	for (size_t from = 0; from < RAD_PAGE_STATE_COUNT; from++)
+		if (page_may(RAD_PAGE_LOST, from) !=
+		    (from == RAD_PAGE_AWAY || from == RAD_PAGE_RECALLING))
+			return false;
+	return true;
+}
+
 /* Somebody works on a page in motion: nobody else begins to take or revoke it. */
 static bool motion_is_left_alone(void)
 {
@@ -200,6 +210,7 @@ int main(void)
 	TEST("thread: what is away returns or ends", away_ends_in_return());
 	TEST("page: what was held is finalized", held_pages_are_finalized());
 	TEST("page: what is lost is not owned again", lost_is_not_owned_again());
+	TEST("page: only what was owned elsewhere is lost", only_owned_are_lost());
 	TEST("page: what is in motion is left alone", motion_is_left_alone());
 	return test_end();
 }
