@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the kernel does to memory by itself, swap, KSM, khugepaged, compaction and
- * memory groups, while pages of a process are away.
+ * memory groups, while pages of a process are away. Each case looks at the kernel's
+ * counters as well: one that has disturbed nothing shows nothing, and is skipped.
  */
 #include "harness.h"
 
@@ -15,15 +16,32 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define HUGE (2ul << 20)
 
-enum { ROUNDS = 11, CHUNK = 65536 };
+enum { ROUNDS = 11, CHUNK = 65536, PATIENCE_MS = 3000 };
 
-
-/* A value of a "name value" file. */
+/* A value of a "name value" file; that of a file with nothing else for the name "". */
 static long field(const char *path, const char *name)
 {
 	char *found = strstr(read_text(path), name);
 
 	return found ? atol(found + strlen(name)) : -1;
+}
+
+static long vmstat(const char *name)
+{
+	return field("/proc/vmstat", name);
+}
+
+/* Whether a value gets above a limit in time. */
+static bool exceeds(const char *path, const char *name, long limit)
+{
+	uint64_t end = now_ns() + PATIENCE_MS * 1000000ull;
+
+	while (field(path, name) <= limit) {
+		if (now_ns() > end)
+			return false;
+		sleep_ms(20);
+	}
+	return true;
 }
 
 static void need(const char *path)
@@ -50,9 +68,11 @@ static void swap_on(void)
  */
 static void disturbed(char *memory, size_t bytes, void (*disturb)(char *, size_t))
 {
-	char *shadow = malloc(bytes);
+	char *shadow = map_pages(bytes / 4096, RW);
 	int file = DO(memfd_create("copy", 0));
 
+	/* The only huge pages are to be those of the memory. */
+	madvise(shadow, bytes, MADV_NOHUGEPAGE);
 	fill(memory, bytes, 1);
 	memcpy(shadow, memory, bytes);
 	for (int round = 0; round < ROUNDS; round++) {
@@ -94,9 +114,9 @@ static void swapped_out(void)
 	long before;
 
 	swap_on();
-	before = field("/proc/vmstat", "pswpout ");
+	before = vmstat("pswpout ");
 	disturbed(map_pages(256, RW), 256 * 4096, page_out);
-	CHECK(field("/proc/vmstat", "pswpout ") > before);
+	CHECK(vmstat("pswpout ") > before);
 }
 
 /* Reclaim chooses by itself, under a memory group's limit. */
@@ -104,8 +124,10 @@ static void reclaimed(void)
 {
 	static const char group[] = "/sys/fs/cgroup/st-reclaim";
 	char path[100], text[30];
+	long before;
 
 	swap_on();
+	before = vmstat("pswpout ");
 	if (access("/sys/fs/cgroup/cgroup.controllers", R_OK))
 		mkdir("/sys/fs/cgroup", 0755), system("mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null");
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory\n");
@@ -133,22 +155,34 @@ static void reclaimed(void)
 	home();
 	write_text("/sys/fs/cgroup/cgroup.procs", text);
 	rmdir(group);
+	if (vmstat("pswpout ") <= before)
+		skip("nothing was reclaimed");
 }
 
-static void merged(char *memory, size_t bytes)
+static void wait_a_little(char *memory, size_t bytes)
 {
-	/* Every second page like its neighbour, and back: merged and broken again. */
 	(void)memory;
 	(void)bytes;
 	sleep_ms(60);
 }
 
+static const char ksm_run[] = "/sys/kernel/mm/ksm/run";
+
 static void ksm_on(void)
 {
-	need("/sys/kernel/mm/ksm/run");
+	need(ksm_run);
 	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "5\n");
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "2000\n");
-	write_text("/sys/kernel/mm/ksm/run", "1\n");
+	write_text(ksm_run, "1\n");
+}
+
+/* Until all of so many equal pages, but a few, are one; they are this machine's only ones. */
+static void await_merging(long pages)
+{
+	if (exceeds("/sys/kernel/mm/ksm/pages_sharing", "", pages * 3 / 4))
+		return;
+	write_text(ksm_run, "0\n");
+	skip("KSM has merged %ld of %ld pages", field("/sys/kernel/mm/ksm/pages_sharing", ""), pages);
 }
 
 static void ksm_merges(void)
@@ -157,11 +191,13 @@ static void ksm_merges(void)
 
 	ksm_on();
 	DO(madvise(memory, 128 * 4096, MADV_MERGEABLE));
-	disturbed(memory, 128 * 4096, merged);
+	disturbed(memory, 128 * 4096, wait_a_little);
+	home();
 	for (int round = 0; round < 4; round++) {
-		for (int i = 0; i < 128; i++)
-			memset(memory + i * 4096, 'k', 4096);
-		sleep_ms(150);
+		write_text(ksm_run, "2\n");	/* the count begins at 0 */
+		memset(memory, 'k', 128 * 4096);
+		write_text(ksm_run, "1\n");
+		await_merging(128);
 		away();
 		for (int i = 0; i < 128; i += 3)
 			memory[i * 4096 + 5] = i;
@@ -170,7 +206,7 @@ static void ksm_merges(void)
 			EQUAL(memory[i * 4096 + 5], i % 3 ? 'k' : (char)i);
 		home();
 	}
-	write_text("/sys/kernel/mm/ksm/run", "0\n");
+	write_text(ksm_run, "0\n");
 }
 
 /* Hazard F: unmerging waits in places that know nothing of us. */
@@ -181,56 +217,131 @@ static void ksm_unmerges(void)
 	ksm_on();
 	DO(madvise(memory, 64 * 4096, MADV_MERGEABLE));
 	for (int round = 0; round < 4; round++) {
+		write_text(ksm_run, "2\n");
 		memset(memory, 'm', 64 * 4096);
-		sleep_ms(200);
+		write_text(ksm_run, "1\n");
+		await_merging(64);
 		away();
 		for (int i = 0; i < 64; i += 2)
 			memory[i * 4096] = i;
 		if (round % 2)
 			DO(madvise(memory, 64 * 4096, MADV_UNMERGEABLE));
 		else
-			write_text("/sys/kernel/mm/ksm/run", "2\n");
+			write_text(ksm_run, "2\n");
 		for (int i = 0; i < 64; i++)
 			EQUAL(memory[i * 4096], i % 2 ? 'm' : (char)i);
-		write_text("/sys/kernel/mm/ksm/run", "1\n");
 		DO(madvise(memory, 64 * 4096, MADV_MERGEABLE));
 		home();
 	}
-	write_text("/sys/kernel/mm/ksm/run", "0\n");
+	write_text(ksm_run, "0\n");
 }
 
 static char *huge_pages(size_t count)
 {
 	char *memory = map_pages((count + 1) * HUGE / 4096, RW);
 
+	madvise(memory, (count + 1) * HUGE, MADV_NOHUGEPAGE);
 	memory = (char *)(((uintptr_t)memory + HUGE - 1) & ~(HUGE - 1));
 	DO(madvise(memory, count * HUGE, MADV_HUGEPAGE));
 	return memory;
 }
 
-static void wait_a_little(char *memory, size_t bytes)
+static const char rollup[] = "/proc/self/smaps_rollup";
+
+/* How many of the process' huge pages are mapped as such. */
+static long huge_mapped(void)
+{
+	return field(rollup, "AnonHugePages:") / (long)(HUGE / 1024);
+}
+
+static void need_huge(long count)
+{
+	if (huge_mapped() < count)
+		skip("%ld huge pages, not %ld", huge_mapped(), count);
+}
+
+static const char khugepaged[] = "/sys/kernel/mm/transparent_hugepage/khugepaged/";
+static const struct {
+	const char *name, *value;
+} zeal[] = {
+	{ "scan_sleep_millisecs", "10\n" }, { "alloc_sleep_millisecs", "10\n" },
+	{ "pages_to_scan", "4096\n" }, { "max_ptes_swap", "511\n" },
+};
+enum { ZEAL = sizeof(zeal) / sizeof(*zeal) };
+
+static char *khugepaged_file(const char *name)
+{
+	static char path[120];
+
+	snprintf(path, sizeof(path), "%s%s", khugepaged, name);
+	return path;
+}
+
+/* Two whole scans: the first may have begun before what it is to see. */
+static bool scanned(void)
+{
+	long scans = field(khugepaged_file("full_scans"), "");
+
+	return exceeds(khugepaged_file("full_scans"), "", scans + 1);
+}
+
+static void wait_for_scan(char *memory, size_t bytes)
 {
 	(void)memory;
 	(void)bytes;
-	sleep_ms(40);
+	scanned();
+}
+
+/*
+ * It finds some pages of a range away, allocates its huge page, and has to leave the range
+ * as it is; once they are home it may have it.
+ */
+static void collapse_around(char *memory)
+{
+	for (int round = 0; round < 4; round++) {
+		long attempts;
+
+		/* Not in the middle of its work when they leave: it would call them back. */
+		write_text(khugepaged_file("scan_sleep_millisecs"), "60000\n");
+		sleep_ms(100);
+		fill(memory, HUGE, round);
+		away();
+		for (int i = round; i < 512; i += 32)
+			((uint64_t *)memory)[i * 512] += 1;
+		write_text(khugepaged_file("scan_sleep_millisecs"), "10\n");
+		attempts = vmstat("thp_collapse_alloc ");
+		if (!scanned())
+			skip("khugepaged does not scan");
+		if (moving()) {
+			EQUAL(huge_mapped(), 0);
+			if (vmstat("thp_collapse_alloc ") == attempts)
+				skip("khugepaged does not try");
+		}
+		for (int i = round; i < 512; i += 32)
+			((uint64_t *)memory)[i * 512] -= 1;
+		home();
+		EQUAL(differs(memory, HUGE, round), -1);
+		if (!exceeds(rollup, "AnonHugePages:", 0))
+			skip("khugepaged collapses nothing");
+		EQUAL(differs(memory, HUGE, round), -1);
+	}
 }
 
 static void khugepaged_collapses(void)
 {
-	static const char base[] = "/sys/kernel/mm/transparent_hugepage/";
-	char path[100], was[20];
+	char was[ZEAL][20], *memory;
 
-	snprintf(path, sizeof(path), "%skhugepaged/scan_sleep_millisecs", base);
-	need(path);
-	snprintf(was, sizeof(was), "%.18s", read_text(path));
-	write_text(path, "10\n");
-	snprintf(path, sizeof(path), "%skhugepaged/alloc_sleep_millisecs", base);
-	write_text(path, "10\n");
-	snprintf(path, sizeof(path), "%skhugepaged/pages_to_scan", base);
-	write_text(path, "4096\n");
-	disturbed(huge_pages(1), HUGE, wait_a_little);
-	snprintf(path, sizeof(path), "%skhugepaged/scan_sleep_millisecs", base);
-	write_text(path, was);
+	for (int i = 0; i < ZEAL; i++) {
+		need(khugepaged_file(zeal[i].name));
+		snprintf(was[i], sizeof(was[i]), "%.18s", read_text(khugepaged_file(zeal[i].name)));
+		write_text(khugepaged_file(zeal[i].name), zeal[i].value);
+	}
+	memory = huge_pages(1);
+	disturbed(memory, HUGE, wait_for_scan);
+	home();
+	collapse_around(memory);
+	for (int i = 0; i < ZEAL; i++)
+		write_text(khugepaged_file(zeal[i].name), was[i]);
 }
 
 /* A region that is one huge page when it leaves. */
@@ -239,6 +350,7 @@ static void huge_page_travels(void)
 	char *memory = huge_pages(2);
 
 	fill(memory, 2 * HUGE, 30);
+	need_huge(2);
 	away();
 	EQUAL(differs(memory, 2 * HUGE, 30), -1);
 	fill(memory + HUGE, HUGE, 31);
@@ -248,6 +360,31 @@ static void huge_page_travels(void)
 	EQUAL(differs(memory + HUGE, HUGE, 31), -1);
 }
 
+/* Huge pages that are mapped in parts already: one for its protection, one for a hole. */
+static void huge_page_in_parts(void)
+{
+	char *memory = huge_pages(2);
+	long split;
+
+	fill(memory, 2 * HUGE, 32);
+	need_huge(2);
+	DO(mprotect(memory + 5 * 4096, 4096, PROT_READ));
+	DO(munmap(memory + HUGE + HUGE / 2, 4096));
+	EQUAL(huge_mapped(), 0);
+	split = vmstat("thp_split_page ");
+	away();
+	EQUAL(differs(memory, HUGE + HUGE / 2, 32), -1);
+	/* The first page that has left has split each of them. */
+	if (moving())
+		CHECK(vmstat("thp_split_page ") >= split + 2);
+	DO(mprotect(memory + 5 * 4096, 4096, RW));
+	fill(memory, HUGE + HUGE / 2, 33);
+	memory[2 * HUGE - 1] = 1;
+	home();
+	EQUAL(differs(memory, HUGE + HUGE / 2, 33), -1);
+	EQUAL(memory[2 * HUGE - 1], 1);
+}
+
 static void compact(char *memory, size_t bytes)
 {
 	(void)memory;
@@ -255,10 +392,27 @@ static void compact(char *memory, size_t bytes)
 	write_text("/proc/sys/vm/compact_memory", "1\n");
 }
 
+/* Something to compact: every second page of what was allocated last is free again. */
+static void scatter(void)
+{
+	size_t pages = 4096;
+	char *memory = map_pages(pages, RW);
+
+	DO(madvise(memory, pages * 4096, MADV_NOHUGEPAGE));
+	memset(memory, 1, pages * 4096);
+	for (size_t i = 0; i < pages; i += 2)
+		DO(madvise(memory + i * 4096, 4096, MADV_DONTNEED));
+}
+
 static void compacted(void)
 {
+	long before = vmstat("pgmigrate_success ");
+
 	need("/proc/sys/vm/compact_memory");
+	scatter();
 	disturbed(map_pages(512, RW), 512 * 4096, compact);
+	if (vmstat("pgmigrate_success ") <= before)
+		skip("compaction has moved nothing");
 }
 
 static void drop(char *memory, size_t bytes)
@@ -270,7 +424,10 @@ static void drop(char *memory, size_t bytes)
 
 static void caches_dropped(void)
 {
+	long before = vmstat("drop_pagecache ");
+
 	disturbed(map_pages(64, RW), 64 * 4096, drop);
+	CHECK(vmstat("drop_pagecache ") > before);
 }
 
 /* Children come and go while pages are away. */
@@ -336,6 +493,8 @@ static void out_of_memory(void)
 	}
 	EQUAL(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	snprintf(path, sizeof(path), "%s/memory.events", group);
+	EQUAL(field(path, "oom_kill "), 1);
 	rmdir(group);
 }
 
@@ -345,7 +504,8 @@ int main(int argc, char **argv)
 		{ "swapped_out", swapped_out, 60 }, { "reclaimed", reclaimed, 60 },
 		{ "ksm_merges", ksm_merges, 60 }, { "ksm_unmerges", ksm_unmerges, 60 },
 		{ "khugepaged_collapses", khugepaged_collapses, 60 },
-		{ "huge_page_travels", huge_page_travels, 60 }, { "compacted", compacted, 60 },
+		{ "huge_page_travels", huge_page_travels, 60 },
+		{ "huge_page_in_parts", huge_page_in_parts, 60 }, { "compacted", compacted, 60 },
 		CASE(caches_dropped), { "forked", forked, 60 }, CASE(protected),
 		{ "out_of_memory", out_of_memory, 60 },
 		{ 0 }
