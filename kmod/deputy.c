@@ -514,32 +514,41 @@ static void account(const struct rad_wire_cputime *cputime)
 
 struct load {
 	struct work_struct work;
-	struct completion done;
 	struct task_struct *task;
 	const struct rad_wire_regs *image;
 	int err;
+	bool done;
 };
 
 static void load_work(struct work_struct *work)
 {
 	struct load *load = container_of(work, struct load, work);
+	struct task_struct *task = get_task_struct(load->task);
 
-	load->err = rad_regs_load(load->task, load->image);
-	complete(&load->done);
+	load->err = rad_regs_load(task, load->image);
+	/* Once it is seen, @load is gone. */
+	smp_store_release(&load->done, true);
+	wake_up_process(task);
+	put_task_struct(task);
 }
 
-/* The regsets do not write to current: somebody else does while we sleep. */
+/*
+ * The regsets do not write to current: somebody else does while we sleep. Asleep
+ * already when the work is queued, because the worker comes at once, and would wait
+ * for us with a higher priority than ours.
+ */
 static int load_registers(const struct rad_wire_regs *image)
 {
-	struct load load = {
-		.done = COMPLETION_INITIALIZER_ONSTACK(load.done),
-		.task = current,
-		.image = image,
-	};
+	struct load load = { .task = current, .image = image };
 
 	INIT_WORK_ONSTACK(&load.work, load_work);
+	set_current_state(TASK_UNINTERRUPTIBLE);
 	queue_work(system_highpri_wq, &load.work);
-	wait_for_completion(&load.done);
+	while (!smp_load_acquire(&load.done)) {
+		schedule();
+		set_current_state(TASK_UNINTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
 	destroy_work_on_stack(&load.work);
 	return load.err;
 }

@@ -179,7 +179,8 @@ static int hold_off_cpu(struct task_struct *task)
 			rad_ksym.put_task_stack(task);
 			return -ESRCH;
 		}
-		cond_resched();
+		/* On its way to sleep: wait_task_inactive() itself looks once a tick. */
+		schedule_timeout_uninterruptible(1);
 	}
 	return 0;
 }
