@@ -119,10 +119,13 @@ static void check_config(struct finding *f)
 
 static void check_symbols(struct finding *f)
 {
+	/* kmod/hook.c, ksym.c, exports that others lack, tracepoints of rad_probe_register(). */
 	static const char *const needed[] = {
 		"do_swap_page", "migration_entry_wait", "syscall_user_dispatch",
-		"migrate_vma_setup", "migrate_device_finalize", "task_work_add", "kernel_clone",
-		"x64_sys_call", "split_huge_page_to_list", "__put_anon_vma", "ptrace_may_access",
+		"x64_sys_call", "kernel_clone", "split_huge_page_to_list", "__put_anon_vma",
+		"wait_task_inactive", "put_task_stack", "ptrace_may_access",
+		"migrate_vma_setup", "migrate_device_finalize", "task_work_add",
+		"__tracepoint_signal_generate", "__tracepoint_sched_process_exit",
 	};
 	bool found[ARRAY_SIZE(needed)] = { false };
 	char line[1024], name[256];

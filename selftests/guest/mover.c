@@ -6,10 +6,11 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-l] CMD ARG...
+ *	      [-c NAME,NAME...] [-l] CMD ARG...
  *
- * A move is a stay on the other node that was begun and, if the process still
- * lived, ended. -l leaves the process away after the last one.
+ * Only moves and returns of processes of these names count (all without -c): it
+ * goes on until there are as many of each as wanted, mostly with such processes,
+ * and of them with those that compute. -l then leaves one away.
  */
 #include "move.h"
 
@@ -28,19 +29,32 @@
 enum {
 	MOVE_MS	= 10000,	/* for one move */
 	TREE	= 64,		/* processes considered */
+	COMMS	= 32,		/* different names */
 };
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
+static const char *named = "";
 static bool leave_away;
 static uint64_t state = 1;
 static int device = -1;
 
 static struct {
 	unsigned int away, home, home_by_itself, refused[RADIUM_R_COUNT];
+	unsigned int named_away, named_returned;
 	uint64_t away_ns_max, home_ns_max;
 	char error[200];
 } done;
+
+static struct count {
+	char comm[RADIUM_NAME_SIZE];
+	unsigned int away, returned;
+} counts[COMMS];
+
+struct candidate {
+	pid_t pid;
+	char comm[RADIUM_NAME_SIZE], state;
+};
 
 static uint64_t now_ms(void)
 {
@@ -84,16 +98,87 @@ static int children(pid_t pid, pid_t *list, int room)
 	return count;
 }
 
-/* The program or one of its descendants. */
-static pid_t choose(pid_t root)
+/* Name and state of a process; false if it is gone. */
+static bool look(struct candidate *process)
 {
+	char path[64], text[512], *open_bracket, *close_bracket;
+	ssize_t size;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", process->pid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return false;
+	size = read(file, text, sizeof(text) - 1);
+	close(file);
+	text[size > 0 ? size : 0] = 0;
+	open_bracket = strchr(text, '(');
+	close_bracket = strrchr(text, ')');
+	if (!open_bracket || !close_bracket)
+		return false;
+	*close_bracket = 0;
+	snprintf(process->comm, sizeof(process->comm), "%.15s", open_bracket + 1);
+	process->state = close_bracket[2];
+	return process->state != 'Z' && process->state != 'X';
+}
+
+static bool is_named(const char *comm)
+{
+	const char *found = named;
+	size_t size = strlen(comm);
+
+	if (!*named)
+		return true;
+	while (size && (found = strstr(found, comm))) {
+		if ((found == named || found[-1] == ',') && (!found[size] || found[size] == ','))
+			return true;
+		found += size;
+	}
+	return false;
+}
+
+static struct count *count_of(const char *comm)
+{
+	struct count *count = counts;
+
+	while (count < counts + COMMS - 1 && *count->comm && strcmp(count->comm, comm))
+		count++;
+	if (!*count->comm)
+		snprintf(count->comm, sizeof(count->comm), "%s", comm);
+	return count;
+}
+
+/*
+ * The program or one of its descendants: in seven of eight cases one that is named,
+ * if there is one, and of these in seven of eight one that computes.
+ */
+static struct candidate choose(pid_t root)
+{
+	struct candidate all[TREE], best[TREE];
+	bool by_name = next_random() % 8, by_state = next_random() % 8;
+	unsigned int count = 1, bests = 0, most = 0;
 	pid_t list[TREE];
-	int count = 1;
 
 	list[0] = root;
-	for (int i = 0; i < count && count < TREE; i++)
+	for (unsigned int i = 0; i < count && count < TREE; i++)
 		count += children(list[i], list + count, TREE - count);
-	return list[next_random() % count];
+	for (unsigned int i = 0; i < count; i++) {
+		unsigned int rank;
+
+		all[i].pid = list[i];
+		if (!look(&all[i]))
+			continue;
+		rank = 1 + 2 * (by_name && is_named(all[i].comm)) + (by_state && all[i].state == 'R');
+		if (rank > most)
+			bests = 0;
+		if (rank < most)
+			continue;
+		most = rank;
+		best[bests++] = all[i];
+	}
+	if (bests)
+		return best[next_random() % bests];
+	return (struct candidate){ .pid = root };
 }
 
 /* What the moment explains is counted; anything else ends the test. */
@@ -117,30 +202,37 @@ static bool refused(int error, const struct radium_move *move, pid_t pid, const 
 	return false;
 }
 
-static bool go_away(pid_t pid)
+static bool go_away(const struct candidate *who)
 {
 	struct radium_move move;
-	int error = move_to(device, pid, node, 0, MOVE_MS, &move);
+	int error = move_to(device, who->pid, node, 0, MOVE_MS, &move);
 
 	if (error)
-		return refused(error, &move, pid, "migrate");
+		return refused(error, &move, who->pid, "migrate");
 	done.away++;
+	done.named_away += is_named(who->comm);
+	count_of(who->comm)->away++;
 	if (move.ns > done.away_ns_max)
 		done.away_ns_max = move.ns;
 	return true;
 }
 
-static bool come_home(pid_t pid)
+static bool come_home(const struct candidate *who)
 {
+	struct candidate now = *who;
 	struct radium_move move;
-	int error = move_home(device, pid, 0, MOVE_MS, &move);
+	int error = move_home(device, who->pid, 0, MOVE_MS, &move);
 
-	if (error && move.reason == RADIUM_R_NOT_AWAY) {
+	if (error && move.reason != RADIUM_R_NOT_AWAY)
+		return refused(error, &move, who->pid, "recall");
+	if (error && !look(&now))
+		return true;	/* it ended there */
+	done.named_returned += is_named(who->comm);
+	count_of(who->comm)->returned++;
+	if (error) {
 		done.home_by_itself++;
 		return true;
 	}
-	if (error)
-		return refused(error, &move, pid, "recall");
 	done.home++;
 	if (move.ns > done.home_ns_max)
 		done.home_ns_max = move.ns;
@@ -200,23 +292,27 @@ static bool play(pid_t root, int *status)
 {
 	uint64_t end = now_ms() + limit_s * 1000ull;
 
-	for (unsigned int i = 0; i < moves_wanted; i++) {
-		pid_t pid;
+	while (now_ms() < end) {
+		/* Stays that met a process just gone are made up for. */
+		bool last = done.named_away >= moves_wanted && done.named_returned >= moves_wanted;
+		unsigned int before = done.away;
+		struct candidate who;
 
-		if (wait_or_end(root, status, pause_us()))
-			return true;
-		pid = choose(root);
-		if (!go_away(pid))
-			return false;
-		if (wait_or_end(root, status, pause_us()))
-			return true;
-		if ((i + 1 < moves_wanted || !leave_away) && !come_home(pid))
-			return false;
-		if (now_ms() > end)
+		if (last && (!leave_away || !moves_wanted))
 			break;
-		/* Only stays count: those that met a process just gone are made up for. */
-		if (done.away <= i && !done.error[0])
-			i--;
+		if (wait_or_end(root, status, pause_us()))
+			return true;
+		who = choose(root);
+		if (!go_away(&who))
+			return false;
+		if (last && done.away > before)
+			break;
+		if (done.away == before)
+			continue;
+		if (wait_or_end(root, status, pause_us()))
+			return true;
+		if (!come_home(&who))
+			return false;
 	}
 	while (now_ms() < end)
 		if (wait_or_end(root, status, 10000))
@@ -238,7 +334,17 @@ static void report(int status, uint64_t ms)
 			printf("%s\"%s\": %u", comma, move_reason(i), done.refused[i]);
 			comma = ", ";
 		}
-	puts("}}");
+	fputs("}, \"comms\": {", stdout);
+	comma = "";
+	for (const struct count *c = counts; c < counts + COMMS && *c->comm; c++) {
+		printf("%s\"", comma);
+		for (const char *p = c->comm; *p; p++)
+			putchar(*p == '"' || *p == '\\' || *p < ' ' ? '?' : *p);
+		printf("\": [%u, %u]", c->away, c->returned);
+		comma = ", ";
+	}
+	printf("}, \"named_away\": %u, \"named_returned\": %u}\n", done.named_away,
+	       done.named_returned);
 }
 
 /* Whatever is left dies with us. */
@@ -259,7 +365,7 @@ int main(int argc, char **argv)
 	uint64_t begin;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:l")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:l")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': state = strtoull(optarg, NULL, 10) * 2 + 1; break;
@@ -267,6 +373,7 @@ int main(int argc, char **argv)
 		case 'n': node = atoi(optarg); break;
 		case 'o': stem = optarg; break;
 		case 't': limit_s = atoi(optarg); break;
+		case 'c': named = optarg; break;
 		case 'l': leave_away = true; break;
 		default: return 2;
 		}

@@ -47,6 +47,18 @@ def module(context):
     assert not found, "\n".join(found)
 
 
+def other_wire(context):
+    """A module like that, but of another wire version; where it is."""
+    place = paths.BUILD / f"{context.kernel}-wire"
+    make("sources", f"KERNEL={context.kernel}", f"OUT={place.relative_to(paths.TOP)}")
+    found = subprocess.run([str(paths.TESTBED), "kernel-dir", context.kernel], check=False,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    make(f"M={place}", "KCFLAGS=-g0 -DRAD_WIRE_VERSION=65000", "modules",
+         directory=found.stdout.strip())
+    return place / "radium.ko"
+
+
 def tools(_context):
     """radctl and radium-replica."""
     found = warnings(make("tools"))

@@ -38,9 +38,8 @@ class Context:
         self.seed = args.seed
         self.moves = args.moves
         self.random = random.Random(args.seed)
-        # Every deadline is for the stock kernel; the checkers cost several times that.
-        self.slow = 1 if args.kernel == "stock" else 5
         self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep)
+        self.slow = self.bed.slow
         self.built = False
         self.complained = False
 

@@ -2,9 +2,12 @@
 """The cluster as the tools show it, and wrong input: one line, nothing changed."""
 
 import json
+import re
+import time
 
 from . import paths
 from .context import Skip, each
+from .ends import SHELL, kill
 
 # A process that computes until killed.
 SPIN = f"sh {paths.GUEST}/spin.sh"
@@ -17,8 +20,7 @@ def start(bed, command, node=1):
 
 def stop(bed, pid, node=1):
     """Ends a program with SIGKILL; it has to be gone within two seconds."""
-    bed.run(node, f"kill -9 {pid} 2>/dev/null; i=0; while [ -e /proc/{pid}/exe ]; do "
-                  f"[ $i -lt 20 ] || exit 9; i=$((i+1)); sleep 0.1; done")
+    kill(bed, pid, 2 * bed.slow, node)
 
 
 def radctl(bed, *words, node=1, timeout=60):
@@ -51,6 +53,39 @@ def migrate(bed, pid, node=2, **kwargs):
     """Moves a process, which must succeed."""
     done = radctl(bed, "migrate", str(pid), str(node), **kwargs)
     assert done.returncode == 0, f"migrate: {done.stderr}"
+
+
+def within(seconds, condition, what):
+    """Waits for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.3)
+
+
+def see_each_other(context):
+    """Waits until both nodes are up for each other."""
+    def both():
+        return all(nodes(context.bed, n).get(o, {}).get("state") == "up" for n, o in ((1, 2), (2, 1)))
+    within(60 * context.slow, both, "the nodes see each other")
+
+
+def module_file(context):
+    return "build/debug/radium.ko" if context.debug else "radium.ko"
+
+
+def rejoin(context, node):
+    """Loads and joins again as the testbed did."""
+    bed = context.bed
+    other = 3 - node
+    address, peer = (nodes(bed, other)[n].get("addr") for n in (node, other)) \
+        if node in nodes(bed, other) else (None, None)
+    address = address or f"$(getent hosts node{node} | cut -d' ' -f1)"
+    peer = peer or f"$(getent hosts node{other} | cut -d' ' -f1)"
+    bed.run(node, f"grep -q ^radium /proc/modules || insmod {paths.TOP}/{module_file(context)}")
+    bed.run(node, f"radctl node join --id {node} --addr {address} --key /run/radium.key {peer}",
+            timeout=60 * context.slow)
+    see_each_other(context)
 
 
 # The suite "boot".
@@ -93,15 +128,37 @@ def one_process_moves(context):
 
 
 def run_on_node(context):
-    """radctl run gives the program's output and exit status."""
-    done = radctl(context.bed, "run", "--node", "2", "--", "sh", "-c", "echo there; exit 7")
-    assert (done.returncode, done.stdout) == (7, "there\n"), (done.returncode, done.stdout, done.stderr)
+    """radctl run gives the program's output and exit status, and it was there."""
+    done = radctl(context.bed, "run", "--node", "2", "--", "sh", "-c",
+                  "radctl -j show $$; echo there; exit 7")
+    assert done.returncode == 7 and done.stdout.endswith("}\nthere\n"), \
+        (done.returncode, done.stdout, done.stderr)
+    process = json.loads(done.stdout.removesuffix("there\n"))
+    assert process["migrations"] >= 1 and process["nodes"] == [2], process
+
+
+def children_follow(context):
+    """What a program placed by radctl run starts runs where it runs."""
+    bed = context.bed
+    shell = start(bed, f"radctl run --node 2 -- sh -c '{SPIN} & {SPIN} & wait'")
+
+    def away():
+        family = set(map(int, bed.run(1, f"pgrep -P {shell} || true").split()))
+        listed = shown(bed, "ps")
+        return [p["pid"] for p in listed if p["pid"] in family and p["threads_away"] == 1
+                and p["nodes"] == [2]]
+    try:
+        within(10 * context.slow, lambda: len(away()) == 2, "the children are on node2")
+    finally:
+        bed.run(1, f"pkill -9 -s {shell} || true")
+        stop(bed, shell)
 
 
 def boot(context, only):
     """The suite "boot"."""
     yield from each(context, [machines_answer, module_is_loaded, nodes_see_each_other,
-                              check_is_content, one_process_moves, run_on_node], only)
+                              check_is_content, one_process_moves, run_on_node,
+                              children_follow], only)
 
 
 # The suite "refusals".
@@ -144,15 +201,43 @@ def no_such_node(context):
         stop(context.bed, pid)
 
 
+# Block when told to, in calls that are restarted and that are not.
+READ = ("rm -f /tmp/fifo; mkfifo /tmp/fifo; exec 3<>/tmp/fifo; "
+        "until [ -e /tmp/go ]; do :; done; read x <&3")
+EPOLL = """import os, select
+while not os.path.exists("/tmp/go"):
+    pass
+select.epoll().poll()"""
+
+
 def already_there(context):
-    """Nothing to do is done at once, and makes nothing distributed."""
-    pid = start(context.bed, "sleep 1000")
+    """Nothing to do is done at once, and changes nothing: for a process at home, and for
+    one that is away, computes, or sleeps in a call that is restarted, or in one that is not."""
+    bed = context.bed
+    pid = start(bed, "sleep 1000")
     try:
-        done = radctl(context.bed, "migrate", str(pid), "1")
-        assert done.returncode == 0 or "already" in done.stderr, done.stderr
-        assert pid not in processes(context.bed)
+        done = radctl(bed, "migrate", str(pid), "1")
+        assert done.returncode == 0, done.stderr
+        assert pid not in processes(bed)
     finally:
-        stop(context.bed, pid)
+        stop(bed, pid)
+    for name, command in (("spins", SPIN), ("reads", f"sh -c '{READ}'"),
+                          ("epoll", f"python3 -c '{EPOLL}'")):
+        bed.run(1, "rm -f /tmp/go")
+        pid = start(bed, command)
+        try:
+            bed.run(1, f"sleep {context.slow}")
+            migrate(bed, pid)
+            bed.run(1, f"touch /tmp/go; sleep {context.slow / 2}")
+            before = shown(bed, "show", str(pid))["threads"][0]
+            out = bed.run(1, f"{SHELL} t; a=$t; radctl migrate {pid} 2 >/dev/null || exit 9; "
+                             "t; echo $((t - a))")
+            assert int(out) <= 200 * context.slow, f"{name}: {int(out) / 100} s"
+            after = shown(bed, "show", str(pid))["threads"][0]
+            assert (after["state"], after["node"], after["returns"], after["migrations"]) == \
+                ("away", 2, before["returns"], before["migrations"]), f"{name}: {before} {after}"
+        finally:
+            stop(bed, pid)
 
 
 def kernel_thread(context):
@@ -160,11 +245,7 @@ def kernel_thread(context):
 
 
 def init_of_the_machine(context):
-    """Whatever is said of it: it must not be moved by accident and still runs."""
-    done = radctl(context.bed, "migrate", "1", "2")
-    if done.returncode == 0:
-        radctl(context.bed, "recall", "1")
-    context.bed.run(1, "true")
+    refused(context, ["migrate", "1", "2"], "init process")
 
 
 COMPAT = """
@@ -221,11 +302,14 @@ def own_process_without_privilege(context):
 
 
 def cluster_needs_privilege(context):
-    before = nodes(context.bed)
-    for words in (["node", "leave"], ["node", "drain"]):
-        done = context.bed.execute(1, *AS_NOBODY, "radctl", *words)
-        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done
-    assert sorted(nodes(context.bed)) == sorted(before)
+    """Not even with a key, where there is something to do."""
+    bed = context.bed
+    bed.run(1, "chmod 666 /dev/radium; head -c 32 /dev/zero | od -An -v -tx1 | tr -d ' \\n' > "
+               "/tmp/nobodys; chmod 600 /tmp/nobodys; chown 65534:65534 /tmp/nobodys")
+    address = nodes(bed)[1]["addr"]
+    for words in (["leave"], ["drain"],
+                  ["join", "--id", "1", "--key", "/tmp/nobodys", "--addr", address]):
+        refused(context, ["node", *words], "run as root (CAP_SYS_ADMIN)", prefix=AS_NOBODY)
 
 
 def join_twice(context):
@@ -233,6 +317,26 @@ def join_twice(context):
     address = nodes(context.bed)[1]["addr"]
     refused(context, ["node", "join", "--id", "1", "--key", "/tmp/key", "--addr", address],
             "already")
+
+
+def kernel_without_ftrace(context):
+    """The module does not load, and says why; so does check, with the remedy."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        bed.run(2, "rmmod radium && echo 0 > /proc/sys/kernel/ftrace_enabled",
+                timeout=60 * context.slow)
+        done = bed.execute(2, "insmod", str(paths.TOP / module_file(context)))
+        assert done.returncode, "insmod worked"
+        assert re.search(r"radium: cannot hook .*kernel\.ftrace_enabled", bed.console(2)), \
+            bed.console(2)[-500:]
+        done = radctl(bed, "-j", "check", node=2)
+        row = {f["check"]: f for f in json.loads(done.stdout)}["ftrace"]
+        assert done.returncode == 1 and not row["ok"], done
+        assert row["remedy"] == "sysctl kernel.ftrace_enabled=1", row
+    finally:
+        bed.run(2, "echo 1 > /proc/sys/kernel/ftrace_enabled")
+        rejoin(context, 2)
 
 
 def usage(context):
@@ -254,4 +358,4 @@ def refusals(context, only):
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
         own_process_without_privilege, cluster_needs_privilege, join_twice, usage,
-        device_garbage], only)
+        device_garbage, kernel_without_ftrace], only)

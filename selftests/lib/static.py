@@ -83,6 +83,20 @@ def no_bug(_context):
     assert not found, "\n".join(found)
 
 
+def check_knows_the_symbols(_context):
+    """radctl check looks for every name that the module looks up when it is loaded."""
+    def text(name):
+        return (paths.TOP / name).read_text(encoding="utf-8")
+    wanted = set(re.findall(r"^\tHOOK\((\w+)\),", text("kmod/hook.c"), re.M))
+    wanted |= set(re.findall(r"^\t\{ \"(\w+)\", \(void \*\*\)&rad_ksym", text("kmod/ksym.c"), re.M))
+    for path in (paths.TOP / "kmod").glob("*.c"):
+        probes = re.findall(r"struct rad_probe \w+ = \{(.*?)\};", text(path), re.S)
+        wanted |= {"__tracepoint_" + re.search(r"\.name = \"(\w+)\"", p)[1] for p in probes}
+    assert len(wanted) >= 12, wanted
+    missing = wanted - set(re.findall(r"\"(\w+)\"", text("userspace-tools/check.c")))
+    assert not missing, "userspace-tools/check.c lacks " + " ".join(sorted(missing))
+
+
 def documents(_context):
     """Manual pages without a finding; what the documents point to exists."""
     done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
@@ -92,7 +106,7 @@ def documents(_context):
 
 def run(context, only):
     """The suite "static"."""
-    tests = [shellcheck, python, spdx, no_bug, documents]
+    tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, documents]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)

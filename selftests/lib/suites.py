@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import build, control, guest, lifetime, moved, static
+from . import (build, clocks, control, guest, lifetime, links, moved, shows, static,
+               testbeds)
 
 
 class Suite:
@@ -24,6 +25,7 @@ ALL = [
     Suite("static", "static checks of sources and scripts", static.run, machines=False),
     Suite("unit", "pure parts, in user space", build.unit, machines=False),
     Suite("tools", "the tools' own checks", build.tools_check, machines=False),
+    Suite("testbed", "the testbed's own promises", testbeds.run, machines=False, native=False),
     Suite("boot", "machines, module, cluster", control.boot, native=False),
     program("blocking", "blocked calls end as if the thread had not moved"),
     program("blocking_ipc", "the same for sockets, locks and IPC"),
@@ -33,13 +35,16 @@ ALL = [
     program("memory", "the memory calls and what they leave in memory"),
     program("files", "mappings of files, shared memory, buffers of calls"),
     program("process", "fork, exec, wait, exit and what a process has"),
-    program("clock", "time goes on exactly"),
+    Suite("clock", "time goes on exactly", clocks.run),
     program("observe", "debuggers and /proc see the true state"),
     program("pages", "swap, KSM, huge pages, compaction while pages are away"),
     program("hazards", "the known ways to lose a page or a wake-up"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
+    Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
     Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
+    Suite("links", "short losses are survived, long ones end what was away", links.run,
+          native=False),
     Suite("leaks", "200 moves leave nothing behind", lifetime.leaks, native=False),
     Suite("soak", "10,000 moves leave nothing behind", lifetime.soak, default=False, native=False),
 ]

@@ -37,9 +37,10 @@ def explain_undistributed():
         contains(result.err, "no such process")
 
 
-SYMBOLS = ("do_swap_page migration_entry_wait __put_anon_vma ptrace_may_access syscall_user_dispatch migrate_vma_setup "
-           "migrate_device_finalize task_work_add kernel_clone x64_sys_call "
-           "split_huge_page_to_list").split()
+SYMBOLS = ("do_swap_page migration_entry_wait syscall_user_dispatch x64_sys_call kernel_clone "
+           "split_huge_page_to_list __put_anon_vma wait_task_inactive put_task_stack "
+           "ptrace_may_access migrate_vma_setup migrate_device_finalize task_work_add "
+           "__tracepoint_signal_generate __tracepoint_sched_process_exit").split()
 
 
 def machine(**changes):
@@ -74,6 +75,10 @@ def check():
     for release in "6.10.1\n", "5.1.0\n", "x\n":
         equal(missing(proc__sys__kernel__osrelease=release), ["kernel"])
     equal(missing(proc__kallsyms="0000 T do_swap_page.cold\n"), ["symbols"])
+    for symbol in SYMBOLS:
+        rest = "".join(f"0000 T {s}\n" for s in SYMBOLS if s != symbol)
+        equal(missing(proc__kallsyms=rest), ["symbols"])
+        contains(radctl("check", root=machine(proc__kallsyms=rest), program=program).out, symbol)
     equal(missing(proc__sys__kernel__ftrace_enabled="0\n"), ["ftrace"])
     equal(missing(proc__sys__kernel__ftrace_enabled=None), ["ftrace"])
     equal(missing(sys__kernel__livepatch__fix__enabled="1\n"), ["livepatch"])

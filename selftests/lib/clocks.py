@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The suite "clock", between machines whose clocks have nothing in common."""
+
+from . import guest
+from .control import nodes, see_each_other
+from .tap import FAIL, PASS, Result
+
+AHEAD_S = 1000
+
+
+def shift(context):
+    """Boots node 2 anew, so that its monotonic clock is another, and sets its time ahead."""
+    bed = context.bed
+    bed.up()
+    assert bed.call("kill", "node2").returncode == 0
+    done = bed.call("start", "node2", timeout=200 * context.slow)
+    assert done.returncode == 0, done.stderr
+    bed.provision(2)
+    see_each_other(context)
+    bed.run(2, f"date -s '+{AHEAD_S} sec'")
+    now = [int(bed.run(node, "date +%s")) for node in (1, 2)]
+    assert now[1] - now[0] > AHEAD_S / 2, now
+    offset = nodes(bed)[2]["clock_offset_ns"]
+    assert abs(offset) > 1e9, f"the monotonic clocks differ by {offset} ns only"
+
+
+def run(context, only):
+    """The suite "clock"."""
+    boots = None
+    results = guest.run(context, "clock", only)
+    while True:
+        if not context.native and boots != context.bed.boots:
+            try:
+                shift(context)
+                if boots is None and only("clocks_differ"):
+                    yield Result("clocks_differ", PASS)
+            except AssertionError as wrong:
+                yield Result("clocks_differ", FAIL, str(wrong))
+            boots = context.bed.boots
+        result = next(results, None)
+        if result is None:
+            return
+        yield result

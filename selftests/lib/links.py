@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The link between the machines, and a machine that stands still: what is short is
+survived without a trace, what is long ends what was away, and only that."""
+
+import re
+import time
+
+from .control import (SPIN, migrate, nodes, radctl, see_each_other, shown, start, stop,
+                      within)
+from .context import each
+from .ends import LOOK, Clock, dead_seconds, ended, watch
+from .lifetime import nothing_left, replicas
+
+# Numbered lines until it is told to end, and memory of which all is seen again.
+WRITER = r"""
+use strict;
+open(my $out, ">", "/tmp/lines") or die;
+$out->autoflush(1);
+my (@kept, $sum, $i);
+for ($i = 0; !-e "/tmp/stop"; $i++) {
+    $kept[$i % 300] = "$i " x 300;
+    $sum += $i;
+    print $out "$i\n";
+}
+for (my $j = 0; $j < 300 && $j < $i; $j++) {
+    my $last = $j + 300 * int(($i - 1 - $j) / 300);
+    print $out "lost $last\n" if $kept[$j] ne "$last " x 300;
+}
+print $out "end $sum\n";
+exit 33;
+"""
+
+CHECK = r"""
+awk '/^end/ { end = ($2 == n * (n - 1) / 2); next }
+    $1 != n + 0 { print "line " NR " is " $0; bad = 1; exit }
+    { n++ }
+    END { if (bad || !end) exit 1 }' /tmp/lines || { tail -n 2 /tmp/lines; exit 1; }
+"""
+
+
+def begin(bed):
+    """PID of the program above, away, at work."""
+    bed.run(1, "rm -f /tmp/stop /tmp/lines /tmp/status\n"
+               f"cat > /tmp/writer.pl <<'END'\n{WRITER}\nEND")
+    shell = start(bed, "sh -c 'perl /tmp/writer.pl; echo $? > /tmp/status'")
+    within(10 * bed.slow, lambda: lines(bed) > 0, "the program begins")
+    pid = int(bed.run(1, f"pgrep -P {shell}"))
+    migrate(bed, pid)
+    goes_on(bed, "away", 20)
+    return pid
+
+
+def lines(bed):
+    """How many it has written."""
+    return int(bed.run(1, "wc -l 2>/dev/null < /tmp/lines || echo 0"))
+
+
+def goes_on(bed, where, more=10):
+    """Waits for some more lines."""
+    wanted = lines(bed) + more
+    within(20 * bed.slow, lambda: lines(bed) >= wanted, f"{more} more lines, {where}")
+
+
+def finish(bed):
+    """Tells it to end, and looks at all that it wrote."""
+    bed.run(1, "touch /tmp/stop")
+    within(20 * bed.slow, lambda: bed.run(1, "cat /tmp/status 2>/dev/null || true").strip(),
+           "the program ends")
+    status = bed.run(1, "cat /tmp/status").strip()
+    assert status == "33", f"the program ended with {status}"
+    bed.run(1, CHECK)
+
+
+def net(bed, *words):
+    """Shapes the link of node 2."""
+    done = bed.call("net", "node2", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def link_loss_heals(context):
+    """Four seconds without a link: the thread waits, and goes on where it is."""
+    bed = context.bed
+    pid = begin(bed)
+    before = nodes(bed)[2]
+    try:
+        net(bed, "down")
+        time.sleep(1)
+        count = lines(bed)
+        time.sleep(3)
+        assert lines(bed) == count, "it goes on without a link"
+        net(bed, "up")
+        goes_on(bed, "on a link that is up again")
+        after = nodes(bed)[2]
+        assert after["reconnects"] > before["reconnects"], (before, after)
+        assert after["epoch"] == before["epoch"], f"it was believed dead: {before} {after}"
+        thread = shown(bed, "show", str(pid))["threads"][0]
+        assert (thread["node"], thread["returns"]) == (2, 0), thread
+        finish(bed)
+    finally:
+        bed.call("net", "node2", "up")
+        stop(bed, pid)
+
+
+def shaped(context, recall, *words):
+    """Works there, comes home and goes out again over a link that is worse than usual; gives
+    how many packets that node lost."""
+    bed = context.bed
+    pid = begin(bed)
+    try:
+        net(bed, *words)
+        goes_on(bed, "at once")
+        for _ in range(2):
+            done = radctl(bed, *recall, str(pid), timeout=60 * context.slow)
+            assert done.returncode == 0, done.stderr
+            migrate(bed, pid, timeout=60 * context.slow)
+            goes_on(bed, "after a recall and a move")
+        counted = bed.run(2, "tc -s qdisc show dev eth0")
+        dropped = sum(map(int, re.findall(r"dropped (\d+)", counted)))
+        net(bed, "clear")
+        finish(bed)
+    finally:
+        bed.call("net", "node2", "clear")
+        stop(bed, pid)
+    return dropped
+
+
+def link_is_lossy(context):
+    """One packet in twenty is lost each way."""
+    assert shaped(context, ["recall", "--all"], "loss", "5%"), "no packet was lost"
+
+
+def link_is_slow(context):
+    """20 ms each way. (All pages, one after another, would take long.)"""
+    shaped(context, ["recall"], "delay", "20ms")
+
+
+def lost(context, begin_outage, end_outage, sees):
+    """What was away when a node is out of reach for too long: ended at home in time with
+    SIGKILL and a line in the log. What was not goes on. Gives when (host's clock) and the
+    time allowed."""
+    bed = context.bed
+    other = start(bed, SPIN)
+    pid = begin(bed)
+    limit, clock = dead_seconds(bed) + 2 * context.slow, Clock(bed, 1)
+    watch(bed, 1, pid)
+    if sees:
+        there = Clock(bed, 2)
+        watch(bed, 2, *replicas(bed))
+    before = time.monotonic()
+    assert bed.call(*begin_outage).returncode == 0
+    slack = time.monotonic() - before + LOOK
+    try:
+        took = clock.host(ended(bed, 1, limit + 10, "the process ends at home")) - before
+        assert took <= limit + slack + clock.error, f"{took:.1f} s instead of {limit:.1f}"
+        assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
+        assert re.search(rf"radium: process {pid} .*is killed", bed.console(1)), "nothing logged"
+        assert nodes(bed)[2]["state"] != "up", nodes(bed)
+        if sees:
+            took = there.host(ended(bed, 2, 10, "its replica ends")) - before
+            assert took <= limit + slack + there.error, f"replica: {took:.1f} s, not {limit:.1f}"
+        assert bed.call(*end_outage).returncode == 0
+        # A node that was only out of reach hears that it has been given up as soon as it is back.
+        see_each_other(context)
+        nothing_left(context)
+        bed.run(1, f"[ -e /proc/{other}/exe ]")
+        migrate(bed, other)
+    finally:
+        bed.call(*end_outage)
+        stop(bed, other)
+
+
+def link_is_cut_for_long(context):
+    """Longer than the dead time: each side gives the other up."""
+    lost(context, ("net", "node2", "down"), ("net", "node2", "up"), sees=True)
+
+
+def frozen_for_long(context):
+    """A machine that stands still for longer, and knows nothing of it when it goes on."""
+    lost(context, ("freeze", "node2"), ("thaw", "node2"), sees=False)
+
+
+def run(context, only):
+    """The suite "links"."""
+    yield from each(context, [link_loss_heals, link_is_lossy, link_is_slow,
+                              link_is_cut_for_long, frozen_for_long], only)

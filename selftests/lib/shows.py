@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tools show is what happens."""
+
+import json
+import subprocess
+
+from . import paths
+from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
+from .context import each
+
+# What comes_home does, the reason that counts, and what explain says of it.
+HABITS = (("shared", "shared_memory", "memory shared with other processes"),
+          ("exception", "exception", "a CPU exception"),
+          ("fork", "syscall", "a system call that changes the task itself"))
+
+
+def explain_says_why(context):
+    """What brings a thread home is counted by its reason and said in words."""
+    bed = context.bed
+    subprocess.run(["gcc", "-O1", "-o", paths.SHARE / "comes_home",
+                    paths.SELFTESTS / "programs/comes_home.c"], check=True)
+    bed.run(1, "cp /share/comes_home /tmp")
+    for habit, reason, words in HABITS:
+        pid = start(bed, f"/tmp/comes_home {habit}")
+        try:
+            migrate(bed, pid)
+            within(15 * context.slow, lambda: shown(bed, "show", str(pid))["threads"][0][
+                "returns_by_reason"].get(reason, 0) >= 2, f"2 returns for {reason}")
+            # It comes and goes all the time: what was said before cannot be more than after.
+            before = shown(bed, "explain", str(pid))
+            text = radctl(bed, "explain", str(pid)).stdout
+            after = shown(bed, "explain", str(pid))["threads"][0]
+            thread = before["threads"][0]
+            assert before["distributed"] and before["pid"] == pid, before
+            for counted in thread, after:
+                assert counted["returns"] == sum(counted["returns_by_reason"].values()), counted
+            assert thread["returns_by_reason"][reason] <= after["returns_by_reason"][reason]
+            for said in " ".join(thread["text"]), text:
+                assert f"What brings it home most often: {words}" in said, said
+            assert f"Process {pid}: " in text and f"Thread {pid}:" in text, text
+        finally:
+            stop(bed, pid)
+
+
+def explain_of_a_resting_process(context):
+    """One that nobody moved, and one that was only asked to."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        said = shown(bed, "explain", str(pid))
+        assert not said["distributed"] and said["reason"] == "none", said
+        migrate(bed, pid)
+        text = radctl(bed, "explain", str(pid)).stdout
+        assert "It runs on node 2." in text and "Nothing has brought it home" in text, text
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        thread = shown(bed, "show", str(pid))["threads"][0]
+        assert (thread["returns"], thread["reason"]) == (1, "asked"), thread
+        text = radctl(bed, "explain", str(pid)).stdout
+        assert "It last came home for: asked for by a user" in text, text
+    finally:
+        stop(bed, pid)
+
+
+def monitor_tells(context):
+    """A move there and back: its events, in order, as lines of JSON and as text."""
+    bed = context.bed
+    for option in "-j", "":
+        pid = start(bed, SPIN)
+        try:
+            bed.run(1, f"setsid radctl {option} monitor --timeout {10 * context.slow} "
+                       "> /tmp/events 2>&1 & echo $! > /tmp/monitor; sleep 1")
+            migrate(bed, pid)
+            assert radctl(bed, "recall", str(pid)).returncode == 0
+            out = bed.run(1, "sleep 0.5; kill -INT $(cat /tmp/monitor) || true; sleep 0.3; "
+                             "cat /tmp/events")
+        finally:
+            stop(bed, pid)
+        if not option:
+            assert "migrated" in out and "returned" in out and str(pid) in out, out
+            continue
+        events = [json.loads(line) for line in out.splitlines()]
+        assert all(e["time_ns"] > 0 for e in events), out
+        mine = [(e["event"], e["node"], e["reason"]) for e in events if e["tid"] == pid]
+        assert mine == [("migrated", 2, "none"), ("returned", 2, "asked")], out
+        times = [e["time_ns"] for e in events]
+        assert times == sorted(times), out
+
+
+def status_and_show(context):
+    """The status of a node, and one process in detail, as JSON and as text."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        for node, processes, visitors in ((1, 1, 0), (2, 0, 1)):
+            status = shown(bed, node=node)
+            assert (status["node"], status["nodes"], status["nodes_up"], status["processes"],
+                    status["visitors"]) == (node, 2, 2, processes, visitors), status
+        text = radctl(bed).stdout
+        assert "distributed processes" in text and "nodes up" in text, text
+        detail = shown(bed, "show", str(pid))
+        assert (detail["pid"], detail["comm"], detail["threads_away"], detail["nodes"]) == \
+            (pid, "sh", 1, [2]), detail
+        lines = [line.split() for line in radctl(bed, "show", str(pid)).stdout.splitlines()]
+        assert ["process", str(pid)] in lines and ["command", "sh"] in lines, lines
+        assert [str(pid), "away", "2", "2", "1", "0"] in [words[:6] for words in lines], lines
+    finally:
+        stop(bed, pid)
+
+
+def visitors_are_counted(context):
+    """By both sides, and only while one is there."""
+    bed = context.bed
+
+    def seen():
+        return [nodes(bed, by)[of]["visitors"] for by in (1, 2) for of in (1, 2)]
+    assert seen() == [0, 0, 0, 0], seen()
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        assert seen() == [0, 1, 0, 1], seen()
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        assert seen() == [0, 0, 0, 0], seen()
+    finally:
+        stop(bed, pid)
+
+
+def run(context, only):
+    """The suite "shows"."""
+    yield from each(context, [explain_says_why, explain_of_a_resting_process, monitor_tells,
+                              status_and_show, visitors_are_counted], only)

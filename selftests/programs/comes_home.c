@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Does again and again what can only be done at home: shared memory, exception or fork. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { UD2_BYTES = 2, PAUSE_MS = 50 };
+
+static void on_exception(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *frame = context;
+
+	frame->uc_mcontext.gregs[REG_RIP] += UD2_BYTES;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_sigaction = on_exception, .sa_flags = SA_SIGINFO };
+	volatile char *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (argc != 2 || shared == MAP_FAILED || sigaction(SIGILL, &action, NULL))
+		return 2;
+	for (;;) {
+		switch (argv[1][0]) {
+		case 's':
+			shared[0]++;
+			break;
+		case 'e':
+			__asm__ volatile("ud2");
+			break;
+		default:
+			if (!fork())
+				_exit(0);
+			wait(NULL);
+		}
+		usleep(PAUSE_MS * 1000);
+	}
+}
