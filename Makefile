@@ -65,7 +65,7 @@ selftests:
 	+$(MAKE) -C selftests all
 
 deps:
-	selftests/deps
+	selftests/deps $(DEPS)
 
 check: deps
 	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
@@ -76,6 +76,7 @@ soak: deps
 demo: deps all
 	qemu-testbed/demo
 
+bench: DEPS := bench
 bench: deps all selftests
 	selftests/bench/run --output build/bench.json
 

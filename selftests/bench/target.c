@@ -5,10 +5,13 @@
  *
  *	target [-n NODE] fetch|null|write|read|sequential|first|again|home|resume COUNT
  *	target syscall|seccomp|fault|fork COUNT		one number: ns of each, at home
+ *	target elsewhere COUNT		for CRIU: makes the file ELSEWHERE as its first step
+ *					on another node
  */
 #include "../guest/move.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -18,12 +21,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, MOVE_MS = 30000, GAP_NS = 300000 };
+
+#define ELSEWHERE "/run/elsewhere"
 
 static unsigned int node = 2;
 static int device = -1;
@@ -286,6 +293,31 @@ static void unrelated(const char *what, unsigned int count)
 	printf("%.1f\n", (now_ns() - start) / (double)count / (strcmp(what, "fork") ? 64 : 1));
 }
 
+static void make(const char *path)
+{
+	if (close(creat(path, 0600)))
+		die(path, errno);
+}
+
+/*
+ * The same process as that of resume(), for a tool that does not take the clock along:
+ * what shows that it has moved is the name of the machine.
+ */
+static void elsewhere(unsigned int megabytes)
+{
+	struct utsname here, now;
+
+	map((size_t)megabytes << 8);
+	if (uname(&here))
+		die("uname", errno);
+	make("/run/ready");
+	do {
+		if (uname(&now))
+			die("uname", errno);
+	} while (!strcmp(now.nodename, here.nodename));
+	make(ELSEWHERE);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what;
@@ -298,6 +330,10 @@ int main(int argc, char **argv)
 		return 2;
 	what = argv[optind];
 	count = atoi(argv[optind + 1]);
+	if (!strcmp(what, "elsewhere")) {
+		elsewhere(count);
+		return 0;
+	}
 	if (strstr("syscall seccomp fault fork", what)) {
 		unrelated(what, count);
 		return 0;
