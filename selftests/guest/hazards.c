@@ -259,19 +259,19 @@ static void advice_of_others(void)
  * what home has written since. Whoever keeps a page that he should not is found out.
  */
 enum {
-	KEPT = 28, MOVED = 28, DROPPED = 8,	/* PAGES together, in this order */
-	CHANGES = 240,				/* of the layout in a round */
-	IN_A_ROW = 6,				/* to one page: it is asked for meanwhile */
+	KEPT = 20, MOVED = 20, DROPPED = 24,	/* PAGES together, in this order */
+	CHANGES = 40,				/* of the layout in a round: twice as many */
 	LAYOUT_MS = 6500,
 };
 
-static struct layout {
+/* Each side has a copy of its own, lest the page with it goes to and fro. */
+struct layout {
 	char *pages, *aside;
 	volatile uint64_t *round;	/* on a page of its own: the changes of this one are done */
 	uint64_t *generation;		/* of the dropped pages, 0: nothing written since */
+	long *error;			/* of the first call that failed */
 	int start;			/* a byte for each round */
-	volatile long error;		/* of the first call that failed */
-} *layout;
+};
 
 /* Without the C library: errno, and all else that is a thread's, belongs to the other. */
 static long raw_call(long number, long a, long b, long c, long d, long e)
@@ -281,43 +281,55 @@ static long raw_call(long number, long a, long b, long c, long d, long e)
 
 	asm volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
 		     : "rcx", "r11", "memory");
-	if (number < 0 && number > -4096 && !layout->error)
-		layout->error = number;
 	return number;
 }
 
-static void change(int which, uint64_t generation)
+static long change(const struct layout *layout, int which, uint64_t generation)
 {
 	long page = (long)layout->pages + which * 4096, aside = (long)layout->aside;
+	enum { MOVE = MREMAP_MAYMOVE | MREMAP_FIXED };
+	long result;
 
 	if (which < KEPT) {
-		raw_call(SYS_mprotect, page, 4096, PROT_READ, 0, 0);
-		raw_call(SYS_mprotect, page, 4096, RW, 0, 0);
-	} else if (which < KEPT + MOVED) {
-		raw_call(SYS_mremap, page, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, aside);
-		raw_call(SYS_mremap, aside, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, page);
-	} else {
-		raw_call(SYS_madvise, page, 4096, MADV_DONTNEED, 0, 0);
-		/* Every second time the next one to touch it is the other. */
-		generation = generation % 2 ? generation : 0;
-		if (generation)
-			((volatile uint64_t *)page)[1] = generation;
-		layout->generation[which - KEPT - MOVED] = generation;
+		result = raw_call(SYS_mprotect, page, 4096, PROT_READ, 0, 0);
+		return result ?: raw_call(SYS_mprotect, page, 4096, RW, 0, 0);
 	}
+	if (which < KEPT + MOVED) {
+		result = raw_call(SYS_mremap, page, 4096, 4096, MOVE, aside);
+		return result < 0 ? result : raw_call(SYS_mremap, aside, 4096, 4096, MOVE, page) - page;
+	}
+	result = raw_call(SYS_madvise, page, 4096, MADV_DONTNEED, 0, 0);
+	/* Every fourth time the next one to touch it is the other. */
+	generation = generation % 4 ? generation : 0;
+	if (generation)
+		((volatile uint64_t *)page)[1] = generation;
+	layout->generation[which - KEPT - MOVED] = generation;
+	return result;
 }
 
-static int change_layout(void *unused)
+static int change_layout(void *shared)
 {
-	uint64_t generation = 0;
+	struct layout layout = *(struct layout *)shared;
+	uint64_t generation = 0, pause;
 	char byte = 0;
 
-	(void)unused;
-	while (raw_call(SYS_read, layout->start, (long)&byte, 1, 0, 0) == 1 && byte != 'q') {
+	while (raw_call(SYS_read, layout.start, (long)&byte, 1, 0, 0) == 1 && byte != 'q') {
 		for (int i = 0; i < CHANGES; i++) {
-			generation++;
-			change(generation / IN_A_ROW * 13 % PAGES, generation);
+			int which = ++generation * 13 % PAGES;
+			long error = change(&layout, which, 2 * generation);
+
+			/*
+			 * The other asks for the page again by now. The second change comes sooner
+			 * or later than the answer, within 3 ms, in the end at any moment of it.
+			 */
+			pause = now_ns() + generation * 37 % 3000 * 1000;
+			while (now_ns() < pause)
+				;
+			error = error ?: change(&layout, which, 2 * generation + 1);
+			if (error)
+				*layout.error = error;
 		}
-		*layout->round += 1;
+		*layout.round += 1;
 	}
 	return 0;
 }
@@ -332,7 +344,7 @@ static void try_again(int number)
 }
 
 /* First page that is not as it has to be, or -1. */
-static int wrong_page(const uint64_t *counted)
+static int wrong_page(const struct layout *layout, const uint64_t *counted)
 {
 	for (int i = 0; i < PAGES; i++) {
 		volatile uint64_t *word = (void *)(layout->pages + i * 4096);
@@ -345,16 +357,16 @@ static int wrong_page(const uint64_t *counted)
 	return -1;
 }
 
-static void check_layout(const uint64_t *counted)
+static void check_layout(const struct layout *layout, const uint64_t *counted)
 {
-	int page = wrong_page(counted);
+	int page = wrong_page(layout, counted);
 	volatile uint64_t *word;
 
 	if (page < 0)
 		return;
 	/* A page may have been on its way out when its mapping changed; not for long. */
 	sleep_ms(200);
-	page = wrong_page(counted);
+	page = wrong_page(layout, counted);
 	if (page < 0)
 		return;
 	word = (void *)(layout->pages + page * 4096);
@@ -366,41 +378,43 @@ static void check_layout(const uint64_t *counted)
 static void layout_races(void)
 {
 	uint64_t counted[PAGES] = { 0 }, end, rounds = 0, passes = 0;
+	struct layout layout, *shared = map_pages(1, RW);
 	char *stack = map_pages(8, RW);
 	int ends[2];
 	pid_t pid;
 
-	layout = map_pages(1, RW);
-	layout->pages = map_pages(PAGES, RW);
-	layout->aside = map_pages(1, PROT_NONE);
-	layout->round = map_pages(1, RW);
-	layout->generation = map_pages(1, RW);
-	memset(layout->pages, 0, BYTES);
+	layout.pages = map_pages(PAGES, RW);
+	layout.aside = map_pages(1, PROT_NONE);
+	layout.round = map_pages(1, RW);
+	layout.generation = map_pages(1, RW);
+	layout.error = (long *)layout.generation + DROPPED;
+	memset(layout.pages, 0, BYTES);
 	DO(pipe(ends));
-	layout->start = ends[0];
+	layout.start = ends[0];
+	*shared = layout;
 	signal(SIGSEGV, try_again);
-	pid = DO(clone(change_layout, stack + 8 * 4096, CLONE_VM | SIGCHLD, NULL));
+	pid = DO(clone(change_layout, stack + 8 * 4096, CLONE_VM | SIGCHLD, shared));
 	end = now_ns() + LAYOUT_MS * 1000000ull;
 	do {
-		if (rounds++ % 3 == 0)
+		if (rounds++ % 5 == 0)
 			away();
 		EQUAL(write(ends[1], "g", 1), 1);
 		do {
 			for (int i = 0; i < PAGES; i++) {
-				asm volatile("incq %0" : "+m"(*(uint64_t *)(layout->pages + i * 4096)));
+				asm volatile("incq %0" : "+m"(*(uint64_t *)(layout.pages + i * 4096)));
 				counted[i]++;
 			}
 			passes++;
-		} while (*layout->round != rounds);
-		check_layout(counted);
-		if (rounds % 3 == 0) {
+		} while (*layout.round != rounds);
+		check_layout(&layout, counted);
+		if (rounds % 5 == 0) {
 			home();
-			check_layout(counted);
+			check_layout(&layout, counted);
 		}
 	} while (now_ns() < end);
 	EQUAL(write(ends[1], "q", 1), 1);
 	reap(pid);
-	EQUAL(layout->error, 0);
+	EQUAL(*layout.error, 0);
 	note("%lu rounds, %lu passes, %u times denied", rounds, passes, denied);
 }
 
