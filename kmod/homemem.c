@@ -688,6 +688,30 @@ static int split_if_huge(struct page *page)
 }
 
 /*
+ * The frame at an address, with a reference; anonymous, and this process' alone. The
+ * usual page is mapped writable already, and need not be faulted in.
+ */
+static long find_frame(struct mm_struct *mm, unsigned long address, struct page **frame)
+{
+	struct page *page = NULL;
+	spinlock_t *ptl;
+	pte_t *pte;
+
+	if (!follow_pte(mm, address, &pte, &ptl)) {
+		if (pte_write(*pte) && pfn_valid(pte_pfn(*pte)))
+			page = pte_page(*pte);
+		if (page && PageAnon(page) && !PageCompound(page))
+			get_page(page);
+		else
+			page = NULL;
+		pte_unmap_unlock(pte, ptl);
+	}
+	*frame = page;
+	/* For writing, so that what is shared is copied first. */
+	return page ? 1 : get_user_pages_remote(mm, address, 1, FOLL_WRITE, frame, NULL, NULL);
+}
+
+/*
  * Makes @t->page the holder of the frame at @t->address. mmap_lock is held for
  * reading; the entry is TAKING, so that whoever faults meanwhile waits for us and
  * not, for ever, for the migration entry.
@@ -711,8 +735,7 @@ static u32 take_owner(struct take *t, struct vm_area_struct *vma)
 	long n;
 	int err;
 
-	/* For writing, so that the page is anonymous and this process' alone. */
-	n = get_user_pages_remote(mm, t->address, 1, FOLL_WRITE, &frame, NULL, NULL);
+	n = find_frame(mm, t->address, &frame);
 	if (n != 1)
 		return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
 	err = split_if_huge(frame);
