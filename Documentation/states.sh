@@ -23,7 +23,7 @@ tables()
 		n = split(from, part, ", ")
 		line = ""
 		for (i = 1; i <= n; i++) {
-			if (length(line) + length(part[i]) + 2 > 31) {
+			if (length(line) + length(part[i]) + 3 > 31) {
 				printf "%-12s %-31s %s\n", label, line ",", when
 				label = when = line = ""
 			}
