@@ -122,7 +122,7 @@ static void fill_self(struct radium_node_info *info)
 
 /**
  * rad_node_list - all nodes that this one knows, itself first
- * @infos: where to; @visitors is left at 0
+ * @infos: where to; @visitors is left to the caller
  * @room: entries of @infos
  * @total: how many there are
  *
