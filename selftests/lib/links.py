@@ -101,7 +101,7 @@ def link_loss_heals(context):
         stop(bed, pid)
 
 
-def shaped(context, recall, *words):
+def shaped(context, rounds, recall, *words):
     """Works there, comes home and goes out again over a link that is worse than usual; gives
     how many packets that node lost."""
     bed = context.bed
@@ -109,7 +109,7 @@ def shaped(context, recall, *words):
     try:
         net(bed, *words)
         goes_on(bed, "at once")
-        for _ in range(2):
+        for _ in range(rounds):
             done = radctl(bed, *recall, str(pid), timeout=60 * context.slow)
             assert done.returncode == 0, done.stderr
             migrate(bed, pid, timeout=60 * context.slow)
@@ -126,12 +126,12 @@ def shaped(context, recall, *words):
 
 def link_is_lossy(context):
     """One packet in twenty is lost each way."""
-    assert shaped(context, ["recall", "--all"], "loss", "5%"), "no packet was lost"
+    assert shaped(context, 2, ["recall", "--all"], "loss", "5%"), "no packet was lost"
 
 
 def link_is_slow(context):
     """20 ms each way. (All pages, one after another, would take long.)"""
-    shaped(context, ["recall"], "delay", "20ms")
+    shaped(context, 1, ["recall"], "delay", "20ms")
 
 
 def lost(context, begin_outage, end_outage, sees):

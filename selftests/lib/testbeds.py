@@ -23,20 +23,23 @@ def run(context, only):
     command = [str(SELFTEST), "--name", f"{context.bed.name}-self", *names]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           errors="replace", stderr=subprocess.STDOUT) as process:
-        text = ""
-        pending = None
+        text, failed = "", None
         for line in process.stdout:
             text += line
             match = re.match(r"(?:not )?ok \d+ - testbed: (.*?)(?: # [\d.]+ s)?$", line)
-            if match:
-                if pending:
-                    yield pending
-                pending = parse(line)[0][0]
-                pending.name = match[1].replace(" ", "_")
-            elif pending:
-                pending.reason += line.removeprefix("# ")
-        if pending:
-            yield pending
+            if not match:
+                if failed:
+                    failed.reason += line.removeprefix("# ")
+                continue
+            if failed:
+                yield failed
+            result = parse(line)[0][0]
+            result.name = match[1].replace(" ", "_")
+            failed = result if result.outcome == FAIL else None
+            if not failed:
+                yield result
+        if failed:
+            yield failed
     _, complaint = parse(text, process.returncode)
     if complaint:
         yield Result("selftest", FAIL, f"{complaint}\n{text[-2000:]}")
