@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/memcontrol.h>
@@ -12,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
+#include "filewatch.h"
 #include "hook.h"
 #include "ksym.h"
 #include "link.h"
@@ -611,6 +613,37 @@ again:
 	}
 }
 
+static bool maps(struct vm_area_struct *vma, struct inode *inode)
+{
+	struct file *file = vma->vm_file;
+
+	return file && (file_inode(file) == inode || d_inode(file->f_path.dentry) == inode);
+}
+
+/**
+ * rad_homemem_drop_file() - drop what was copied from mappings of a file
+ * @process: whose
+ * @inode: the file
+ *
+ * Context: sleeps, takes mmap_lock for reading.
+ */
+void rad_homemem_drop_file(struct rad_process *process, struct inode *inode)
+{
+	struct mm_struct *mm = process->mm;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	/* Entries of pages that are about to be copied are there already. */
+	if (xa_empty(&process->mem.pages) || !mmget_not_zero(mm))
+		return;
+	mmap_read_lock(mm);
+	for_each_vma(vmi, vma)
+		if (maps(vma, inode) && !(vma->vm_flags & VM_WRITE))
+			rad_homemem_invalidate(process, vma->vm_start, vma->vm_end, true);
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+}
+
 /* rad_homemem_die() - the address space is being released; see notifier.c */
 void rad_homemem_die(struct rad_process *process)
 {
@@ -698,6 +731,7 @@ static long find_frame(struct mm_struct *mm, unsigned long address, struct page 
 	pte_t *pte;
 
 	if (!follow_pte(mm, address, &pte, &ptl)) {
+		__acquire(ptl);
 		if (pte_write(*pte) && pfn_valid(pte_pfn(*pte)))
 			page = pte_page(*pte);
 		if (page && PageAnon(page) && !PageCompound(page))
@@ -788,10 +822,23 @@ static u32 take_copy(struct take *t)
 	return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
 }
 
+/*
+ * Before a page of a file is copied: whoever opens it for writing has to be heard. If
+ * he is not, returns the file, with a reference.
+ */
+static struct file *unwatched(struct vm_area_struct *vma)
+{
+	if (!vma || !vma->vm_file || vma->vm_flags & (VM_WRITE | VM_SHARED) ||
+	    rad_filewatch_covers(vma->vm_file))
+		return NULL;
+	return get_file(vma->vm_file);
+}
+
 static u32 take(struct take *t)
 {
 	struct mm_struct *mm = t->process->mm;
 	struct vm_area_struct *vma;
+	struct file *file;
 	u32 reason;
 
 	if (!mmget_not_zero(mm))
@@ -808,6 +855,18 @@ static u32 take(struct take *t)
 	t->below_stack = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
 	if (vma && vma->vm_start > t->address)
 		vma = NULL;
+	file = unwatched(vma);
+	if (file) {
+		mmap_read_unlock(mm);
+		mmput_async(mm);
+		reason = rad_filewatch_add(file) ? RADIUM_R_NO_MEMORY : RADIUM_R_NONE;
+		fput(file);
+		if (reason)
+			return reason;
+		/* As if for the first time: everything may be different now. */
+		t->tries--;
+		return take(t);
+	}
 	reason = check_vma(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = prot_of(vma);

@@ -101,6 +101,7 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);
 void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait);
+void rad_homemem_drop_file(struct rad_process *process, struct inode *inode);
 void rad_homemem_die(struct rad_process *process);
 
 int rad_notifier_register(struct rad_process *process);

@@ -4,6 +4,7 @@
 
 #include <linux/module.h>
 #include "dev.h"
+#include "filewatch.h"
 #include "hook.h"
 #include "homemem.h"
 #include "ksym.h"
@@ -42,6 +43,7 @@ static const struct {
 	{ "registers",	rad_regs_init,		NULL },
 	{ "threads",	rad_thread_init,	rad_thread_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
+	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },
 	{ "visitors",	rad_visitor_init,	rad_visitor_uninit },
 	{ "hooks",	rad_hook_init,		rad_hook_uninit },

@@ -470,6 +470,27 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	return err;
 }
 
+/**
+ * rad_process_file_opened() - drop the copies of pages of a file
+ * @inode: is open for writing, so that no new ones are made
+ *
+ * Context: process context, no locks held; returns when they are gone.
+ */
+void rad_process_file_opened(struct inode *inode)
+{
+	struct rad_process **array;
+	u32 n, i;
+
+	do
+		array = snapshot(&n);
+	while (!array);
+	for (i = 0; i < n; i++) {
+		rad_homemem_drop_file(array[i], inode);
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+}
+
 /* rad_process_node_up() - a node can be used; nothing to do for a process */
 void rad_process_node_up(struct rad_node *node)
 {

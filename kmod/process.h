@@ -18,6 +18,7 @@
 #include "homemem.h"
 #include "../uapi/linux/radium.h"
 
+struct inode;
 struct rad_in;
 struct rad_node;
 
@@ -90,6 +91,7 @@ int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
 int rad_process_drain(u32 *reason, unsigned long timeout);
 
 void rad_process_on_drain(struct rad_in *in);
+void rad_process_file_opened(struct inode *inode);
 void rad_process_node_up(struct rad_node *node);
 void rad_process_node_dead(struct rad_node *node);
 

@@ -127,6 +127,48 @@ static void private_view_is_fresh(void)
 	reap(writer);
 }
 
+/* Nobody has the file open for writing until its pages have been copied away. */
+static void written_after_it_was_copied(void)
+{
+	char path[] = "/tmp/copied.XXXXXX", byte;
+	int file = DO(mkstemp(path)), to[2], from[2];
+	const char *memory;
+	pid_t writer;
+
+	for (int i = 0; i < BYTES; i += 4096)
+		EQUAL(pwrite(file, "0", 1, i), 1);
+	DO(close(file));
+	file = DO(open(path, O_RDONLY));
+	memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+	DO(pipe(to));
+	DO(pipe(from));
+	writer = DO(fork());
+	if (!writer) {
+		for (int i = 0; i < 6; i++) {
+			char value = 'a' + i;
+			int own;
+
+			if (read(to[0], &byte, 1) != 1)
+				_exit(1);
+			own = open(path, i % 2 ? O_RDWR : O_WRONLY);
+			if (own < 0 || pwrite(own, &value, 1, 3 * 4096) != 1 || close(own) ||
+			    write(from[1], "x", 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	away();
+	for (int i = 0; i < 6; i++) {
+		EQUAL(memory[3 * 4096], i ? 'a' + i - 1 : '0');
+		EQUAL(memory[5 * 4096], '0');
+		EQUAL(write(to[1], "x", 1), 1);
+		EQUAL(read(from[0], &byte, 1), 1);
+		EQUAL(memory[3 * 4096], 'a' + i);
+	}
+	reap(writer);
+	unlink(path);
+}
+
 /* One's own write() to a file that one has mapped. */
 static void own_write_shows(void)
 {
@@ -310,7 +352,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
-		CASE(private_view_is_fresh), CASE(own_write_shows), CASE(truncated_below),
+		CASE(private_view_is_fresh), CASE(written_after_it_was_copied), CASE(own_write_shows),
+		CASE(truncated_below),
 		CASE(memfd_mapping), CASE(large_write_and_read), CASE(scattered_buffers),
 		CASE(through_a_pipe), CASE(wrong_buffers), CASE(random_and_sendfile),
 		CASE(pinned_by_vmsplice), CASE(offset_goes_on),

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/slab.h>
+#include "filewatch.h"
+#include "process.h"
+
+/**
+ * struct watch - one inode is watched
+ * @mark: does not keep the inode: a mapping does, as long as it matters
+ * @list: in watches
+ */
+struct watch {
+	struct fsnotify_mark mark;
+	struct list_head list;
+};
+
+static struct fsnotify_group *group;
+static LIST_HEAD(watches);
+static DEFINE_SPINLOCK(watches_lock);
+
+static void unlist(struct watch *watch)
+{
+	spin_lock(&watches_lock);
+	list_del_init(&watch->list);
+	spin_unlock(&watches_lock);
+}
+
+/*
+ * The file has been opened, its opener has not returned yet. If for writing, no new
+ * copies are made from now on, and those that were made are dropped before he
+ * can write.
+ */
+static int opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
+		  const struct qstr *name, u32 cookie)
+{
+	if (inode && inode_is_open_for_write(inode))
+		rad_process_file_opened(inode);
+	return 0;
+}
+
+static void freeing_mark(struct fsnotify_mark *mark, struct fsnotify_group *of)
+{
+	unlist(container_of(mark, struct watch, mark));
+}
+
+static void free_mark(struct fsnotify_mark *mark)
+{
+	kfree(container_of(mark, struct watch, mark));
+}
+
+static const struct fsnotify_ops ops = {
+	.handle_inode_event = opened,
+	.freeing_mark = freeing_mark,
+	.free_mark = free_mark,
+};
+
+static bool is_watched(struct inode *inode)
+{
+	struct fsnotify_mark *mark = fsnotify_find_mark(&inode->i_fsnotify_marks, group);
+
+	if (!mark)
+		return false;
+	fsnotify_put_mark(mark);
+	return true;
+}
+
+static int watch(struct inode *inode)
+{
+	struct watch *new;
+	int err;
+
+	if (is_watched(inode))
+		return 0;
+	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
+		return -ENOMEM;
+	fsnotify_init_mark(&new->mark, group);
+	new->mark.mask = FS_OPEN;
+	new->mark.flags |= FSNOTIFY_MARK_FLAG_NO_IREF;
+	/* Listed first: the mark may be freed as soon as it is there. */
+	spin_lock(&watches_lock);
+	list_add(&new->list, &watches);
+	spin_unlock(&watches_lock);
+	err = fsnotify_add_inode_mark(&new->mark, inode, 0);
+	if (err)
+		unlist(new);
+	fsnotify_put_mark(&new->mark);
+	return err == -EEXIST ? 0 : err;
+}
+
+/* A file on overlayfs is mapped through another inode than the one that is opened. */
+static struct inode *named_inode(struct file *file)
+{
+	return d_inode(file->f_path.dentry);
+}
+
+/**
+ * rad_filewatch_covers() - would we hear of it if this file were opened for writing?
+ * @file: of a mapping
+ *
+ * Context: does not sleep.
+ */
+bool rad_filewatch_covers(struct file *file)
+{
+	return is_watched(file_inode(file)) &&
+	       (named_inode(file) == file_inode(file) || is_watched(named_inode(file)));
+}
+
+/**
+ * rad_filewatch_add() - hear of it when this file is opened for writing
+ * @file: of a mapping; who has it open already does not show
+ *
+ * Context: sleeps; not under mmap_lock.
+ * Return: 0 or a negative error.
+ */
+int rad_filewatch_add(struct file *file)
+{
+	int err = watch(file_inode(file));
+
+	if (!err && named_inode(file) != file_inode(file))
+		err = watch(named_inode(file));
+	return err;
+}
+
+int rad_filewatch_init(void)
+{
+	group = fsnotify_alloc_group(&ops, 0);
+	return PTR_ERR_OR_ZERO(group);
+}
+
+/* rad_filewatch_uninit() - no file is watched any more, nothing of us is called */
+void rad_filewatch_uninit(void)
+{
+	struct watch *watch;
+
+	for (;;) {
+		spin_lock(&watches_lock);
+		watch = list_first_entry_or_null(&watches, struct watch, list);
+		/* It is freed only after it has left the list. */
+		if (watch)
+			refcount_inc(&watch->mark.refcnt);
+		spin_unlock(&watches_lock);
+		if (!watch)
+			break;
+		fsnotify_destroy_mark(&watch->mark, group);
+		fsnotify_put_mark(&watch->mark);
+	}
+	fsnotify_wait_marks_destroyed();
+	fsnotify_put_group(group);
+}
