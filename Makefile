@@ -33,7 +33,7 @@ ifdef STRICT
 KFLAGS	:= W=1 KCFLAGS=-Werror
 endif
 
-.PHONY: all module sources sparse tools selftests deps check demo bench soak docs install clean help
+.PHONY: all module sources sparse tools selftests deps check demo bench soak docs install deb clean help
 
 all: module tools
 
@@ -90,6 +90,10 @@ install: all
 	+$(MAKE) -C userspace-tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	$(if $(DESTDIR),,depmod -a)
 
+# For one kernel; packaging/deb says why.
+deb: all
+	packaging/deb build/deb
+
 clean:
 	rm -rf build radium.ko
 	+-$(MAKE) -C userspace-tools clean
@@ -102,4 +106,5 @@ help:
 	@echo 'soak     10,000 moves, leaks counted'
 	@echo 'docs     checks manual pages and documents'
 	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
+	@echo 'deb      a Debian package in build/deb'
 	@echo 'clean    removes what was built; caches stay in $(CACHE)'
