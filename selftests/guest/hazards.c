@@ -267,7 +267,7 @@ enum {
 /* Each side has a copy of its own, lest the page with it goes to and fro. */
 struct layout {
 	char *pages, *aside;
-	volatile uint64_t *round;	/* on a page of its own: the changes of this one are done */
+	volatile uint64_t *round;	/* on a page of its own: this one is done */
 	uint64_t *generation;		/* of the dropped pages, 0: nothing written since */
 	long *error;			/* of the first call that failed */
 	int start;			/* a byte for each round */
@@ -296,7 +296,9 @@ static long change(const struct layout *layout, int which, uint64_t generation)
 	}
 	if (which < KEPT + MOVED) {
 		result = raw_call(SYS_mremap, page, 4096, 4096, MOVE, aside);
-		return result < 0 ? result : raw_call(SYS_mremap, aside, 4096, 4096, MOVE, page) - page;
+		if (result < 0)
+			return result;
+		return raw_call(SYS_mremap, aside, 4096, 4096, MOVE, page) - page;
 	}
 	result = raw_call(SYS_madvise, page, 4096, MADV_DONTNEED, 0, 0);
 	/* Every fourth time the next one to touch it is the other. */
@@ -370,7 +372,8 @@ static void check_layout(const struct layout *layout, const uint64_t *counted)
 	if (page < 0)
 		return;
 	word = (void *)(layout->pages + page * 4096);
-	fail(__FILE__, __LINE__, "round %ld, page %d: %ld of %ld counted, generation %ld of %ld, node %d",
+	fail(__FILE__, __LINE__,
+	     "round %ld, page %d: %ld of %ld counted, generation %ld of %ld, node %d",
 	     (long)*layout->round, page, (long)word[0], (long)counted[page], (long)word[1],
 	     page < KEPT + MOVED ? 0 : (long)layout->generation[page - KEPT - MOVED], where());
 }
@@ -401,7 +404,10 @@ static void layout_races(void)
 		EQUAL(write(ends[1], "g", 1), 1);
 		do {
 			for (int i = 0; i < PAGES; i++) {
-				asm volatile("incq %0" : "+m"(*(uint64_t *)(layout.pages + i * 4096)));
+				uint64_t *word = (void *)(layout.pages + i * 4096);
+
+				/* One instruction: begun anew after a fault, not continued. */
+				asm volatile("incq %0" : "+m"(*word));
 				counted[i]++;
 			}
 			passes++;
@@ -635,7 +641,8 @@ static void check_completion(struct ring *ring, uint64_t id, int result)
 {
 	volatile unsigned int *head = ring_word(ring, ring->params.cq_off.head);
 	struct io_uring_cqe *entries = (void *)(ring->queues + ring->params.cq_off.cqes);
-	struct io_uring_cqe *entry = &entries[*head & *ring_word(ring, ring->params.cq_off.ring_mask)];
+	unsigned int mask = *ring_word(ring, ring->params.cq_off.ring_mask);
+	struct io_uring_cqe *entry = &entries[*head & mask];
 
 	CHECK(ring_done(ring) != *head);
 	EQUAL(entry->user_data, id);

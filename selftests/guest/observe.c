@@ -454,6 +454,8 @@ static void traced_is_not_moved(void)
 static void breakpoint_is_refused(void)
 {
 	int status;
+	size_t address = offsetof(struct user, u_debugreg[0]);
+	size_t control = offsetof(struct user, u_debugreg[7]);
 	pid_t pid = DO(fork());
 
 	if (!pid)
@@ -461,15 +463,15 @@ static void breakpoint_is_refused(void)
 			;
 	DO(ptrace(PTRACE_ATTACH, pid, 0, 0));
 	EQUAL(waitpid(pid, &status, 0), pid);
-	if (ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[0]), breakpoint_is_refused))
+	if (ptrace(PTRACE_POKEUSER, pid, address, breakpoint_is_refused))
 		skip("no debug registers: %s", strerror(errno));
-	DO(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[7]), 1));
+	DO(ptrace(PTRACE_POKEUSER, pid, control, 1));
 	DO(ptrace(PTRACE_DETACH, pid, 0, 0));
 	away_refused(pid, "TRACED");
 	DO(kill(pid, 0));
 	DO(ptrace(PTRACE_ATTACH, pid, 0, 0));
 	EQUAL(waitpid(pid, &status, 0), pid);
-	DO(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[7]), 0));
+	DO(ptrace(PTRACE_POKEUSER, pid, control, 0));
 	DO(ptrace(PTRACE_DETACH, pid, 0, 0));
 	kill(pid, SIGKILL);
 }

@@ -179,10 +179,12 @@ static void ksm_on(void)
 /* Until all of so many equal pages, but a few, are one; they are this machine's only ones. */
 static void await_merging(long pages)
 {
-	if (exceeds("/sys/kernel/mm/ksm/pages_sharing", "", pages * 3 / 4))
+	static const char sharing[] = "/sys/kernel/mm/ksm/pages_sharing";
+
+	if (exceeds(sharing, "", pages * 3 / 4))
 		return;
 	write_text(ksm_run, "0\n");
-	skip("KSM has merged %ld of %ld pages", field("/sys/kernel/mm/ksm/pages_sharing", ""), pages);
+	skip("KSM has merged %ld of %ld pages", field(sharing, ""), pages);
 }
 
 static void ksm_merges(void)

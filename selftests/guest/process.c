@@ -384,8 +384,7 @@ static void rseq_is_served(void)
  */
 static void robust_list(void)
 {
-	struct { pthread_mutex_t mutex; } *shared = DO(mmap(NULL, 4096, RW, MAP_SHARED | MAP_ANONYMOUS,
-							    -1, 0));
+	pthread_mutex_t *mutex = DO(mmap(NULL, 4096, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	pthread_mutexattr_t kind;
 	int ends[2], status;
 	pid_t child;
@@ -395,7 +394,7 @@ static void robust_list(void)
 	EQUAL(pthread_mutexattr_init(&kind), 0);
 	EQUAL(pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST), 0);
 	EQUAL(pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED), 0);
-	EQUAL(pthread_mutex_init(&shared->mutex, &kind), 0);
+	EQUAL(pthread_mutex_init(mutex, &kind), 0);
 	/* Locked at home or away, and ended by itself or killed. */
 	for (int round = 0; round < 4; round++) {
 		struct timespec limit;
@@ -404,7 +403,7 @@ static void robust_list(void)
 		if (!child) {
 			if (round < 2)
 				away();
-			EQUAL(pthread_mutex_lock(&shared->mutex), 0);
+			EQUAL(pthread_mutex_lock(mutex), 0);
 			away();
 			compute_checked(100);
 			EQUAL(write(ends[1], "l", 1), 1);
@@ -414,14 +413,14 @@ static void robust_list(void)
 		}
 		EQUAL(read(ends[0], &byte, 1), 1);
 		if (round % 2) {
-			EQUAL(pthread_mutex_trylock(&shared->mutex), EBUSY);
+			EQUAL(pthread_mutex_trylock(mutex), EBUSY);
 			DO(kill(child, SIGKILL));
 		}
 		DO(clock_gettime(CLOCK_REALTIME, &limit));
 		limit.tv_sec += 5;
-		EQUAL(pthread_mutex_timedlock(&shared->mutex, &limit), EOWNERDEAD);
-		EQUAL(pthread_mutex_consistent(&shared->mutex), 0);
-		EQUAL(pthread_mutex_unlock(&shared->mutex), 0);
+		EQUAL(pthread_mutex_timedlock(mutex, &limit), EOWNERDEAD);
+		EQUAL(pthread_mutex_consistent(mutex), 0);
+		EQUAL(pthread_mutex_unlock(mutex), 0);
 		EQUAL(waitpid(child, &status, 0), child);
 		EQUAL(status, round % 2 ? SIGKILL : 0);
 	}
