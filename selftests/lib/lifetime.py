@@ -363,32 +363,34 @@ echo -1 > times; echo %d > probability
 
 
 def allocations_fail(context):
-    """One in ten allocations fails in the tasks of a process and of its replica, while it
-    is moved there and back: it goes on or is ended, nothing hangs, nothing is left."""
+    """One in ten allocations fails in the task of a process, that is, in its deputy, while it
+    is moved there and back: it goes on or is ended, nothing hangs, nothing is left. The
+    program is a static one in memory: 9p forgets to tell the host of files that are closed
+    without memory, and opens no others afterwards. (So is not the replica: it is spared.)"""
     bed = context.bed
     if not context.debug:
         raise Skip("this kernel cannot make allocations fail")
     counts = {"moved": 0, "not moved": 0, "ended": 0}
     try:
-        for node in (1, 2):
-            bed.run(node, FAILING % 10)
-        for number in range(6):
-            pid = start(bed, SPIN if number % 2 else "sh -c 'while :; do echo x; done'")
+        bed.run(1, "cp /bin/busybox /tmp; cd /; " + FAILING % 10)
+        for number in range(4):
+            work = "i=$((i + 1))" if number % 2 else "echo x"
+            bed.run(1, "rm -f /tmp/at_work")
+            pid = start(bed, f"/tmp/busybox sh -c ': > /tmp/at_work; while :; do {work}; done'")
+            within(20 * context.slow, lambda: bed.run(
+                1, "ls /tmp/at_work 2>/dev/null || true").strip(), "the program begins")
             bed.run(1, f"echo 1 > /proc/{pid}/make-it-fail")
             for _ in range(4):
                 done = radctl(bed, "migrate", str(pid), "2", timeout=60 * context.slow)
                 counts["not moved" if done.returncode else "moved"] += 1
-                bed.run(2, "for p in $(pgrep radium-replica); do "
-                           "for f in /proc/$p/task/*/make-it-fail; do echo 1 > $f; done; "
-                           "done 2>/dev/null; sleep 0.3")
+                bed.run(1, "sleep 0.3")
                 radctl(bed, "recall", "--all", str(pid), timeout=60 * context.slow)
                 if not bed.run(1, f"[ -e /proc/{pid}/exe ] && echo there || true"):
                     counts["ended"] += 1
                     break
             stop(bed, pid)
     finally:
-        for node in (1, 2):
-            bed.run(node, FAILING % 0)
+        bed.run(1, FAILING % 0)
     context.report.note(", ".join(f"{value} {name}" for name, value in counts.items()))
     nothing_left(context)
     pid = start(bed, SPIN)
