@@ -90,9 +90,9 @@ install: all
 	+$(MAKE) -C userspace-tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	$(if $(DESTDIR),,depmod -a)
 
-# For one kernel; packaging/deb says why.
+# For one kernel; userspace-tools/packaging/deb says why.
 deb: all
-	packaging/deb build/deb
+	userspace-tools/packaging/deb build/deb
 
 clean:
 	rm -rf build radium.ko

@@ -208,13 +208,13 @@ void rad_deputy_on_return(struct rad_in *in)
 	thread = addressed(in);
 	if (!thread)
 		return;
-	image = kvmalloc(in->len, GFP_KERNEL | __GFP_NOFAIL);
+	image = kmalloc(in->len, GFP_KERNEL | __GFP_NOFAIL);
 	memcpy(image, body, in->len);
 	spin_lock(&thread->lock);
 	swap(thread->image, *(struct rad_wire_return **)&image);
 	thread->image_len = in->len;
 	spin_unlock(&thread->lock);
-	kvfree(image);
+	kfree(image);
 	wake_up_all(&thread->wait);
 	rad_thread_put(thread);
 }
@@ -646,7 +646,7 @@ static bool come_home(struct rad_thread *thread)
 	account(&image->cputime);
 	thread->stuck = reason == RADIUM_R_ASKED && regs->ip == thread->ip_out &&
 			regs->sp == thread->sp_out && regs->cx == thread->cx_out;
-	kvfree(image);
+	kfree(image);
 
 	from = rad_node_id(thread->node);
 	spin_lock(&thread->lock);

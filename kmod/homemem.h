@@ -11,13 +11,14 @@
  *   COPIED  a read-only copy is elsewhere; the mapping here is not writable, and
  *           the mmu notifier tells when that changes.
  *
- * Lock order: mmap_lock, folio lock of a held page, the directory's lock.
+ * Lock order: mmap_lock, faulting, folio lock of a held page, the directory's lock.
  * Nothing is sent and nothing sleeps under the directory's lock.
  */
 #ifndef _RADIUM_HOMEMEM_H
 #define _RADIUM_HOMEMEM_H
 
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -76,6 +77,7 @@ struct rad_page {
  * @epoch: last epoch given
  * @away, @copied: entries in these states
  * @order: AWAY entries, the longest away first
+ * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
  * @reserve: revocations set aside for the notifier, which must not allocate
  */
@@ -88,10 +90,13 @@ struct rad_homemem {
 	u32 away;
 	u32 copied;
 	struct list_head order;
+	struct mutex faulting;
 	struct work_struct finalize;
 	struct list_head reserve;
 };
 
+int rad_homemem_init(void);
+void rad_homemem_uninit(void);
 int rad_homemem_create(struct rad_process *process);
 void rad_homemem_destroy(struct rad_process *process);
 

@@ -2,9 +2,9 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/ftrace.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include "hook.h"
+#include "ksym.h"
 
 struct rad_hook_original rad_hook_original;
 
@@ -76,14 +76,11 @@ static struct hook hooks[] = {
 
 static int install(struct hook *hook)
 {
-	struct kprobe kp = { .symbol_name = hook->name };
 	int err;
 
-	err = register_kprobe(&kp);
-	if (err)
-		return err;
-	hook->ip = (unsigned long)kp.addr;
-	unregister_kprobe(&kp);
+	hook->ip = (unsigned long)rad_ksym_find(hook->name);
+	if (!hook->ip)
+		return -ENOENT;
 
 	*hook->original = (void *)hook->ip;
 	hook->ops.func = divert;

@@ -20,10 +20,19 @@ static const struct {
 	{ "ptrace_may_access", (void **)&rad_ksym.ptrace_may_access },
 };
 
-/* A kprobe that is never armed for long: registering it resolves the name. */
-static void *resolve(const char *name)
+/**
+ * rad_ksym_find() - address of a function of the kernel
+ * @name: its name
+ *
+ * Registering a kprobe resolves the name. It is never armed: where ftrace is off it
+ * could not be disarmed again.
+ *
+ * Context: process context, may sleep.
+ * Return: NULL if there is none.
+ */
+void *rad_ksym_find(const char *name)
 {
-	struct kprobe kp = { .symbol_name = name };
+	struct kprobe kp = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
 	void *addr;
 
 	if (register_kprobe(&kp))
@@ -47,7 +56,7 @@ int rad_ksym_init(void)
 
 	seq_buf_init(&missing, text, sizeof(text));
 	for (i = 0; i < ARRAY_SIZE(wanted); i++) {
-		*wanted[i].where = resolve(wanted[i].name);
+		*wanted[i].where = rad_ksym_find(wanted[i].name);
 		if (!*wanted[i].where)
 			seq_buf_printf(&missing, " %s", wanted[i].name);
 	}

@@ -43,5 +43,6 @@ struct rad_ksym {
 extern struct rad_ksym rad_ksym;
 
 int rad_ksym_init(void);
+void *rad_ksym_find(const char *name);
 
 #endif /* _RADIUM_KSYM_H */

@@ -42,6 +42,7 @@ static const struct {
 	{ "symbols",	rad_ksym_init,		NULL },
 	{ "registers",	rad_regs_init,		NULL },
 	{ "threads",	rad_thread_init,	rad_thread_uninit },
+	{ "memory",	rad_homemem_init,	rad_homemem_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
 	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },

@@ -45,7 +45,7 @@ static void free_thread(struct kref *ref)
 	rad_process_put(thread->process);
 	if (thread->node)
 		rad_node_put(thread->node);
-	kvfree(thread->image);
+	kfree(thread->image);
 	kfree(thread);
 	module_put(THIS_MODULE);
 }

@@ -471,8 +471,8 @@ static void rseq_is_aborted(void)
 		end = now_ns();
 		spins *= done ? 2 : 1;
 	} while (!done || end - start < 400000);
-	during("30 A 40 H 50 A 60 H 70 A 35 H 45 A 55 H 65 A 75 H");
-	for (end = now_ns() + 2000000000ull; now_ns() < end;) {
+	during("30 A 40 H 50 A 60 H 70 A 35 H 45 A 55 H 65 A 75 H 50 A 1500 H");
+	for (end = now_ns() + 4000000000ull; now_ns() < end;) {
 		if (!restartable(area, &seen, spins)) {
 			aborted++;
 			continue;

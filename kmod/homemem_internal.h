@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Radium: what the files homemem*.c share; see homemem.h. */
+#ifndef _RADIUM_HOMEMEM_INTERNAL_H
+#define _RADIUM_HOMEMEM_INTERNAL_H
+
+#include "process.h"
+
+extern struct xarray rad_held;
+extern struct workqueue_struct *rad_finalize_wq;
+
+/* The directory that an entry is in. */
+static inline struct rad_homemem *rad_page_mem(struct rad_page *page)
+{
+	return &page->process->mem;
+}
+
+static inline enum rad_page_state rad_page_state(struct rad_page *page)
+{
+	return READ_ONCE(page->state);
+}
+
+/* homemem.c */
+void rad_page_put(struct rad_page *page);
+void rad_page_set_state(struct rad_page *page, enum rad_page_state to);
+void rad_page_give_back(struct rad_page *page);
+void rad_homemem_limit(struct rad_process *process);
+
+/* homemem_revoke.c */
+bool rad_page_revoke(struct rad_page *page, bool may_allocate);
+int rad_page_bring_home(struct rad_page *page);
+void rad_page_surrender(struct rad_page *page);
+int rad_reserve_create(struct rad_homemem *mem);
+void rad_reserve_destroy(struct rad_homemem *mem);
+
+#endif /* _RADIUM_HOMEMEM_INTERNAL_H */

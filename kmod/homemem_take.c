@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: pages are taken out, for a replica that asks.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/hugetlb.h>
+#include <linux/migrate.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
+#include "filewatch.h"
+#include "homemem_internal.h"
+#include "ksym.h"
+#include "link.h"
+#include "node.h"
+#include "thread.h"
+#include "wire_check.h"
+
+enum {
+	PINNED_RETRIES = 5,		/* a page may be pinned for the length of an I/O */
+	GATE_WAIT_JIFFIES = HZ,		/* then the replica is told to ask again */
+};
+
+struct take {
+	struct rad_process *process;
+	struct rad_node *to;
+	struct rad_page *page;
+	unsigned long address;
+	u32 access;
+	struct page *data;	/* what to send; holds a reference */
+	u32 prot;
+	bool again;		/* the layout changed meanwhile, or the page is pinned */
+	u32 tries;
+	bool below_stack;	/* a stack would grow to here */
+};
+
+static u32 prot_of(struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & VM_READ ? RAD_ACCESS_READ : 0) |
+	       (vma->vm_flags & VM_WRITE ? RAD_ACCESS_WRITE : 0) |
+	       (vma->vm_flags & VM_EXEC ? RAD_ACCESS_EXEC : 0);
+}
+
+/* May pages of this mapping leave home, for this access? RADIUM_R_NONE if so. */
+static u32 check_vma(struct vm_area_struct *vma, u32 access)
+{
+	u32 prot;
+
+	if (!vma)
+		return RADIUM_R_FAULT;
+	prot = prot_of(vma);
+	/* On x86 what may be written may be read. */
+	if (prot & (RAD_ACCESS_WRITE | RAD_ACCESS_EXEC))
+		prot |= RAD_ACCESS_READ;
+	if (access & ~prot)
+		return RADIUM_R_FAULT;
+	if (userfaultfd_armed(vma))
+		return RADIUM_R_USERFAULTFD;
+	if (vma->vm_flags & VM_SHARED)
+		return RADIUM_R_SHARED_MEMORY;
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) || is_vm_hugetlb_page(vma))
+		return RADIUM_R_MEMORY_KIND;
+	if (vma->vm_flags & VM_WRITE) {
+		if (vma->vm_flags & VM_SPECIAL || vma_is_dax(vma))
+			return RADIUM_R_MEMORY_KIND;
+		return RADIUM_R_NONE;
+	}
+	/*
+	 * A copy of a file's page does not see a later write() to the file, which
+	 * the mapping at home does.
+	 */
+	if (vma->vm_file && inode_is_open_for_write(file_inode(vma->vm_file)))
+		return RADIUM_R_SHARED_MEMORY;
+	return RADIUM_R_NONE;
+}
+
+static int split_if_huge(struct page *page)
+{
+	int err;
+
+	if (!PageTransCompound(page))
+		return 0;
+	/* Not waited for: reclaim may have it, and cannot free it while we hold it. */
+	if (!trylock_page(page))
+		return -EAGAIN;
+	err = rad_ksym.split_huge_page_to_list(page, NULL);
+	unlock_page(page);
+	return err;
+}
+
+/* The usual page is mapped writable already; NULL: it has to be faulted in. */
+static struct page *mapped_frame(struct mm_struct *mm, unsigned long address)
+{
+	struct page *page = NULL;
+	spinlock_t *ptl;
+	pte_t *pte;
+
+	if (follow_pte(mm, address, &pte, &ptl))
+		return NULL;
+	__acquire(ptl);
+	if (pte_write(*pte) && pfn_valid(pte_pfn(*pte)))
+		page = pte_page(*pte);
+	if (page && PageAnon(page) && !PageCompound(page))
+		get_page(page);
+	else
+		page = NULL;
+	pte_unmap_unlock(pte, ptl);
+	return page;
+}
+
+/*
+ * Faults a page in, as the process would: one at a time. As many at once as there are
+ * requests would be as many at once in reclaim, each with pages that it has isolated:
+ * the others find nothing to reclaim, and a process at its limit is killed.
+ */
+static long fault_in(struct take *t, unsigned int flags, struct page **page)
+{
+	struct rad_homemem *mem = &t->process->mem;
+	long n;
+
+	mutex_lock(&mem->faulting);
+	n = get_user_pages_remote(t->process->mm, t->address, 1, flags, page, NULL, NULL);
+	mutex_unlock(&mem->faulting);
+	return n;
+}
+
+/*
+ * Makes @t->page the holder of the frame at @t->address. mmap_lock is held for
+ * reading; the entry is TAKING, so that whoever faults meanwhile waits for us and
+ * not, for ever, for the migration entry.
+ */
+static u32 take_owner(struct take *t, struct vm_area_struct *vma)
+{
+	struct mm_struct *mm = t->process->mm;
+	unsigned long src = 0, dst = 0;
+	struct migrate_vma args = {
+		.vma = vma,
+		.start = t->address,
+		.end = t->address + PAGE_SIZE,
+		.src = &src,
+		.dst = &dst,
+		.pgmap_owner = t->process,
+		.flags = MIGRATE_VMA_SELECT_SYSTEM,
+	};
+	struct page *frame;
+	unsigned long pfn;
+	void *old;
+	long n;
+	int err;
+
+	frame = mapped_frame(mm, t->address);
+	if (!frame) {
+		/* For writing, so that what is shared is copied first. */
+		n = fault_in(t, FOLL_WRITE, &frame);
+		if (n != 1)
+			return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
+	}
+	err = split_if_huge(frame);
+	pfn = page_to_pfn(frame);
+	if (err || !PageAnon(frame)) {
+		put_page(frame);
+		t->again = err == -EBUSY || err == -EAGAIN;
+		return RADIUM_R_MEMORY_KIND;
+	}
+	old = xa_cmpxchg(&rad_held, pfn, NULL, t->page, GFP_KERNEL);
+	put_page(frame);
+	if (old) {
+		t->again = true;
+		return RADIUM_R_NO_MEMORY;
+	}
+
+	err = migrate_vma_setup(&args);
+	if (err || !(src & MIGRATE_PFN_MIGRATE) || !(src & MIGRATE_PFN_VALID)) {
+		if (!err)
+			migrate_device_finalize(&src, &dst, 1);
+		xa_erase(&rad_held, pfn);
+		t->again = true;
+		return RADIUM_R_MEMORY_KIND;
+	}
+	frame = migrate_pfn_to_page(src);
+	if (page_to_pfn(frame) != pfn || !PageAnon(frame)) {
+		/* Another page came between the look and the taking. */
+		migrate_device_finalize(&src, &dst, 1);
+		xa_erase(&rad_held, pfn);
+		t->again = true;
+		return RADIUM_R_MEMORY_KIND;
+	}
+	t->page->frame = frame;
+	/* Stable: the page is locked and mmap_lock is held. */
+	t->page->anon_vma = (void *)((unsigned long)frame->mapping & ~PAGE_MAPPING_FLAGS);
+	atomic_inc(&t->page->anon_vma->refcount);
+	get_page(frame);
+	t->data = frame;
+	return RADIUM_R_NONE;
+}
+
+static u32 take_copy(struct take *t)
+{
+	long n;
+
+	n = fault_in(t, 0, &t->data);
+	if (n == 1)
+		return RADIUM_R_NONE;
+	t->data = NULL;
+	return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
+}
+
+/*
+ * Before a page of a file is copied: whoever opens it for writing has to be heard. If
+ * he is not, returns the file, with a reference.
+ */
+static struct file *unwatched(struct vm_area_struct *vma)
+{
+	if (!vma || !vma->vm_file || vma->vm_flags & (VM_WRITE | VM_SHARED) ||
+	    rad_filewatch_covers(vma->vm_file))
+		return NULL;
+	return get_file(vma->vm_file);
+}
+
+static u32 take(struct take *t)
+{
+	struct mm_struct *mm = t->process->mm;
+	struct vm_area_struct *vma;
+	struct file *file;
+	u32 reason;
+
+	if (!mmget_not_zero(mm))
+		return RADIUM_R_EXITING;
+	/* The second time somebody may wait for us with the lock held. */
+	if (!t->tries++) {
+		mmap_read_lock(mm);
+	} else if (!mmap_read_trylock(mm)) {
+		mmput_async(mm);
+		t->again = true;
+		return RADIUM_R_MEMORY_KIND;
+	}
+	vma = find_vma(mm, t->address);
+	t->below_stack = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
+	if (vma && vma->vm_start > t->address)
+		vma = NULL;
+	file = unwatched(vma);
+	if (file) {
+		mmap_read_unlock(mm);
+		mmput_async(mm);
+		reason = rad_filewatch_add(file) ? RADIUM_R_NO_MEMORY : RADIUM_R_NONE;
+		fput(file);
+		if (reason)
+			return reason;
+		/* As if for the first time: everything may be different now. */
+		t->tries--;
+		return take(t);
+	}
+	reason = check_vma(vma, t->access);
+	if (reason == RADIUM_R_NONE) {
+		t->prot = prot_of(vma);
+		reason = vma->vm_flags & VM_WRITE ? take_owner(t, vma) : take_copy(t);
+	}
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+	return reason;
+}
+
+static struct rad_page *find_locked(struct rad_homemem *mem, unsigned long address)
+{
+	lockdep_assert_held(&mem->pages.xa_lock);
+	return xa_load(&mem->pages, address >> PAGE_SHIFT);
+}
+
+/* Publishes that the page is being taken. NULL: its state has to change first. */
+static struct rad_page *begin_take(struct take *t, struct rad_page **busy)
+{
+	struct rad_process *process = t->process;
+	struct rad_homemem *mem = &process->mem;
+	struct rad_page *page, *new;
+
+	*busy = NULL;
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return NULL;
+	refcount_set(&new->ref, 2);
+	INIT_LIST_HEAD(&new->order);
+	new->address = t->address;
+	new->state = RAD_PAGE_TAKING;
+	new->taker = current;
+	new->process = process;
+	rad_process_get(process);
+
+	spin_lock(&mem->pages.xa_lock);
+	page = find_locked(mem, t->address);
+	if (page) {
+		if (page->state == RAD_PAGE_COPIED) {
+			/* One more copy; what has been given stays as it is. */
+			rad_page_set_state(page, RAD_PAGE_TAKING);
+			page->taker = current;
+			page->stale = false;
+			refcount_inc(&page->ref);
+			spin_unlock(&mem->pages.xa_lock);
+			goto out_free;
+		}
+		refcount_inc(&page->ref);
+		*busy = page;
+		page = NULL;
+		spin_unlock(&mem->pages.xa_lock);
+		goto out_free;
+	}
+	if (mem->invalidating || mem->dead ||
+	    xa_is_err(__xa_store(&mem->pages, t->address >> PAGE_SHIFT, new, GFP_ATOMIC))) {
+		spin_unlock(&mem->pages.xa_lock);
+		goto out_free;
+	}
+	spin_unlock(&mem->pages.xa_lock);
+	return new;
+
+out_free:
+	rad_process_put(process);
+	kfree(new);
+	return page;
+}
+
+static bool is_zero(struct page *page)
+{
+	void *content = kmap_local_page(page);
+	bool zero = !memchr_inv(content, 0, PAGE_SIZE);
+
+	kunmap_local(content);
+	return zero;
+}
+
+/* Leaves TAKING: as owner, as copy, or not at all. Queues the grant before others can revoke. */
+static void end_take(struct take *t, const struct rad_in *in, u32 reason)
+{
+	struct rad_homemem *mem = &t->process->mem;
+	struct rad_page *page = t->page;
+	struct rad_wire_page_grant *body;
+	struct rad_out *msg;
+	bool granted = false, stale;
+
+	msg = rad_msg_alloc(RAD_MSG_PAGE_GRANT, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+	body = msg->body;
+	/*
+	 * Decided and published at once: a layout change that comes later waits until the
+	 * grant is in the stream and can be revoked. From here on nothing is allocated
+	 * and no lock of the mm is taken, so that it does not wait for long.
+	 */
+	spin_lock(&mem->pages.xa_lock);
+	stale = page->stale;
+	page->granting = !stale && !t->again && reason == RADIUM_R_NONE;
+	page->epoch = ++mem->epoch;
+	spin_unlock(&mem->pages.xa_lock);
+	if (stale || t->again) {
+		body->flags = cpu_to_le32(RAD_GRANT_RETRY);
+	} else if (reason == RADIUM_R_NONE) {
+		const struct rad_wire_page_get *get = in->body;
+
+		body->prot = cpu_to_le32(t->prot);
+		body->epoch = cpu_to_le32(page->epoch);
+		if (is_zero(t->data)) {
+			body->flags = cpu_to_le32(RAD_GRANT_ZERO);
+		} else {
+			body->flags = cpu_to_le32(RAD_GRANT_DATA);
+			rad_msg_set_page(msg, t->data, &get->landing);
+		}
+		granted = true;
+	} else {
+		body->reason = cpu_to_le32(reason);
+	}
+	if (granted && page->frame) {
+		spin_lock(&mem->pages.xa_lock);
+		page->node = rad_node_get(t->to);
+		spin_unlock(&mem->pages.xa_lock);
+	}
+	/* In the stream before any revocation of it: only AWAY and COPIED can be revoked. */
+	if (rad_answer(in, msg))
+		granted = false;
+	if (granted)
+		atomic64_inc(&t->process->stats.pages_sent);
+
+	spin_lock(&mem->pages.xa_lock);
+	page->taker = NULL;
+	page->granting = false;
+	if (granted && !page->frame)
+		page->copies |= BIT_ULL(rad_node_id(t->to) - 1);
+	if (granted && page->frame)
+		rad_page_set_state(page, RAD_PAGE_AWAY);
+	else if (page->frame)
+		rad_page_set_state(page, RAD_PAGE_RETURNED);
+	else if (page->copies)
+		rad_page_set_state(page, RAD_PAGE_COPIED);
+	else
+		rad_page_set_state(page, RAD_PAGE_GONE);
+	/* It may have become stale, or the node dead, between the look and now. */
+	stale = page->stale;
+	spin_unlock(&mem->pages.xa_lock);
+	if (t->data)
+		put_page(t->data);
+	if (rad_page_state(page) == RAD_PAGE_RETURNED)
+		rad_page_bring_home(page);
+	while ((stale || rad_node_is_dead(t->to)) && !rad_page_revoke(page, true))
+		schedule_timeout_uninterruptible(1);
+}
+
+static void answer(const struct rad_in *in, u32 reason, u32 flags)
+{
+	struct rad_wire_page_grant *body;
+	struct rad_out *msg;
+
+	msg = rad_msg_alloc(RAD_MSG_PAGE_GRANT, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+	if (!msg)
+		return;
+	body = msg->body;
+	body->reason = cpu_to_le32(reason);
+	body->flags = cpu_to_le32(flags);
+	rad_answer(in, msg);
+}
+
+/**
+ * rad_homemem_page_get() - PAGE_GET: a replica asks for a page
+ * @in: the request
+ *
+ * Context: a worker; sleeps on mmap_lock and on memory. Nothing that it waits for
+ * needs a worker: answers and revocations are handled in the receive context.
+ */
+void rad_homemem_page_get(struct rad_in *in)
+{
+	const struct rad_wire_page_get *get = in->body;
+	struct take t = {
+		.to = in->from,
+		.address = le64_to_cpu(get->address),
+		.access = le32_to_cpu(get->access),
+	};
+	u64 start = ktime_get_ns();
+	struct rad_page *busy;
+	int pinned = 0;
+	u32 reason;
+
+	if (!rad_wire_check_page_get(get, TASK_SIZE_MAX)) {
+		rad_node_protocol_error(in->from, "PAGE_GET: bad address or access");
+		return;
+	}
+	t.process = rad_process_find_id(le64_to_cpu(get->process));
+	if (!t.process || t.process->retiring ||
+	    !(t.process->nodes & BIT_ULL(rad_node_id(in->from) - 1))) {
+		rad_process_put(t.process);
+		answer(in, RADIUM_R_EXITING, 0);
+		return;
+	}
+	for (;;) {
+		t.page = begin_take(&t, &busy);
+		if (t.page)
+			break;
+		if (busy) {
+			/* Ends: every state in motion ends, see rad_page_bring_home(). */
+			if (rad_page_bring_home(busy) == -EHOSTDOWN) {
+				rad_page_put(busy);
+				answer(in, RADIUM_R_NODE_LOST, 0);
+				goto out;
+			}
+			rad_page_put(busy);
+			continue;
+		}
+		if (!wait_event_timeout(t.process->mem.wait,
+					!READ_ONCE(t.process->mem.invalidating),
+					GATE_WAIT_JIFFIES) || READ_ONCE(t.process->mem.dead)) {
+			answer(in, READ_ONCE(t.process->mem.dead) ? RADIUM_R_EXITING : 0,
+			       RAD_GRANT_RETRY);
+			goto out;
+		}
+	}
+	reason = take(&t);
+	if (reason == RADIUM_R_FAULT && t.below_stack &&
+	    rad_deputy_touch(t.process, le32_to_cpu(get->thread), t.address))
+		reason = take(&t);
+	while (t.again && !t.page->stale && ++pinned < PINNED_RETRIES) {
+		schedule_timeout_uninterruptible(1);
+		t.again = false;
+		reason = take(&t);
+	}
+	if (t.again && !t.page->stale) {
+		/* Pinned for long: the access is done at home. */
+		t.again = false;
+	}
+	end_take(&t, in, reason);
+	rad_page_put(t.page);
+	rad_homemem_limit(t.process);
+	atomic64_inc(&t.process->stats.faults);
+	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
+out:
+	rad_process_put(t.process);
+}
