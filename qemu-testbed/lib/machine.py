@@ -189,6 +189,18 @@ class Machine:
             self.qemu.send_signal(signal.SIGKILL)
         await self.tasks[2]
 
+    async def clock_rate(self):
+        """How fast its clock runs, compared with the host's, over a second or so."""
+        clock = asyncio.get_running_loop().time
+        points = []
+        for pause in (1, 0):
+            before = clock()
+            _, text, _ = await self.check(["cat", "/proc/uptime"], 60)
+            points.append(((before + clock()) / 2, float(text.split()[0])))
+            await asyncio.sleep(pause)
+        (here, there), (here_later, there_later) = points
+        return max(there_later - there, 0.001) / (here_later - here)
+
     async def shut_down(self, seconds):
         """Has the kernel power itself off, as an administrator would who is in a hurry;
         returns when the process has gone, or cuts the power and complains."""

@@ -11,6 +11,7 @@ frames follow (see execute()).
 import asyncio
 import contextlib
 import json
+import math
 import os
 import pathlib
 import signal
@@ -31,6 +32,8 @@ from places import write_atomically
 
 FRAME = struct.Struct("<cI")     # kind, length; to the client: o e (output), x (JSON, the end)
                                  # from the client: i (input; empty: end of file)
+BOOTS = 3                # tries to get a guest whose clock is right
+CLOCK_RATE = 2           # a guest's clock may be that much faster or slower; less is noise
 POWER_OFF_SECONDS = 60  # for a kernel to power its machine off
 KILL_GRACE = 3           # seconds for a command to die after its timeout
 REQUEST_LIMIT = 4 << 20
@@ -137,9 +140,17 @@ class Supervisor:
             raise
 
     async def _boot_one(self, machine):
-        await machine.boot(self.config["deadline"])
-        await cluster.prepare(machine)
-        return machine
+        """On a busy host a guest may mistake the speed of its own clock, by a factor of up to
+        a hundred: such a boot is of no use, and is repeated."""
+        for _ in range(BOOTS):
+            await machine.boot(self.config["deadline"])
+            await cluster.prepare(machine)
+            rate = await machine.clock_rate()
+            if abs(math.log(rate)) < math.log(CLOCK_RATE):
+                return machine
+            print(f"{machine.name}: its clock runs at {rate:.2f} times the host's", flush=True)
+            await machine.kill()
+        raise Gone(f"{machine.name}: its clock runs at {rate:.2f} times the host's")
 
     async def _join(self, machines):
         await asyncio.gather(*(cluster.join(machine) for machine in machines))
