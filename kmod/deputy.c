@@ -440,7 +440,11 @@ static bool go_out(struct rad_thread *thread)
 	process = rad_process_enter();
 	if (IS_ERR(process)) {
 		rad_node_put(node);
-		stay_home(thread, RADIUM_R_NO_MEMORY);
+		if (PTR_ERR(process) == -EINTR)
+			/* A signal came meanwhile: as above. */
+			go_out_later(thread);
+		else
+			stay_home(thread, RADIUM_R_NO_MEMORY);
 		return false;
 	}
 	rad_thread_attach(thread, process);
