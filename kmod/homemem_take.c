@@ -93,38 +93,23 @@ static int split_if_huge(struct page *page)
 	return err;
 }
 
-/* The usual page is mapped writable already; NULL: it has to be faulted in. */
-static struct page *mapped_frame(struct mm_struct *mm, unsigned long address)
-{
-	struct page *page = NULL;
-	spinlock_t *ptl;
-	pte_t *pte;
-
-	if (follow_pte(mm, address, &pte, &ptl))
-		return NULL;
-	__acquire(ptl);
-	if (pte_write(*pte) && pfn_valid(pte_pfn(*pte)))
-		page = pte_page(*pte);
-	if (page && PageAnon(page) && !PageCompound(page))
-		get_page(page);
-	else
-		page = NULL;
-	pte_unmap_unlock(pte, ptl);
-	return page;
-}
-
 /*
- * Faults a page in, as the process would: one at a time. As many at once as there are
- * requests would be as many at once in reclaim, each with pages that it has isolated:
- * the others find nothing to reclaim, and a process at its limit is killed.
+ * The page at an address, faulted in if need be, as the process would: one at a time.
+ * As many at once as there are requests would be as many at once in reclaim, each with
+ * pages that it has isolated: the others find nothing to reclaim, and a process at
+ * its limit is killed.
  */
-static long fault_in(struct take *t, unsigned int flags, struct page **page)
+static long find_page(struct take *t, unsigned int flags, struct page **page)
 {
 	struct rad_homemem *mem = &t->process->mem;
+	struct mm_struct *mm = t->process->mm;
 	long n;
 
+	n = get_user_pages_remote(mm, t->address, 1, flags | FOLL_NOFAULT, page, NULL, NULL);
+	if (n == 1)
+		return n;
 	mutex_lock(&mem->faulting);
-	n = get_user_pages_remote(t->process->mm, t->address, 1, flags, page, NULL, NULL);
+	n = get_user_pages_remote(mm, t->address, 1, flags, page, NULL, NULL);
 	mutex_unlock(&mem->faulting);
 	return n;
 }
@@ -136,7 +121,6 @@ static long fault_in(struct take *t, unsigned int flags, struct page **page)
  */
 static u32 take_owner(struct take *t, struct vm_area_struct *vma)
 {
-	struct mm_struct *mm = t->process->mm;
 	unsigned long src = 0, dst = 0;
 	struct migrate_vma args = {
 		.vma = vma,
@@ -153,13 +137,10 @@ static u32 take_owner(struct take *t, struct vm_area_struct *vma)
 	long n;
 	int err;
 
-	frame = mapped_frame(mm, t->address);
-	if (!frame) {
-		/* For writing, so that what is shared is copied first. */
-		n = fault_in(t, FOLL_WRITE, &frame);
-		if (n != 1)
-			return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
-	}
+	/* For writing, so that the page is anonymous and this process' alone. */
+	n = find_page(t, FOLL_WRITE, &frame);
+	if (n != 1)
+		return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
 	err = split_if_huge(frame);
 	pfn = page_to_pfn(frame);
 	if (err || !PageAnon(frame)) {
@@ -203,7 +184,7 @@ static u32 take_copy(struct take *t)
 {
 	long n;
 
-	n = fault_in(t, 0, &t->data);
+	n = find_page(t, 0, &t->data);
 	if (n == 1)
 		return RADIUM_R_NONE;
 	t->data = NULL;
