@@ -18,7 +18,6 @@
 #include <linux/uaccess.h>
 #include <asm/syscall.h>
 #include <asm/trapnr.h>
-#include <asm/vdso.h>
 #include "event.h"
 #include "ksym.h"
 #include "link.h"
@@ -27,6 +26,7 @@
 #include "regs.h"
 #include "syscall.h"
 #include "thread.h"
+#include "vvar.h"
 #include "wire_check.h"
 
 enum {
@@ -278,8 +278,6 @@ static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *n
 {
 	size_t len = sizeof(struct rad_wire_prepare) + rad_regs_xstate_len();
 	struct rad_process *process = thread->process;
-	const struct mm_struct *mm = current->mm;
-	struct rad_clock_offset clock;
 	struct rad_wire_prepare *body;
 	struct rad_out *msg;
 
@@ -287,16 +285,7 @@ static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *n
 	body = msg->body;
 	body->uid = cpu_to_le32(from_kuid(&init_user_ns, process->uid));
 	body->gid = cpu_to_le32(from_kgid(&init_user_ns, process->gid));
-	if (mm->context.vdso) {
-		body->vdso = cpu_to_le64((unsigned long)mm->context.vdso);
-		body->vvar = cpu_to_le64((unsigned long)mm->context.vdso +
-					 mm->context.vdso_image->sym_vvar_start);
-	}
-	rad_node_clock_offset(node, &clock);
-	body->mono = cpu_to_le64(clock.mono);
-	body->boot = cpu_to_le64(clock.boot);
-	body->real = cpu_to_le64(clock.real);
-	body->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
+	rad_vvar_describe(body, node);
 	get_task_comm(body->comm, current);
 	if (rad_regs_save(&body->regs)) {
 		rad_msg_free(msg);
@@ -417,6 +406,10 @@ static bool go_out(struct rad_thread *thread)
 	rad_regs_restart_syscall(regs);
 	if (test_and_clear_restore_sigmask())
 		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
+	if (!rad_vvar_may_leave(regs)) {
+		go_out_later(thread);
+		return false;
+	}
 	if (thread->stuck) {
 		/*
 		 * Moved to and fro faster than its pages follow, it would never execute an

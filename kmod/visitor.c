@@ -611,7 +611,7 @@ static u32 hold_ready(const struct rad_in *in)
 	if (!replica)
 		return RADIUM_R_REPLICA;
 	if (!rad_replica_is_running(replica))
-		rad_vvar_set_clocks(&replica->window, prepare);
+		rad_vvar_set_clocks(&replica->window.vvar, prepare);
 	visitor = reserve(replica, le32_to_cpu(prepare->thread.thread),
 			  le32_to_cpu(prepare->thread.stay));
 	rad_replica_put(replica);

@@ -2,100 +2,260 @@
 /*
  * Radium: time does not jump when a thread moves.
  *
- * The vdso of the program reads the clocks from vvar pages in front of it. In a
- * replica the first of them is ours, shaped as the kernel shapes it for a process
- * in a time namespace: it names an offset for each clock and sends the reader on
- * to the fourth page, where this node's real data are. Both nodes run the same
- * kernel build, so that the layout is the same.
+ * The vdso of the program reads the clocks from the vvar pages in front of it. In a
+ * replica the first of them is ours: this node's data, as the timekeeper has just
+ * written them for its own programs, with base times that are home's.
  *
- * time() ignores the offsets (__cvdso_time_data): it shows this node's seconds.
+ * A thread may move in the middle of a read. Therefore our page has the form of the
+ * real one, with a sequence count that begins at random: a reader who began with one
+ * node's data and ends with another's sees that the count has changed, and reads
+ * again. (The kernel's other form, of a page with offsets for a time namespace that
+ * points to a second page, will not do: its reader looks at the offsets after the
+ * count, and finds no second page at home.) Both nodes run the same kernel build, so
+ * that the layout is the same.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/nsproxy.h>
+#include <linux/pvclock_gtod.h>
+#include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/time_namespace.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
 #include <asm/vdso.h>
 #include <vdso/datapage.h>
-#include "window.h"
+#include <vdso/helpers.h>
+#include "node.h"
+#include "vvar.h"
 #include "wire.h"
 
 enum { VDSO_DATA_OFFSET = 128 };	/* of _vdso_data in its page: asm/vvar.h */
 
-static void set_offset(struct vdso_data *data, int clock, s64 ns)
-{
-	s32 rest;
+/* ----------------------------------------------------------------- at home */
 
-	data->offset[clock].sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
-	if (rest < 0) {
-		data->offset[clock].sec--;
-		rest += NSEC_PER_SEC;
-	}
-	data->offset[clock].nsec = rest;
+static unsigned long vvar_start(const struct mm_struct *mm)
+{
+	return mm->context.vdso ?
+		(unsigned long)mm->context.vdso + mm->context.vdso_image->sym_vvar_start : 0;
+}
+
+static bool in_time_namespace(void)
+{
+	return IS_ENABLED(CONFIG_TIME_NS) && current->nsproxy->time_ns->vvar_page;
+}
+
+/* How current's vdso reads the clock source. */
+static s32 clock_mode(unsigned long start)
+{
+	s32 mode = VDSO_CLOCKMODE_NONE;
+
+	if (start && get_user(mode, (s32 __user *)(start + VDSO_DATA_OFFSET +
+						   offsetof(struct vdso_data, clock_mode))))
+		mode = VDSO_CLOCKMODE_NONE;
+	return mode;
 }
 
 /**
- * rad_vvar_create() - make the page with home's offsets
- * @window: whose
+ * rad_vvar_describe() - current's vvar pages and clocks
+ * @prepare: to be filled in
+ * @to: the node that current goes to
+ *
+ * Context: current at the boundary to user mode; sleeps.
+ */
+void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to)
+{
+	const struct timens_offsets *own = &current->nsproxy->time_ns->offsets;
+	unsigned long start = vvar_start(current->mm);
+	struct rad_clock_offset clock;
+
+	rad_node_clock_offset(to, &clock);
+	prepare->vvar = cpu_to_le64(start);
+	prepare->vdso = cpu_to_le64((unsigned long)current->mm->context.vdso);
+	prepare->clock_mode = cpu_to_le32(clock_mode(start));
+	prepare->mono = cpu_to_le64(clock.mono + timespec64_to_ns(&own->monotonic));
+	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));
+	prepare->real = cpu_to_le64(clock.real);
+	prepare->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
+}
+
+/**
+ * rad_vvar_may_leave() - whether the vdso understands that it has moved
+ * @regs: current's
+ *
+ * In a time namespace home's page has the form with offsets: see above.
+ */
+bool rad_vvar_may_leave(const struct pt_regs *regs)
+{
+	const struct mm_struct *mm = current->mm;
+	unsigned long vdso = (unsigned long)mm->context.vdso;
+
+	return !vdso || !in_time_namespace() ||
+	       regs->ip < vdso || regs->ip >= vdso + mm->context.vdso_image->size;
+}
+
+/* ------------------------------------------------------------ in a replica */
+
+static struct timens_offset split(s64 ns)
+{
+	struct timens_offset offset;
+	s32 rest;
+
+	offset.sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
+	if (rest < 0) {
+		offset.sec--;
+		rest += NSEC_PER_SEC;
+	}
+	offset.nsec = rest;
+	return offset;
+}
+
+/* A base time, whose nanoseconds are shifted, and an offset. */
+static struct vdso_timestamp sum(const struct vdso_timestamp *base, u32 shift,
+				 const struct timens_offset *offset)
+{
+	const u64 second = (u64)NSEC_PER_SEC << shift;
+	struct vdso_timestamp sum = {
+		.sec = base->sec + offset->sec,
+		.nsec = base->nsec + (offset->nsec << shift),
+	};
+
+	while (sum.nsec >= second) {
+		sum.nsec -= second;
+		sum.sec++;
+	}
+	return sum;
+}
+
+/* The seconds are read without the count by time(). */
+static void store(struct vdso_data *data, int clock, struct vdso_timestamp time)
+{
+	WRITE_ONCE(data->basetime[clock].sec, time.sec);
+	data->basetime[clock].nsec = time.nsec;
+}
+
+/*
+ * The timekeeper has changed its data, or we have registered: its lock is held, and
+ * this node's data do not change.
+ */
+static int update(struct notifier_block *updates, unsigned long was_set, void *timekeeper)
+{
+	struct rad_vvar *vvar = container_of(updates, struct rad_vvar, updates);
+	struct vdso_data *data = page_address(vvar->page) + VDSO_DATA_OFFSET;
+	const struct vdso_data *here = vvar->here;
+	const struct vdso_timestamp *mono = &here->basetime[CLOCK_MONOTONIC];
+	const struct vdso_timestamp *coarse = &here->basetime[CLOCK_MONOTONIC_COARSE];
+	struct vdso_timestamp real = sum(mono, here->shift, &vvar->real);
+	s32 mode = here->clock_mode;
+	int i;
+
+	/* Back in the middle of a read, home needs the page that was being read. */
+	if (mode != VDSO_CLOCKMODE_TSC && mode != vvar->home_mode)
+		mode = VDSO_CLOCKMODE_NONE;
+	vdso_write_begin(data);
+	for (i = 0; i < CS_BASES; i++) {
+		data[i].clock_mode = mode;
+		data[i].cycle_last = here[i].cycle_last;
+		data[i].mask = here[i].mask;
+		data[i].mult = here[i].mult;
+		data[i].shift = here[i].shift;
+		data[i].tz_minuteswest = here[i].tz_minuteswest;
+		data[i].tz_dsttime = here[i].tz_dsttime;
+		data[i].hrtimer_res = here[i].hrtimer_res;
+		data[i].arch_data = here[i].arch_data;
+	}
+	store(data, CLOCK_MONOTONIC, sum(mono, here->shift, &vvar->mono));
+	store(data, CLOCK_MONOTONIC_COARSE, sum(coarse, 0, &vvar->mono));
+	store(data, CLOCK_BOOTTIME, sum(&here->basetime[CLOCK_BOOTTIME], here->shift, &vvar->boot));
+	store(data, CLOCK_REALTIME, real);
+	store(data, CLOCK_REALTIME_COARSE, sum(coarse, 0, &vvar->real));
+	real.sec += here->basetime[CLOCK_TAI].sec - here->basetime[CLOCK_REALTIME].sec;
+	store(data, CLOCK_TAI, real);
+	store(&data[CS_RAW], CLOCK_MONOTONIC_RAW,
+	      sum(&here[CS_RAW].basetime[CLOCK_MONOTONIC_RAW], here[CS_RAW].shift, &vvar->raw));
+	vdso_write_end(data);
+	return NOTIFY_OK;
+}
+
+/**
+ * rad_vvar_create() - make the page with home's clocks
+ * @vvar: whose
  * @prepare: where the pages are, and the clocks
  *
  * Return: 0 or -ENOMEM.
  */
-int rad_vvar_create(struct rad_window *window, const struct rad_wire_prepare *prepare)
+int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare)
 {
-	window->vvar = le64_to_cpu(prepare->vvar);
-	window->clock_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!window->clock_page)
+	struct vdso_data *data;
+	u32 seq = get_random_u32() & ~1;
+
+	vvar->start = le64_to_cpu(prepare->vvar);
+	vvar->updates.notifier_call = update;
+	mutex_init(&vvar->lock);
+	vvar->page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vvar->page)
 		return -ENOMEM;
-	rad_vvar_set_clocks(window, prepare);
+	data = page_address(vvar->page) + VDSO_DATA_OFFSET;
+	/* Until it is known what there is to show: no clock can be read without a call. */
+	data[CS_HRES_COARSE].seq = seq;
+	data[CS_RAW].seq = seq;
+	data[CS_HRES_COARSE].clock_mode = VDSO_CLOCKMODE_NONE;
+	data[CS_RAW].clock_mode = VDSO_CLOCKMODE_NONE;
+	rad_vvar_set_clocks(vvar, prepare);
 	return 0;
+}
+
+/* rad_vvar_destroy() - nobody has the page mapped any more */
+void rad_vvar_destroy(struct rad_vvar *vvar)
+{
+	if (vvar->here)
+		pvclock_gtod_unregister_notifier(&vvar->updates);
+	__free_page(vvar->page);
 }
 
 /**
  * rad_vvar_set_clocks() - follow home's clocks
- * @window: in which no thread runs: a reader would see half of the change
+ * @vvar: of a replica in which no thread runs: its clocks would step
  * @prepare: the clocks
  */
-void rad_vvar_set_clocks(struct rad_window *window, const struct rad_wire_prepare *prepare)
+void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare)
 {
-	s64 mono = le64_to_cpu(prepare->mono), boot = le64_to_cpu(prepare->boot);
-	s64 real = le64_to_cpu(prepare->real);
-	/* Raw and adjusted clock drift apart on each machine for itself. */
-	s64 raw = mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns());
-	struct vdso_data *data;
-	int i;
+	s64 mono = le64_to_cpu(prepare->mono), real = le64_to_cpu(prepare->real);
 
-	data = page_address(window->clock_page) + VDSO_DATA_OFFSET;
-	for (i = 0; i < CS_BASES; i++) {
-		data[i].seq = 1;
-		data[i].clock_mode = VDSO_CLOCKMODE_TIMENS;
-		set_offset(&data[i], CLOCK_MONOTONIC, mono);
-		set_offset(&data[i], CLOCK_MONOTONIC_RAW, raw);
-		set_offset(&data[i], CLOCK_MONOTONIC_COARSE, mono);
-		set_offset(&data[i], CLOCK_BOOTTIME, boot);
-		set_offset(&data[i], CLOCK_REALTIME, real);
-		set_offset(&data[i], CLOCK_REALTIME_COARSE, real);
-		set_offset(&data[i], CLOCK_TAI, real);
-	}
+	mutex_lock(&vvar->lock);
+	if (vvar->here)
+		pvclock_gtod_unregister_notifier(&vvar->updates);
+	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
+	vvar->mono = split(mono);
+	vvar->boot = split(le64_to_cpu(prepare->boot));
+	/* Raw and adjusted clock drift apart on each machine for itself. */
+	vvar->raw = split(mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns()));
+	/* Whoever sets the date of this node does not set it for the visitors. */
+	vvar->real = split(real + ktime_to_ns(ktime_mono_to_real(0)));
+	/* Calls update(), under the timekeeper's lock. */
+	if (vvar->here)
+		pvclock_gtod_register_notifier(&vvar->updates);
+	mutex_unlock(&vvar->lock);
 }
 
 /**
- * rad_vvar_find_local() - remember the frames of current's own vvar pages
- * @window: whose
+ * rad_vvar_start() - find this node's vvar pages, and follow them
+ * @vvar: whose
  *
  * Context: the manager, before it gives up its address space.
  */
-void rad_vvar_find_local(struct rad_window *window)
+void rad_vvar_start(struct rad_vvar *vvar)
 {
 	struct mm_struct *mm = current->mm;
+	unsigned long start = vvar_start(mm);
 	struct vm_area_struct *vma;
-	unsigned long start;
 	u8 __maybe_unused byte;
 	int i;
 
-	if (!mm->context.vdso)
+	if (!start || in_time_namespace())
 		return;
-	start = (unsigned long)mm->context.vdso + mm->context.vdso_image->sym_vvar_start;
 	for (i = 0; i < RAD_VVAR_PAGES; i++) {
 		unsigned long address = start + i * PAGE_SIZE;
 
@@ -104,30 +264,34 @@ void rad_vvar_find_local(struct rad_window *window)
 			continue;
 		mmap_read_lock(mm);
 		vma = vma_lookup(mm, address);
-		if (!vma || follow_pfn(vma, address, &window->clock_pfn[i]))
-			window->clock_pfn[i] = 0;
+		if (!vma || follow_pfn(vma, address, &vvar->pfn[i]))
+			vvar->pfn[i] = 0;
 		mmap_read_unlock(mm);
 	}
+	if (!vvar->pfn[0])
+		return;
+	mutex_lock(&vvar->lock);
+	vvar->here = page_address(pfn_to_page(vvar->pfn[0])) + VDSO_DATA_OFFSET;
+	pvclock_gtod_register_notifier(&vvar->updates);
+	mutex_unlock(&vvar->lock);
 }
 
 /**
  * rad_vvar_pfn() - the frame to show at a vvar address
- * @window: whose
+ * @vvar: whose
  * @address: user address
  *
  * Return: 0 if the address is not one of these, ULONG_MAX if there is none to show.
  */
-unsigned long rad_vvar_pfn(const struct rad_window *window, unsigned long address)
+unsigned long rad_vvar_pfn(const struct rad_vvar *vvar, unsigned long address)
 {
 	unsigned long i;
 
-	if (!window->vvar || address < window->vvar ||
-	    address >= window->vvar + RAD_VVAR_PAGES * PAGE_SIZE)
+	if (!vvar->start || address < vvar->start ||
+	    address >= vvar->start + RAD_VVAR_PAGES * PAGE_SIZE)
 		return 0;
-	i = (address - window->vvar) >> PAGE_SHIFT;
+	i = (address - vvar->start) >> PAGE_SHIFT;
 	if (i == 0)
-		return page_to_pfn(window->clock_page);
-	if (i == RAD_VVAR_PAGES - 1)
-		return window->clock_pfn[0] ?: ULONG_MAX;
-	return window->clock_pfn[i] ?: ULONG_MAX;
+		return page_to_pfn(vvar->page);
+	return vvar->pfn[i] ?: ULONG_MAX;
 }

@@ -180,7 +180,7 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 	WRITE_ONCE(window->ahead, ahead);
 	WRITE_ONCE(window->next, index + ahead + 1);
 	for (i = index + 1; i <= index + ahead && i < WINDOW_END >> PAGE_SHIFT; i++) {
-		if (rad_vvar_pfn(window, i << PAGE_SHIFT))
+		if (rad_vvar_pfn(&window->vvar, i << PAGE_SHIFT))
 			return;
 		if (xa_load(&window->pages, i))
 			continue;
@@ -269,7 +269,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	u32 reason;
 	int err;
 
-	pfn = rad_vvar_pfn(window, vmf->address);
+	pfn = rad_vvar_pfn(&window->vvar, vmf->address);
 	if (pfn) {
 		if (pfn == ULONG_MAX || access != RAD_ACCESS_READ)
 			return go_home(vmf, RADIUM_R_FAULT, access);
@@ -467,7 +467,7 @@ int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *
 	window->slot = ida_alloc_max(&slots, WINDOW_SLOTS - 1, GFP_KERNEL);
 	if (window->slot < 0)
 		return window->slot;
-	err = rad_vvar_create(window, prepare);
+	err = rad_vvar_create(&window->vvar, prepare);
 	if (err)
 		ida_free(&slots, window->slot);
 	return err;
@@ -484,7 +484,7 @@ void rad_window_destroy(struct rad_window *window)
 		wpage_put(page);
 	}
 	xa_destroy(&window->pages);
-	__free_page(window->clock_page);
+	rad_vvar_destroy(&window->vvar);
 	ida_free(&slots, window->slot);
 }
 
@@ -507,7 +507,7 @@ int rad_window_map(struct rad_replica *replica, struct file *file)
 	unsigned long ret;
 	int err;
 
-	rad_vvar_find_local(window);
+	rad_vvar_start(&window->vvar);
 	err = vm_munmap(0, TASK_SIZE_MAX);
 	if (err)
 		return err;

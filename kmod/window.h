@@ -14,6 +14,7 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 #include "link.h"
+#include "vvar.h"
 
 struct file;
 struct rad_in;
@@ -34,9 +35,7 @@ enum { RAD_WINDOW_LOCKS = 64 };
  * @next: page whose fault would continue the sequence; a hint
  * @ahead: pages fetched ahead last time; a hint
  * @dead: no fault will be answered any more
- * @vvar: where the program's vvar pages begin, 0: it has none
- * @clock_page: stands in for the program's vvar page
- * @clock_pfn: frames of this node's vvar pages, 0: not there
+ * @vvar: the pages of the clocks
  */
 struct rad_window {
 	int slot;
@@ -47,9 +46,7 @@ struct rad_window {
 	unsigned long next;
 	unsigned long ahead;
 	bool dead;
-	unsigned long vvar;
-	struct page *clock_page;
-	unsigned long clock_pfn[4];
+	struct rad_vvar vvar;
 };
 
 int rad_window_init(void);
@@ -61,12 +58,5 @@ int rad_window_map(struct rad_replica *replica, struct file *file);
 int rad_window_mmap(struct rad_replica *replica, struct vm_area_struct *vma);
 void rad_window_die(struct rad_window *window);
 void rad_window_on_revoke(struct rad_in *in);
-
-/* vvar.c: clocks of home in the pages that the vdso reads */
-enum { RAD_VVAR_PAGES = 4 };
-int rad_vvar_create(struct rad_window *window, const struct rad_wire_prepare *prepare);
-void rad_vvar_set_clocks(struct rad_window *window, const struct rad_wire_prepare *prepare);
-void rad_vvar_find_local(struct rad_window *window);
-unsigned long rad_vvar_pfn(const struct rad_window *window, unsigned long address);
 
 #endif /* _RADIUM_WINDOW_H */

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 1,
+	RAD_WIRE_VERSION	= 2,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -219,7 +219,8 @@ struct rad_wire_regs {
  * @uid, @gid: owner (numeric ids are the same on all nodes)
  * @vvar: where the program's vvar pages begin, 0 if it has none
  * @vdso: where its vdso begins
- * @mono, @boot, @real: home's clocks minus the target's, ns, signed
+ * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
+ * @mono, @boot, @real: the process' clocks minus the target's, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
  * @comm: name
  * @regs: followed by the xstate
@@ -234,6 +235,8 @@ struct rad_wire_prepare {
 	__le64 boot;
 	__le64 real;
 	__le64 raw;
+	__le32 clock_mode;
+	__le32 reserved;
 	char comm[16];
 	struct rad_wire_regs regs;
 } __packed;

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -145,10 +146,7 @@ static void boottime_is_homes(void)
 	agrees_with_home(CLOCK_BOOTTIME);
 }
 
-/*
- * time() and gettimeofday() go other ways through the vdso: away, time() shows the
- * seconds of the node, as is documented.
- */
+/* time() and gettimeofday() go other ways through the vdso. */
 static void time_and_timeofday(void)
 {
 	for (int round = 0; round < ROUNDS; round++) {
@@ -162,11 +160,101 @@ static void time_and_timeofday(void)
 		real = read_clock(CLOCK_REALTIME, true);
 		seconds = time(NULL);
 		DO(gettimeofday(&tv, NULL));
-		if (round % 2)
-			CHECK(seconds >= real / 1000000000 - 1 &&
-			      seconds <= real / 1000000000 + 3);
+		CHECK(seconds >= real / 1000000000 - 1 && seconds <= real / 1000000000 + 3);
 		CHECK(tv.tv_sec >= real / 1000000000 - 1 && tv.tv_sec <= real / 1000000000 + 3);
 	}
+}
+
+/*
+ * All functions of the vdso, so that nearly every move finds the thread in the
+ * middle of one: what it has read of one node's data must not be used with the
+ * other's.
+ */
+static void read_while_moving(void)
+{
+	enum { CLOCKS = 7 };
+	static const clockid_t clocks[CLOCKS] = {
+		CLOCK_REALTIME, CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_MONOTONIC,
+		CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME,
+	};
+	enum { STEP_NS = 2000000000 };	/* between two reads, a move between them */
+	struct timespec resolution, expected;
+	int64_t last[CLOCKS], now, day;
+	struct timeval tv;
+	uint64_t end;
+
+	DO(clock_getres(CLOCK_MONOTONIC, &expected));
+	for (int i = 0; i < CLOCKS; i++)
+		last[i] = read_clock(clocks[i], false);
+	day = last[0];
+	for (int round = 0; round < ROUNDS; round++) {
+		during("3 a 5 h 2 a 8 h 4 a 3 h 7 a 6 h");
+		end = now_ns() + 100000000;
+		do {
+			for (int i = 0; i < CLOCKS; i++) {
+				now = read_clock(clocks[i], false);
+				/* Coarse clocks may be a tick behind after a move. */
+				if (now + SKEW_NS < last[i] || now > last[i] + STEP_NS)
+					fail(__FILE__, __LINE__, "clock %d: %lld, then %lld", clocks[i],
+					     (long long)last[i], (long long)now);
+				last[i] = now;
+			}
+			DO(gettimeofday(&tv, NULL));
+			now = tv.tv_sec * 1000000000ll + tv.tv_usec * 1000ll;
+			if (now + SKEW_NS < day || now > day + STEP_NS)
+				fail(__FILE__, __LINE__, "gettimeofday: %lld, then %lld",
+				     (long long)day, (long long)now);
+			day = now;
+			now = time(NULL);
+			CHECK(now >= day / 1000000000 - 1 && now <= day / 1000000000 + 2);
+			DO(clock_getres(CLOCK_MONOTONIC, &resolution));
+			EQUAL(resolution.tv_nsec, expected.tv_nsec);
+		} while (now_ns() < end);
+		during_end();
+	}
+}
+
+/* Does the clock go on where it was, by a time that one move can take? */
+static bool goes_on(clockid_t clock, bool by_system_call, int64_t *last)
+{
+	int64_t now = read_clock(clock, by_system_call);
+	bool good = now >= *last - SKEW_NS && now < *last + 2000000000;
+
+	*last = now;
+	return good;
+}
+
+/* Ends with 0 if no clock has jumped. */
+static void watch_clocks(int64_t mono, int64_t boot)
+{
+	uint64_t end = now_ns() + 1500000000;
+
+	do {
+		if (!goes_on(CLOCK_MONOTONIC, false, &mono) || !goes_on(CLOCK_BOOTTIME, false, &boot) ||
+		    !goes_on(CLOCK_MONOTONIC, true, &mono))
+			_exit(1);
+	} while (now_ns() < end);
+	_exit(0);
+}
+
+/* The clocks of a time namespace stay its own. */
+static void time_namespace(void)
+{
+	const int64_t mono = 100000000000000, boot = 200000000000000;
+	pid_t child;
+
+	if (unshare(CLONE_NEWTIME))
+		skip("unshare: %s", strerror(errno));
+	write_text("/proc/self/timens_offsets", "monotonic 100000 0\nboottime 200000 0\n");
+	child = DO(fork());
+	if (!child)
+		watch_clocks(read_clock(CLOCK_MONOTONIC, true), read_clock(CLOCK_BOOTTIME, true));
+	CHECK(read_clock(CLOCK_MONOTONIC, true) < mono && read_clock(CLOCK_BOOTTIME, true) < boot);
+	for (int round = 0; round < ROUNDS; round++) {
+		during("%d: 3 a 5 h 2 a 40 h 4 a 3 h 7 a", child);
+		during_end();
+	}
+	reap(child);
 }
 
 /* A sleep that is measured by the other node's clock. */
@@ -212,8 +300,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(monotonic), CASE(realtime), CASE(boottime), CASE(monotonic_raw), CASE(coarse),
 		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
-		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(intervals),
-		CASE(file_times_fit),
+		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(read_while_moving),
+		CASE(time_namespace), CASE(intervals), CASE(file_times_fit),
 		{ 0 }
 	};
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: the clocks that the vdso of a migrated program reads.
+ */
+#ifndef _RADIUM_VVAR_H
+#define _RADIUM_VVAR_H
+
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/types.h>
+#include <vdso/time.h>
+
+struct page;
+struct pt_regs;
+struct rad_node;
+struct rad_wire_prepare;
+struct vdso_data;
+
+enum { RAD_VVAR_PAGES = 4 };
+
+/**
+ * struct rad_vvar - the vvar pages of one replica
+ * @start: where the program's vvar pages begin, 0: it has none
+ * @page: stands in for the first of them
+ * @pfn: frames of this node's own vvar pages, 0: not there
+ * @here: this node's data, NULL until they have been found
+ * @updates: from the timekeeper, while @here is known
+ * @lock: registration of @updates; several threads arrive at once
+ * @home_mode: how home's vdso reads its clock source: enum vdso_clock_mode
+ * @mono, @boot, @raw: home's clocks minus this node's
+ * @real: home's CLOCK_REALTIME minus this node's CLOCK_MONOTONIC
+ */
+struct rad_vvar {
+	unsigned long start;
+	struct page *page;
+	unsigned long pfn[RAD_VVAR_PAGES];
+	const struct vdso_data *here;
+	struct notifier_block updates;
+	struct mutex lock;
+	s32 home_mode;
+	struct timens_offset mono, boot, raw, real;
+};
+
+/* at home */
+void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to);
+bool rad_vvar_may_leave(const struct pt_regs *regs);
+
+/* in a replica */
+int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
+void rad_vvar_destroy(struct rad_vvar *vvar);
+void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
+void rad_vvar_start(struct rad_vvar *vvar);
+unsigned long rad_vvar_pfn(const struct rad_vvar *vvar, unsigned long address);
+
+#endif /* _RADIUM_VVAR_H */
