@@ -403,7 +403,7 @@ static bool go_out(struct rad_thread *thread)
 		go_out_later(thread);
 		return false;
 	}
-	rad_regs_restart_syscall(regs);
+	thread->restart = rad_regs_restart_syscall(regs);
 	if (test_and_clear_restore_sigmask())
 		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
 	if (!rad_vvar_may_leave(regs)) {
@@ -801,6 +801,7 @@ static void execute(struct rad_thread *thread)
 	regs.cs = __USER_CS;
 	regs.ss = __USER_DS;
 
+	thread->restart.code = 0;
 	WRITE_ONCE(thread->executing, nr);
 	/*
 	 * in_x32_syscall() looks at the number in the task's own registers, and -1 has
@@ -939,6 +940,8 @@ static void run(struct callback_head *work)
 		enqueue(thread, TWA_NONE);
 	else
 		act(thread);
+	if (thread->state == RADIUM_THREAD_HOME && task_sigpending(current))
+		rad_regs_undo_restart(current_pt_regs(), &thread->restart);
 	rad_thread_put(thread);
 }
 

@@ -80,12 +80,17 @@ size_t rad_regs_xstate_len(void)
  * code in ax. Natively arch_do_signal_or_restart() turns it into a repetition of
  * the call before user mode sees it; the same is done here, because the
  * registers leave before the kernel gets there.
+ *
+ * Return: what was done, for rad_regs_undo_restart().
  */
-void rad_regs_restart_syscall(struct pt_regs *regs)
+struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs)
 {
-	if (syscall_get_nr(current, regs) == -1)
-		return;
-	switch (syscall_get_error(current, regs)) {
+	struct rad_restart restart = { .nr = syscall_get_nr(current, regs) };
+
+	if (restart.nr == -1)
+		return restart;
+	restart.code = syscall_get_error(current, regs);
+	switch (restart.code) {
 	case -ERESTARTNOHAND:
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
@@ -96,8 +101,33 @@ void rad_regs_restart_syscall(struct pt_regs *regs)
 		regs->ax = __NR_restart_syscall;
 		regs->ip -= 2;
 		break;
+	default:
+		restart.code = 0;
 	}
 	regs->orig_ax = -1;
+	restart.ip = regs->ip;
+	restart.ax = regs->ax;
+	return restart;
+}
+
+/**
+ * rad_regs_undo_restart() - a signal came before the call has been made again
+ * @regs: of current, on its way to the delivery of a signal
+ * @restart: of the last rad_regs_restart_syscall(); forgotten when it is undone
+ *
+ * For the program it is in the call all the time: the signal ends it, and the kernel
+ * decides about a restart. A thread that has come to the same instruction anew sees
+ * what it would see if the signal had come one instruction later.
+ */
+void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart)
+{
+	if (!restart->code || syscall_get_nr(current, regs) != -1 ||
+	    regs->ip != restart->ip || regs->ax != restart->ax)
+		return;
+	regs->orig_ax = restart->nr;
+	regs->ax = restart->code;
+	regs->ip += 2;
+	restart->code = 0;
 }
 
 /**

@@ -9,10 +9,23 @@
 struct pt_regs;
 struct task_struct;
 
+/**
+ * struct rad_restart - a system call that was taken apart
+ * @code: with which it ended, 0: there is none
+ * @nr: its number
+ * @ip, @ax: of a thread that is about to make it again
+ */
+struct rad_restart {
+	long code;
+	int nr;
+	unsigned long ip, ax;
+};
+
 int rad_regs_init(void);
 size_t rad_regs_xstate_len(void);
 
-void rad_regs_restart_syscall(struct pt_regs *regs);
+struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs);
+void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_leave_rseq(struct pt_regs *regs);
 
 int rad_regs_save(struct rad_wire_regs *image);

@@ -17,6 +17,7 @@
 #include <linux/task_work.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "regs.h"
 #include "wire.h"
 #include "../uapi/linux/radium.h"
 
@@ -54,6 +55,7 @@ struct rad_process;
  * @backoff: jiffies until then
  * @out_since: when it went out (jiffies)
  * @fault: detail of the last return for a fault
+ * @restart: call in which it was when it went out; deputy only
  * @ip_out, @sp_out, @cx_out: of the thread when it went out; deputy only
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
@@ -95,6 +97,7 @@ struct rad_thread {
 	unsigned long backoff;
 	unsigned long out_since;
 	u64 fault;
+	struct rad_restart restart;
 	unsigned long ip_out, sp_out, cx_out;
 	bool stuck;
 	bool recall_sent;

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <ucontext.h>
@@ -167,6 +168,54 @@ static void read_is_interrupted(void)
 	interrupted_read(0, -1);
 }
 
+/* read(), so that a handler can tell whether it came before the call or ended it. */
+extern char before_read[], after_read[];
+
+static __attribute__((noinline, noclone)) long plain_read(int file, void *buffer, size_t bytes)
+{
+	long ret;
+
+	asm volatile(".globl before_read, after_read\n"
+		     "before_read: syscall\n"
+		     "after_read:"
+		     : "=a"(ret) : "0"(SYS_read), "D"(file), "S"(buffer), "d"(bytes)
+		     : "rcx", "r11", "memory");
+	return ret;
+}
+
+/*
+ * A call that is taken apart so that its thread can move is still being made: a
+ * signal ends it, and does not come before it.
+ */
+static void read_is_interrupted_while_moving(void)
+{
+	enum { TRIES = 40, FIRST_MS = 10, LAST_MS = 60 };
+	unsigned int early = 0;
+	char byte;
+
+	away();
+	home();
+	DO(pipe(ends));
+	for (int i = 0; i < TRIES; i++) {
+		struct itimerval off = { }, timer = {
+			.it_interval.tv_usec = 900000,
+			.it_value.tv_usec = (FIRST_MS + i * (LAST_MS - FIRST_MS) / TRIES) * 1000,
+		};
+
+		catch(SIGALRM, 0);
+		during("10 a 8 h");
+		DO(setitimer(ITIMER_REAL, &timer, NULL));
+		EQUAL(plain_read(ends[0], &byte, 1), -EINTR);
+		DO(setitimer(ITIMER_REAL, &off, NULL));
+		EQUAL(handler_ip, (uintptr_t)after_read);
+		early += count > 1;
+		during_end();
+	}
+	/* On a slow machine one may really have come before. */
+	if (early > TRIES / 20)
+		fail(__FILE__, __LINE__, "%u of %d calls made again after a signal", early, TRIES);
+}
+
 static void sleep_is_interrupted(void)
 {
 	struct timespec time = { 5, 0 }, rest = { 0 };
@@ -324,7 +373,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(handler_while_computing), CASE(handler_while_moving), CASE(sender_is_known),
 		CASE(queued_with_values), CASE(blocked_stays_pending), CASE(alternate_stack),
-		CASE(read_restarts), CASE(read_is_interrupted), CASE(sleep_is_interrupted),
+		CASE(read_restarts), CASE(read_is_interrupted), CASE(read_is_interrupted_while_moving),
+		CASE(sleep_is_interrupted),
 		CASE(sigsuspend_wakes), CASE(alarm_ends_pause), CASE(jump_from_handler),
 		CASE(nested_handlers), CASE(timer_signals), CASE(child_signal), CASE(broken_pipe),
 		CASE(context_is_live),
