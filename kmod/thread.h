@@ -139,7 +139,7 @@ u32 rad_thread_count_wanted(struct rad_process *process);
 int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
 		    u32 *total);
 
-/* deputy.c */
+/* deputy*.c */
 void rad_deputy_summon(struct rad_thread *thread);
 bool rad_deputy_interrupt(struct rad_thread *thread);
 void rad_deputy_init_thread(struct rad_thread *thread);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: what the deputy does for its visitor: system calls, and stacks that grow.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/entry-common.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include "deputy_internal.h"
+#include "ksym.h"
+#include "link.h"
+#include "process.h"
+#include "syscall.h"
+
+enum { TOUCH_JIFFIES = HZ };	/* for a deputy to touch its stack */
+
+static void tell_result(struct rad_thread *thread, u64 ax, u32 flags, u32 reason)
+{
+	struct rad_out *msg = rad_deputy_msg(thread, RAD_MSG_SYSCALL_DONE,
+					     sizeof(struct rad_wire_syscall_done));
+	struct rad_wire_syscall_done *body = msg->body;
+
+	body->thread.reason = cpu_to_le32(reason);
+	body->ax = cpu_to_le64(ax);
+	body->flags = cpu_to_le32(flags);
+	rad_msg_send(thread->node, msg);
+}
+
+/* rad_deputy_resolve() - does the kernel resolve the access at home, by growing a stack say? */
+bool rad_deputy_resolve(u64 detail)
+{
+	u8 __maybe_unused byte;
+
+	return !get_user(byte, (u8 __user *)(detail & PAGE_MASK));
+}
+
+/**
+ * rad_deputy_touch() - have a stack grow
+ * @process: whose
+ * @id: the thread that reached below it; its visitor waits for the page
+ * @address: where
+ *
+ * Only a fault of the process itself grows a stack; the deputy is the process.
+ *
+ * Context: a worker; waits for the deputy, who waits for nothing meanwhile.
+ * Return: whether the address is mapped now.
+ */
+bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address)
+{
+	struct rad_thread *thread = rad_thread_find_id(process, id);
+	bool done = false;
+
+	if (!thread)
+		return false;
+	spin_lock(&thread->lock);
+	if (thread->state == RADIUM_THREAD_AWAY && !thread->touch) {
+		thread->touch = address;
+		thread->touched = false;
+		done = true;
+	}
+	spin_unlock(&thread->lock);
+	if (done) {
+		wake_up_all(&thread->wait);
+		wait_event_timeout(thread->wait, !READ_ONCE(thread->touch), TOUCH_JIFFIES);
+		spin_lock(&thread->lock);
+		done = !thread->touch && thread->touched;
+		thread->touch = 0;
+		spin_unlock(&thread->lock);
+	}
+	rad_thread_put(thread);
+	return done;
+}
+
+/* rad_deputy_touch_for_visitor() - the other half of rad_deputy_touch() */
+void rad_deputy_touch_for_visitor(struct rad_thread *thread)
+{
+	bool touched = rad_deputy_resolve(READ_ONCE(thread->touch));
+
+	spin_lock(&thread->lock);
+	thread->touched = touched;
+	thread->touch = 0;
+	spin_unlock(&thread->lock);
+	wake_up_all(&thread->wait);
+}
+
+/* Why the thread has to make a call itself, RADIUM_R_NONE: it has not. */
+static u32 why_not_here(struct rad_thread *thread)
+{
+	/*
+	 * Seccomp, ptrace, audit and the tracepoints are done by the entry code, which
+	 * we do not run.
+	 */
+	if (READ_ONCE(current_thread_info()->syscall_work) &
+	    (SYSCALL_WORK_ENTER | SYSCALL_WORK_EXIT))
+		return RADIUM_R_WATCHED;
+	if (task_sigpending(current))
+		return RADIUM_R_SIGNAL;
+	return READ_ONCE(thread->recall);
+}
+
+/* rad_deputy_execute() - the system call that the visitor wants done */
+void rad_deputy_execute(struct rad_thread *thread)
+{
+	struct rad_wire_syscall call;
+	u64 start = ktime_get_ns();
+	struct pt_regs regs = { };
+	u32 flags = 0, why;
+	u64 ax = 0;
+	int nr;
+
+	spin_lock(&thread->lock);
+	call = thread->syscall;
+	thread->has_syscall = false;
+	thread->syscalls++;
+	nr = le32_to_cpu(call.nr);
+	if (nr < ARRAY_SIZE(thread->syscall_counts))
+		thread->syscall_counts[nr]++;
+	spin_unlock(&thread->lock);
+	atomic64_inc(&thread->process->stats.syscalls);
+	rad_deputy_account(&call.cputime);
+
+	why = why_not_here(thread);
+	if (why) {
+		thread->recall_sent = true;
+		tell_result(thread, 0, RAD_SYSCALL_EXECUTE, why);
+		return;
+	}
+	regs.di = le64_to_cpu(call.args[0]);
+	regs.si = le64_to_cpu(call.args[1]);
+	regs.dx = le64_to_cpu(call.args[2]);
+	regs.r10 = le64_to_cpu(call.args[3]);
+	regs.r8 = le64_to_cpu(call.args[4]);
+	regs.r9 = le64_to_cpu(call.args[5]);
+	regs.orig_ax = nr;
+	regs.ax = -ENOSYS;
+	regs.cs = __USER_CS;
+	regs.ss = __USER_DS;
+
+	thread->restart.code = 0;
+	WRITE_ONCE(thread->executing, nr);
+	/*
+	 * in_x32_syscall() looks at the number in the task's own registers, and -1 has
+	 * the bit of x32: mmap would choose low addresses, sigaction another frame.
+	 */
+	current_pt_regs()->orig_ax = nr;
+	ax = rad_ksym.x64_sys_call(&regs, nr);
+	current_pt_regs()->orig_ax = -1;
+	WRITE_ONCE(thread->executing, -1);
+
+	switch ((long)ax) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		flags = RAD_SYSCALL_COME_HOME;
+		break;
+	default:
+		if (thread->recall || task_sigpending(current))
+			flags = RAD_SYSCALL_COME_HOME;
+	}
+	thread->recall_sent |= flags & RAD_SYSCALL_COME_HOME;
+	tell_result(thread, ax, flags, thread->recall ?: RADIUM_R_SIGNAL);
+	rad_latency_add(thread->process->stats.syscall_latency, ktime_get_ns() - start);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: a thread comes home.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/entry-common.h>
+#include <linux/rseq.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <asm/syscall.h>
+#include <asm/trapnr.h>
+#include "deputy_internal.h"
+#include "event.h"
+#include "link.h"
+#include "node.h"
+#include "process.h"
+#include "syscall.h"
+
+enum { SETTLED_JIFFIES = HZ / 10 };	/* away for so long: the next return is a new matter */
+
+/*
+ * CPU time used away is the process'. It goes where the kernel keeps that of threads
+ * that have ended: no scheduler writes there.
+ */
+void rad_deputy_account(const struct rad_wire_cputime *cputime)
+{
+	/* Current's own: it stays until current exits. */
+	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+	struct signal_struct *sig = current->signal;
+
+	spin_lock_irq(&sighand->siglock);
+	write_seqlock(&sig->stats_lock);
+	sig->utime += le64_to_cpu(cputime->utime);
+	sig->stime += le64_to_cpu(cputime->stime);
+	sig->sum_sched_runtime += le64_to_cpu(cputime->runtime);
+	write_sequnlock(&sig->stats_lock);
+	spin_unlock_irq(&sighand->siglock);
+}
+
+struct load {
+	struct work_struct work;
+	struct task_struct *task;
+	const struct rad_wire_regs *image;
+	int err;
+	bool done;
+};
+
+static void load_work(struct work_struct *work)
+{
+	struct load *load = container_of(work, struct load, work);
+	struct task_struct *task = get_task_struct(load->task);
+
+	load->err = rad_regs_load(task, load->image);
+	/* Once it is seen, @load is gone. */
+	smp_store_release(&load->done, true);
+	wake_up_process(task);
+	put_task_struct(task);
+}
+
+/*
+ * The regsets do not write to current: somebody else does while we sleep. Asleep
+ * already when the work is queued, because the worker comes at once, and would wait
+ * for us with a higher priority than ours.
+ */
+static int load_registers(const struct rad_wire_regs *image)
+{
+	struct load load = { .task = current, .image = image };
+
+	INIT_WORK_ONSTACK(&load.work, load_work);
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	queue_work(system_highpri_wq, &load.work);
+	while (!smp_load_acquire(&load.done)) {
+		schedule();
+		set_current_state(TASK_UNINTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	destroy_work_on_stack(&load.work);
+	return load.err;
+}
+
+/*
+ * An exception is made again by executing the instruction again. Not so the debug
+ * trap of a single step, which comes after the instruction: its signal is sent.
+ */
+static void repeat_step(u64 detail, struct pt_regs *regs)
+{
+	kernel_siginfo_t info;
+
+	if (RAD_EXCEPTION_TRAP(detail) != X86_TRAP_DB)
+		return;
+	clear_siginfo(&info);
+	info.si_signo = SIGTRAP;
+	info.si_code = RAD_EXCEPTION_CODE(detail);
+	info.si_addr = (void __user *)regs->ip;
+	current->thread.trap_nr = X86_TRAP_DB;
+	current->thread.error_code = 0;
+	send_sig_info(SIGTRAP, &info, current);
+}
+
+/*
+ * The registers stand before a system call: it is executed natively, and on the way
+ * out of it our work runs again.
+ */
+static void execute_here(struct rad_thread *thread)
+{
+	if (!thread->wanted)
+		return;
+	if (test_syscall_work(SYSCALL_USER_DISPATCH)) {
+		/* It uses the prctl itself. */
+		rad_deputy_go_out_later(thread);
+		return;
+	}
+	thread->boomerang = true;
+	set_syscall_work(SYSCALL_USER_DISPATCH);
+}
+
+/**
+ * rad_deputy_syscall_entry() - a task with the dispatch flag enters a system call
+ * @regs: of current
+ *
+ * Return: whether it was ours, and goes on natively.
+ */
+bool rad_deputy_syscall_entry(struct pt_regs *regs)
+{
+	struct rad_thread *thread = rad_thread_find(current);
+	bool ours = thread && thread->boomerang;
+
+	if (ours) {
+		thread->boomerang = false;
+		thread->called = syscall_get_nr(current, regs);
+		clear_syscall_work(SYSCALL_USER_DISPATCH);
+		rad_deputy_enqueue(thread, TWA_RESUME);
+	}
+	rad_thread_put(thread);
+	return ours;
+}
+
+/*
+ * The registers are here: the thread is at home again. Returns whether it should
+ * go out again at once.
+ */
+bool rad_deputy_come_home(struct rad_thread *thread)
+{
+	struct pt_regs *regs = current_pt_regs();
+	struct rad_process *process = thread->process;
+	struct rad_wire_return *image;
+	u32 reason, from;
+	u64 detail;
+	bool out = false;
+
+	spin_lock(&thread->lock);
+	image = thread->image;
+	thread->image = NULL;
+	rad_thread_set_state(thread, RADIUM_THREAD_RETURNING);
+	spin_unlock(&thread->lock);
+
+	reason = le32_to_cpu(image->thread.reason);
+	detail = le64_to_cpu(image->detail);
+	if (load_registers(&image->regs)) {
+		rad_node_protocol_error(thread->node, "RETURN: registers that cannot be");
+		send_sig(SIGKILL, current, 1);
+	}
+	rad_deputy_account(&image->cputime);
+	thread->stuck = reason == RADIUM_R_ASKED && regs->ip == thread->ip_out &&
+			regs->sp == thread->sp_out && regs->cx == thread->cx_out;
+	kfree(image);
+
+	from = rad_node_id(thread->node);
+	spin_lock(&thread->lock);
+	rad_thread_set_state(thread, RADIUM_THREAD_HOME);
+	rad_node_put(thread->node);
+	thread->node = NULL;
+	thread->reason = reason;
+	thread->detail = detail;
+	thread->returns++;
+	thread->returns_by_reason[reason]++;
+	thread->recall = 0;
+	thread->recall_sent = false;
+	spin_unlock(&thread->lock);
+	atomic64_inc(&process->stats.returns);
+	rad_event_post(RADIUM_EVENT_RETURNED, from, task_tgid_nr(current), thread->id, reason);
+	if (time_after(jiffies, thread->out_since + SETTLED_JIFFIES))
+		thread->backoff = 0;
+	/* The CPU number in the rseq area is written on the way to user mode. */
+	rseq_set_notify_resume(current);
+	if (!thread->wanted)
+		rad_thread_answer(thread, RADIUM_R_NONE);
+
+	switch (reason) {
+	case RADIUM_R_SYSCALL:
+	case RADIUM_R_WATCHED:
+		if (rad_syscall_class(detail) == RAD_SYSCALL_END)
+			thread->wanted = 0;
+		execute_here(thread);
+		break;
+	case RADIUM_R_FAULT:
+		out = thread->fault != detail && rad_deputy_resolve(detail);
+		thread->fault = out ? detail : 0;
+		if (!out)
+			rad_deputy_go_out_later(thread);
+		break;
+	case RADIUM_R_EXCEPTION:
+		repeat_step(detail, regs);
+		rad_deputy_go_out_later(thread);
+		break;
+	case RADIUM_R_ASKED:
+	case RADIUM_R_DRAIN:
+		out = thread->wanted;
+		break;
+	default:
+		rad_deputy_go_out_later(thread);
+	}
+	/* A restart code in ax: the kernel's own exit path deals with it. */
+	if (!out && syscall_get_nr(current, regs) != -1)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	if (!thread->wanted)
+		rad_process_retire_if_idle(process);
+	return out;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Radium: shared between the files of the deputy only. */
+#ifndef _RADIUM_DEPUTY_INTERNAL_H
+#define _RADIUM_DEPUTY_INTERNAL_H
+
+#include <linux/sched/task_stack.h>
+#include <linux/task_work.h>
+#include "thread.h"
+
+struct rad_out;
+struct rad_wire_cputime;
+
+/* deputy.c */
+void rad_deputy_enqueue(struct rad_thread *thread, enum task_work_notify_mode notify);
+struct rad_out *rad_deputy_msg(struct rad_thread *thread, u32 type, size_t len);
+void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason);
+
+/* deputy_out.c */
+bool rad_deputy_go_out(struct rad_thread *thread);
+void rad_deputy_go_out_later(struct rad_thread *thread);
+void rad_deputy_again_work(struct work_struct *work);
+
+/* deputy_home.c */
+bool rad_deputy_come_home(struct rad_thread *thread);
+void rad_deputy_account(const struct rad_wire_cputime *cputime);
+
+/* deputy_call.c */
+void rad_deputy_execute(struct rad_thread *thread);
+bool rad_deputy_resolve(u64 detail);
+void rad_deputy_touch_for_visitor(struct rad_thread *thread);
+
+#endif /* _RADIUM_DEPUTY_INTERNAL_H */

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: a thread leaves home.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/ptrace.h>
+#include <linux/rseq.h>
+#include <linux/sched/signal.h>
+#include <asm/syscall.h>
+#include "deputy_internal.h"
+#include "event.h"
+#include "link.h"
+#include "node.h"
+#include "process.h"
+#include "vvar.h"
+#include "wire_check.h"
+
+enum {
+	PREPARE_JIFFIES		= 15 * HZ,	/* to make a replica on a busy node */
+	AGAIN_MIN_JIFFIES	= HZ / 100 ?: 1,
+	AGAIN_MAX_JIFFIES	= HZ,
+};
+
+void rad_deputy_again_work(struct work_struct *work)
+{
+	struct rad_thread *thread = container_of(to_delayed_work(work), struct rad_thread, again);
+
+	rad_deputy_summon(thread);
+	rad_thread_put(thread);
+}
+
+/* What brought it home is done natively now; some time later it goes out again. */
+void rad_deputy_go_out_later(struct rad_thread *thread)
+{
+	if (!READ_ONCE(thread->wanted))
+		return;
+	thread->backoff = clamp_t(unsigned long, thread->backoff * 2, AGAIN_MIN_JIFFIES,
+				  AGAIN_MAX_JIFFIES);
+	rad_thread_get(thread);
+	if (!schedule_delayed_work(&thread->again, thread->backoff))
+		rad_thread_put(thread);
+}
+
+static u32 why_not(struct pt_regs *regs)
+{
+	bool shared;
+
+	if (!user_64bit_mode(regs) || test_thread_flag(TIF_ADDR32))
+		return RADIUM_R_COMPAT;
+	if (current->ptrace || regs->flags & X86_EFLAGS_TF ||
+	    memchr_inv(current->thread.ptrace_bps, 0, sizeof(current->thread.ptrace_bps)))
+		return RADIUM_R_TRACED;
+	if (current->mm->context.ldt)
+		return RADIUM_R_LDT;
+	rcu_read_lock();
+	shared = current->vfork_done && current->mm == rcu_dereference(current->real_parent)->mm;
+	rcu_read_unlock();
+	return shared ? RADIUM_R_SHARED_MM : RADIUM_R_NONE;
+}
+
+static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *node)
+{
+	size_t len = sizeof(struct rad_wire_prepare) + rad_regs_xstate_len();
+	struct rad_process *process = thread->process;
+	struct rad_wire_prepare *body;
+	struct rad_out *msg;
+
+	msg = rad_deputy_msg(thread, RAD_MSG_PREPARE, len);
+	body = msg->body;
+	body->uid = cpu_to_le32(from_kuid(&init_user_ns, process->uid));
+	body->gid = cpu_to_le32(from_kgid(&init_user_ns, process->gid));
+	rad_vvar_describe(body, node);
+	get_task_comm(body->comm, current);
+	if (rad_regs_save(&body->regs)) {
+		rad_msg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+/* Sends the registers and waits until the node holds the thread ready. */
+static u32 prepare(struct rad_thread *thread)
+{
+	struct rad_wire_status status = { };
+	struct rad_call call = { .buf = &status, .size = sizeof(status) };
+	struct rad_out *msg = prepare_msg(thread, thread->node);
+	int err;
+
+	if (!msg)
+		return RADIUM_R_XSTATE;
+	err = rad_call_send(thread->node, &call, msg);
+	if (!err)
+		err = rad_call_wait(&call, PREPARE_JIFFIES);
+	switch (err) {
+	case 0:
+		return rad_wire_reason(status.reason);
+	case -EHOSTDOWN:
+		return RADIUM_R_NODE_DOWN;
+	case -ETIMEDOUT:
+		rad_deputy_tell(thread, RAD_MSG_ABORT, RADIUM_R_TIMEOUT);
+		return RADIUM_R_TIMEOUT;
+	default:
+		rad_deputy_tell(thread, RAD_MSG_ABORT, RADIUM_R_EXITING);
+		return RADIUM_R_EXITING;
+	}
+}
+
+/* It stays at home. Only a thread that somebody asked to move forgets the wish. */
+static void stay_home(struct rad_thread *thread, u32 reason)
+{
+	bool later = reason == RADIUM_R_TRACED || reason == RADIUM_R_SHARED_MM;
+
+	spin_lock(&thread->lock);
+	if (thread->state != RADIUM_THREAD_HOME)
+		rad_thread_set_state(thread, RADIUM_THREAD_HOME);
+	if (thread->node)
+		rad_node_put(thread->node);
+	thread->node = NULL;
+	thread->reason = reason;
+	if (thread->asked != thread->answered || !later)
+		thread->wanted = 0;
+	later = thread->wanted;
+	spin_unlock(&thread->lock);
+	rad_event_post(RADIUM_EVENT_REFUSED, 0, task_tgid_nr(current), thread->id, reason);
+	rad_thread_answer(thread, reason);
+	rseq_set_notify_resume(current);
+	if (later)
+		rad_deputy_go_out_later(thread);
+	else if (thread->process)
+		rad_process_retire_if_idle(thread->process);
+	else
+		rad_thread_forget(thread);
+}
+
+/* After fork: children of a thread that was started with 'radctl run' follow it. */
+static void send_child_after(struct rad_thread *thread, struct pt_regs *regs)
+{
+	struct radium_move move = { .flags = RADIUM_MOVE_SELF | RADIUM_MOVE_NO_WAIT };
+	int called = thread->called;
+	struct task_struct *child;
+
+	thread->called = -1;
+	if (!thread->follow || (long)regs->ax <= 0)
+		return;
+	if (called != __NR_fork && called != __NR_vfork && called != __NR_clone &&
+	    called != __NR_clone3)
+		return;
+	rcu_read_lock();
+	child = pid_task(find_vpid(regs->ax), PIDTYPE_PID);
+	if (child)
+		get_task_struct(child);
+	rcu_read_unlock();
+	if (!child)
+		return;
+	rad_thread_move(child, &move, thread->wanted);
+	put_task_struct(child);
+}
+
+/*
+ * The thread leaves, if it is wanted elsewhere. Returns whether it is away now.
+ */
+bool rad_deputy_go_out(struct rad_thread *thread)
+{
+	struct pt_regs *regs = current_pt_regs();
+	struct rad_process *process;
+	struct rad_node *node;
+	u32 wanted, reason;
+	bool changed;
+
+	send_child_after(thread, regs);
+	wanted = READ_ONCE(thread->wanted);
+	if (!wanted || wanted == rad_node_self()) {
+		thread->wanted = 0;
+		if (thread->boomerang) {
+			thread->boomerang = false;
+			clear_syscall_work(SYSCALL_USER_DISPATCH);
+		}
+		rad_thread_answer(thread, RADIUM_R_NONE);
+		if (thread->process)
+			rad_process_retire_if_idle(thread->process);
+		else
+			rad_thread_forget(thread);
+		return false;
+	}
+	if (task_sigpending(current)) {
+		/* It is delivered first, natively, and decides about a restart. */
+		rad_deputy_go_out_later(thread);
+		return false;
+	}
+	thread->restart = rad_regs_restart_syscall(regs);
+	if (test_and_clear_restore_sigmask())
+		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
+	if (!rad_vvar_may_leave(regs)) {
+		rad_deputy_go_out_later(thread);
+		return false;
+	}
+	if (thread->stuck) {
+		/*
+		 * Moved to and fro faster than its pages follow, it would never execute an
+		 * instruction: it runs here for a while first.
+		 */
+		thread->stuck = false;
+		thread->backoff = 0;
+		rad_deputy_go_out_later(thread);
+		return false;
+	}
+	reason = why_not(regs);
+	if (reason) {
+		stay_home(thread, reason);
+		return false;
+	}
+	node = rad_node_get_up(wanted);
+	if (!node) {
+		stay_home(thread, RADIUM_R_NODE_DOWN);
+		return false;
+	}
+	process = rad_process_enter();
+	if (IS_ERR(process)) {
+		rad_node_put(node);
+		if (PTR_ERR(process) == -EINTR)
+			/* A signal came meanwhile: as above. */
+			rad_deputy_go_out_later(thread);
+		else
+			stay_home(thread, RADIUM_R_NO_MEMORY);
+		return false;
+	}
+	rad_thread_attach(thread, process);
+	rad_process_note_replica(process, node);
+	rad_regs_leave_rseq(regs);
+
+	spin_lock(&thread->lock);
+	rad_thread_set_state(thread, RADIUM_THREAD_FREEZING);
+	rad_thread_set_state(thread, RADIUM_THREAD_PREPARING);
+	thread->node = node;
+	thread->stay++;
+	thread->recall = 0;
+	thread->has_syscall = false;
+	thread->lost = 0;
+	spin_unlock(&thread->lock);
+	thread->recall_sent = false;
+
+	thread->ip_out = regs->ip;
+	thread->sp_out = regs->sp;
+	thread->cx_out = regs->cx;
+	reason = prepare(thread);
+	if (reason) {
+		rad_process_leave(process);
+		rad_process_put(process);
+		stay_home(thread, reason);
+		return false;
+	}
+	/* The commit: from here on the visitor is the thread. */
+	spin_lock(&thread->lock);
+	rad_thread_set_state(thread, RADIUM_THREAD_AWAY);
+	thread->out_since = jiffies;
+	thread->migrations++;
+	/* Somebody wants it elsewhere by now: it has to come back, and answers then. */
+	changed = thread->wanted != wanted;
+	if (changed)
+		thread->recall = RADIUM_R_ASKED;
+	if (rad_node_is_dead(node))
+		thread->lost = RADIUM_R_NODE_LOST;
+	spin_unlock(&thread->lock);
+	rad_deputy_tell(thread, RAD_MSG_COMMIT, RADIUM_R_NONE);
+	atomic64_inc(&process->stats.migrations);
+	rad_event_post(RADIUM_EVENT_MIGRATED, wanted, task_tgid_nr(current), thread->id,
+		       RADIUM_R_NONE);
+	if (!changed)
+		rad_thread_answer(thread, RADIUM_R_NONE);
+	rad_process_leave(process);
+	rad_process_put(process);
+	return true;
+}
