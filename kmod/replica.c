@@ -271,6 +271,8 @@ void rad_replica_kill(struct rad_replica *replica)
 		return;
 	rad_window_die(&replica->window);
 	wake_up_all(&replica->wait);
+	/* Whoever waits for its program holds up all that want a replica. */
+	complete_all(&replica->attached);
 	/* A signal to the manager is one to the whole thread group. */
 	if (manager)
 		send_sig(SIGKILL, manager, 1);
@@ -395,7 +397,6 @@ int rad_replica_run_manager(struct file *file, u64 token)
 	}
 	if (err) {
 		rad_replica_kill(replica);
-		complete_all(&replica->attached);
 		rad_replica_put(replica);
 		send_sig(SIGKILL, current, 1);
 		return err;

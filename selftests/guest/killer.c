@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Kills a process with SIGKILL while it is being moved, at random moments and in
- * each phase of a move: it has to be gone, and known to nobody, within two seconds.
- * Says in which state it was met, and fails if a phase cannot be met.
+ * each phase of a move: it has to be gone, and known to nobody, within two seconds,
+ * and the next process moves as if nothing had been. Says in which state it was met,
+ * and fails if a phase cannot be met.
  *
  *	killer [-s SEED] [-n NODE] [-t FACTOR] ROUNDS
  */
@@ -20,8 +21,7 @@
 
 enum {
 	GONE_MS		= 2000,
-	SEEN_MS		= 1000,		/* wait for the phase that a round aims at */
-	AGAIN_MS	= 15000,	/* the same for a round that is tried again */
+	SEEN_MS		= 5000,		/* wait for the phase that a round aims at */
 	TRIES		= 10,
 	WINDOW_US	= 60000,
 	STAY_US		= 20000,	/* away before the recall, at most */
@@ -85,13 +85,6 @@ static void move_until_gone(pid_t pid)
 	_exit(0);
 }
 
-static bool known(pid_t pid)
-{
-	struct radium_thread_info info;
-
-	return move_info(device, pid, &info);
-}
-
 /* Phase of its thread; HOME where nobody knows it. */
 static unsigned int phase_of(pid_t pid)
 {
@@ -116,19 +109,20 @@ static bool is_aimed_at(enum aim aim, unsigned int phase)
 	}
 }
 
-/* Waits for what the round aims at. Returns the phase seen last. */
-static unsigned int await(pid_t pid, enum aim aim, unsigned int ms)
+/* Waits for what the round aims at, and gives the phase seen last. */
+static bool await(pid_t pid, enum aim aim, unsigned int *phase)
 {
 	uint64_t start = now_us(), waited = 0;
-	unsigned int phase;
 
-	while (!is_aimed_at(aim, phase = phase_of(pid)) && waited < ms * 1000ull) {
+	while (!is_aimed_at(aim, *phase = phase_of(pid))) {
+		if (waited > SEEN_MS * 1000ull * factor)
+			return false;
 		usleep(100);
 		waited = now_us() - start;
 	}
 	if (waited > longest_us)
 		longest_us = waited;
-	return phase;
+	return true;
 }
 
 /* Are the killed process and its mover gone in time? */
@@ -137,10 +131,10 @@ static bool gone(unsigned int i, pid_t pid, pid_t mover)
 	uint64_t limit = now_us() + GONE_MS * 1000ull * factor;
 	int status;
 
-	while (waitpid(pid, &status, WNOHANG) != pid || known(pid)) {
+	while (waitpid(pid, &status, WNOHANG) != pid) {
 		if (now_us() > limit) {
-			printf("round %u, kind %u, aim %u: %s after %d ms\n", i, i % 5, i % AIMS,
-			       known(pid) ? "still known" : "still there", GONE_MS * factor);
+			printf("round %u, kind %u, aim %u: still there after %d ms\n", i, i % 5, i % AIMS,
+			       GONE_MS * factor);
 			kill(mover, SIGKILL);
 			return false;
 		}
@@ -157,11 +151,18 @@ static bool gone(unsigned int i, pid_t pid, pid_t mover)
 		}
 		usleep(2000);
 	}
+	while (move_processes(device)) {
+		if (now_us() > limit) {
+			printf("round %u: still known after %d ms\n", i, GONE_MS * factor);
+			return false;
+		}
+		usleep(2000);
+	}
 	return true;
 }
 
-/* Kills one process, which is given @ms to reach what the round aims at. */
-static enum outcome make_round(unsigned int i, unsigned int ms)
+/* Kills one process. */
+static enum outcome make_round(unsigned int i)
 {
 	enum aim aim = i % AIMS;	/* with five kinds: all pairs in 20 rounds */
 	/* Two times of three at the very moment, where the round aims at one. */
@@ -169,13 +170,14 @@ static enum outcome make_round(unsigned int i, unsigned int ms)
 	unsigned int delay = exact ? 0 : random() % (WINDOW_US * factor);
 	pid_t pid = fork(), mover;
 	unsigned int phase;
+	bool seen;
 
 	if (!pid)
 		passenger(i % 5);
 	mover = fork();
 	if (!mover)
 		move_until_gone(pid);
-	phase = await(pid, aim, ms * factor);
+	seen = await(pid, aim, &phase);
 	if (!exact) {
 		usleep(delay);
 		phase = phase_of(pid);
@@ -185,14 +187,19 @@ static enum outcome make_round(unsigned int i, unsigned int ms)
 	met[phase]++;
 	if (!gone(i, pid, mover))
 		return FAILED;
+	if (!seen) {
+		/* What has been killed before must not hold it up. */
+		printf("round %u, kind %u: aim %u not seen in %u ms\n", i, i % 5, aim, SEEN_MS * factor);
+		return FAILED;
+	}
 	return exact && !is_aimed_at(aim, phase) ? MISSED : MET;
 }
 
-/* Makes a round that missed its phase until it does not. */
-static bool try_again(unsigned int i)
+/* Makes a round until it meets its phase. */
+static bool make_and_meet(unsigned int i)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
-		enum outcome outcome = make_round(i, AGAIN_MS);
+		enum outcome outcome = make_round(i);
 
 		if (outcome != MISSED)
 			return outcome == MET;
@@ -228,7 +235,7 @@ static int report(void)
 int main(int argc, char **argv)
 {
 	unsigned int seed = 1, rounds;
-	bool *missed, fine = true;
+	bool fine = true;
 	int option;
 
 	while ((option = getopt(argc, argv, "s:n:t:")) != -1) {
@@ -247,22 +254,8 @@ int main(int argc, char **argv)
 		perror(RADIUM_DEVICE);
 		return 2;
 	}
-	missed = calloc(rounds, sizeof(*missed));
-	if (!missed)
-		return 2;
 	srandom(seed);
-	for (unsigned int i = 0; i < rounds; i++) {
-		enum outcome outcome = make_round(i, SEEN_MS);
-
-		if (outcome == FAILED)
-			return 1;
-		missed[i] = outcome == MISSED;
-	}
-	/*
-	 * After the others, because what made them miss may last: a kill in PREPARING can
-	 * keep the other node from preparing anything for seconds.
-	 */
 	for (unsigned int i = 0; i < rounds && fine; i++)
-		fine = !missed[i] || try_again(i);
+		fine = make_and_meet(i);
 	return report() || !fine;
 }

@@ -55,6 +55,13 @@ int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms
 	return move(device, RADIUM_IOC_RECALL, m);
 }
 
+int move_processes(int device)
+{
+	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
+
+	return ioctl(device, RADIUM_IOC_HELLO, &hello) ? -1 : (int)hello.processes;
+}
+
 bool move_info(int device, pid_t pid, struct radium_thread_info *info)
 {
 	struct radium_list list = {

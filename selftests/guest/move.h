@@ -16,6 +16,8 @@ int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms
 	      struct radium_move *result);
 /* First thread of a process; false if the process is not distributed. */
 bool move_info(int device, pid_t pid, struct radium_thread_info *info);
+/* Distributed processes whose home is here, -1: not known. */
+int move_processes(int device);
 const char *move_reason(unsigned int reason);		/* its name */
 const char *move_reason_text(unsigned int reason);
 

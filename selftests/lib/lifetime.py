@@ -59,7 +59,7 @@ def kill_away(context):
 
 def kill_during_moves(context):
     """At chosen and random moments before, in and after moves: gone within two seconds."""
-    rounds = 20 if context.debug else 40
+    rounds = 20 if context.debug else 60
     done = context.bed.execute(1, f"{paths.GUEST}/killer", "-s", context.seed, "-t", context.slow,
                                rounds, timeout=240 * context.slow)
     assert done.returncode == 0, done.stdout + done.stderr
