@@ -198,11 +198,8 @@ int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepar
 	if (!vvar->page)
 		return -ENOMEM;
 	data = page_address(vvar->page) + VDSO_DATA_OFFSET;
-	/* Until it is known what there is to show: no clock can be read without a call. */
 	data[CS_HRES_COARSE].seq = seq;
 	data[CS_RAW].seq = seq;
-	data[CS_HRES_COARSE].clock_mode = VDSO_CLOCKMODE_NONE;
-	data[CS_RAW].clock_mode = VDSO_CLOCKMODE_NONE;
 	rad_vvar_set_clocks(vvar, prepare);
 	return 0;
 }
@@ -290,8 +287,9 @@ unsigned long rad_vvar_pfn(const struct rad_vvar *vvar, unsigned long address)
 	if (!vvar->start || address < vvar->start ||
 	    address >= vvar->start + RAD_VVAR_PAGES * PAGE_SIZE)
 		return 0;
+	/* Without data of this node the clocks are read at home. */
 	i = (address - vvar->start) >> PAGE_SHIFT;
 	if (i == 0)
-		return page_to_pfn(vvar->page);
+		return vvar->here ? page_to_pfn(vvar->page) : ULONG_MAX;
 	return vvar->pfn[i] ?: ULONG_MAX;
 }
