@@ -196,14 +196,25 @@ void rad_deputy_on_visitor_gone(struct rad_in *in)
 {
 	const struct rad_wire_thread *body = in->body;
 	struct rad_thread *thread = addressed(in);
+	struct rad_process *process = NULL;
+	u32 lost = RADIUM_R_NONE;
 
 	if (!thread)
 		return;
 	spin_lock(&thread->lock);
-	if (!thread->image)
-		thread->lost = rad_wire_reason(body->reason) ?: RADIUM_R_NODE_LOST;
+	if (!thread->image && thread->process) {
+		lost = rad_wire_reason(body->reason) ?: RADIUM_R_NODE_LOST;
+		thread->lost = lost;
+		process = thread->process;
+		rad_process_get(process);
+	}
 	spin_unlock(&thread->lock);
 	wake_up_all(&thread->wait);
+	if (lost) {
+		/* Here, because the deputy may be in a call that lasts. */
+		rad_process_kill(process, rad_node_id(in->from), lost);
+		rad_process_put(process);
+	}
 	rad_thread_put(thread);
 }
 
@@ -306,6 +317,15 @@ static void act(struct rad_thread *thread)
 	}
 }
 
+/*
+ * Some calls run task work in their midst: io_uring_enter() and KVM_RUN. The entry code
+ * leaves ENOSYS in ax until the call has returned.
+ */
+static bool in_native_call(const struct pt_regs *regs)
+{
+	return regs->orig_ax != -1 && regs->ax == -ENOSYS;
+}
+
 static void run(struct callback_head *work)
 {
 	struct rad_thread *thread = container_of(work, struct rad_thread, work);
@@ -316,6 +336,11 @@ static void run(struct callback_head *work)
 	smp_mb__after_atomic();
 	if (current->flags & PF_EXITING)
 		rad_thread_end(thread);
+	else if (thread->executing >= 0)
+		/* In a delegated call, after which the deputy looks at everything. */
+		;
+	else if (in_native_call(current_pt_regs()))
+		rad_deputy_go_out_later(thread);
 	else if (others)
 		/* They would starve while we sleep: let them run first. */
 		rad_deputy_enqueue(thread, TWA_NONE);

@@ -151,6 +151,8 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	bool out = false;
 
 	spin_lock(&thread->lock);
+	/* Once it is at home it may cease to be distributed at any time. */
+	rad_process_get(process);
 	image = thread->image;
 	thread->image = NULL;
 	rad_thread_set_state(thread, RADIUM_THREAD_RETURNING);
@@ -217,5 +219,6 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	if (!thread->wanted)
 		rad_process_retire_if_idle(process);
+	rad_process_put(process);
 	return out;
 }

@@ -22,6 +22,9 @@ enum {
 	AGAIN_MAX_JIFFIES	= HZ,
 };
 
+/* Of all threads, so that a late PREPARE is known for what it is by its number. */
+static atomic_t stays;
+
 void rad_deputy_again_work(struct work_struct *work)
 {
 	struct rad_thread *thread = container_of(to_delayed_work(work), struct rad_thread, again);
@@ -110,6 +113,7 @@ static u32 prepare(struct rad_thread *thread)
 static void stay_home(struct rad_thread *thread, u32 reason)
 {
 	bool later = reason == RADIUM_R_TRACED || reason == RADIUM_R_SHARED_MM;
+	struct rad_process *process = rad_thread_process(thread);
 
 	spin_lock(&thread->lock);
 	if (thread->state != RADIUM_THREAD_HOME)
@@ -127,10 +131,11 @@ static void stay_home(struct rad_thread *thread, u32 reason)
 	rseq_set_notify_resume(current);
 	if (later)
 		rad_deputy_go_out_later(thread);
-	else if (thread->process)
-		rad_process_retire_if_idle(thread->process);
+	else if (process)
+		rad_process_retire_if_idle(process);
 	else
 		rad_thread_forget(thread);
+	rad_process_put(process);
 }
 
 /* After fork: children of a thread that was started with 'radctl run' follow it. */
@@ -176,11 +181,13 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 			thread->boomerang = false;
 			clear_syscall_work(SYSCALL_USER_DISPATCH);
 		}
+		process = rad_thread_process(thread);
 		rad_thread_answer(thread, RADIUM_R_NONE);
-		if (thread->process)
-			rad_process_retire_if_idle(thread->process);
+		if (process)
+			rad_process_retire_if_idle(process);
 		else
 			rad_thread_forget(thread);
+		rad_process_put(process);
 		return false;
 	}
 	if (task_sigpending(current)) {
@@ -189,8 +196,6 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		return false;
 	}
 	thread->restart = rad_regs_restart_syscall(regs);
-	if (test_and_clear_restore_sigmask())
-		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
 	if (!rad_vvar_may_leave(regs)) {
 		rad_deputy_go_out_later(thread);
 		return false;
@@ -233,7 +238,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	rad_thread_set_state(thread, RADIUM_THREAD_FREEZING);
 	rad_thread_set_state(thread, RADIUM_THREAD_PREPARING);
 	thread->node = node;
-	thread->stay++;
+	thread->stay = atomic_inc_return(&stays);
 	thread->recall = 0;
 	thread->has_syscall = false;
 	thread->lost = 0;

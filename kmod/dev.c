@@ -201,7 +201,7 @@ static bool is_compat(struct task_struct *task)
 /* May the caller move this task at all? RADIUM_R_NONE if so. */
 static u32 check_task(struct task_struct *task, u32 node)
 {
-	if (task->flags & PF_KTHREAD)
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return RADIUM_R_KERNEL_THREAD;
 	/* It would take the machine with it when the other node dies. */
 	if (is_global_init(task))
@@ -253,6 +253,8 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	for_each_thread(task, t) {
 		if (n == room)
 			break;
+		if (t->flags & PF_IO_WORKER)
+			continue;
 		array[n++] = get_task_struct(t);
 	}
 	rcu_read_unlock();

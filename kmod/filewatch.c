@@ -127,7 +127,8 @@ int rad_filewatch_add(struct file *file)
 
 int rad_filewatch_init(void)
 {
-	group = fsnotify_alloc_group(&ops, 0);
+	/* Reclaim evicts inodes that are watched, and takes the lock under which we allocate. */
+	group = fsnotify_alloc_group(&ops, FSNOTIFY_GROUP_NOFS);
 	return PTR_ERR_OR_ZERO(group);
 }
 

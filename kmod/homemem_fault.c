@@ -65,7 +65,7 @@ vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf)
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/* get_user_pages without "locked", fixup_user_fault: wait with the lock. */
 		err = rad_page_bring_home(page);
-		ret = err == -EHOSTDOWN ? VM_FAULT_SIGBUS : err == -ENOMEM ? VM_FAULT_OOM : 0;
+		ret = err == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
 		goto out;
 	}
 	ret = VM_FAULT_RETRY;

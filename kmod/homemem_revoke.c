@@ -12,7 +12,10 @@
 #include "node.h"
 #include "wire_check.h"
 
-enum { RESERVED_REVOKES = 8 };	/* a process' revocations set aside for its notifier */
+enum {
+	RESERVED_REVOKES	= 8,	/* a process' revocations set aside for when there is no memory */
+	RETRY_JIFFIES		= 1,	/* until the reserve is looked at again */
+};
 
 /**
  * struct revoke - one page asked back
@@ -36,13 +39,10 @@ static struct revoke *revoke_alloc(struct rad_homemem *mem, bool data, bool may_
 
 	if (may_allocate) {
 		revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
-		if (!revoke)
-			return NULL;
-		if (data && rad_landing_get(&revoke->landing, GFP_KERNEL)) {
-			kfree(revoke);
-			return NULL;
-		}
-		return revoke;
+		if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_KERNEL)))
+			return revoke;
+		/* Pages come home one by one also when visitors have all of the pool. */
+		kfree(revoke);
 	}
 	spin_lock(&mem->pages.xa_lock);
 	revoke = list_first_entry_or_null(&mem->reserve, struct revoke, list);
@@ -201,6 +201,10 @@ bool rad_page_revoke(struct rad_page *page, bool may_allocate)
 		revoke_copies(page, copies, may_allocate);
 		return true;
 	}
+	if (page->state != RAD_PAGE_AWAY) {
+		spin_unlock(&mem->pages.xa_lock);
+		return true;
+	}
 	spin_unlock(&mem->pages.xa_lock);
 
 	revoke = revoke_alloc(mem, true, may_allocate);
@@ -233,7 +237,7 @@ bool rad_page_revoke(struct rad_page *page, bool may_allocate)
  *
  * Context: sleeps; may hold mmap_lock for reading: what ends the wait needs no
  * lock of the mm.
- * Return: 0, -EHOSTDOWN (the page is lost), -EINTR (killed), -ENOMEM.
+ * Return: 0, -EHOSTDOWN (the page is lost), -EINTR (killed).
  */
 int rad_page_bring_home(struct rad_page *page)
 {
@@ -250,8 +254,11 @@ int rad_page_bring_home(struct rad_page *page)
 			return -EHOSTDOWN;
 		case RAD_PAGE_AWAY:
 		case RAD_PAGE_COPIED:
-			if (!rad_page_revoke(page, true))
-				return -ENOMEM;
+			/* One comes back to the reserve with each answer. */
+			if (!rad_page_revoke(page, true) &&
+			    wait_event_killable_timeout(mem->wait, rad_page_state(page) != state,
+							RETRY_JIFFIES) < 0)
+				return -EINTR;
 			break;
 		case RAD_PAGE_RETURNED:
 			spin_lock(&mem->pages.xa_lock);

@@ -9,6 +9,7 @@
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
 #include <linux/mmu_notifier.h>
+#include <linux/pkeys.h>
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -46,6 +47,16 @@ static u32 prot_of(struct vm_area_struct *vma)
 	       (vma->vm_flags & VM_EXEC ? RAD_ACCESS_EXEC : 0);
 }
 
+/*
+ * A copy of a file's page does not see a later write to the file, which the mapping at
+ * home does. Writers of memory without a name (memfd, SysV) are not counted.
+ */
+static bool is_written(struct file *file)
+{
+	return inode_is_open_for_write(file_inode(file)) ||
+	       mapping_writably_mapped(file->f_mapping) || file->f_mode & FMODE_WRITE;
+}
+
 /* May pages of this mapping leave home, for this access? RADIUM_R_NONE if so. */
 static u32 check_vma(struct vm_area_struct *vma, u32 access)
 {
@@ -59,9 +70,13 @@ static u32 check_vma(struct vm_area_struct *vma, u32 access)
 		prot |= RAD_ACCESS_READ;
 	if (access & ~prot)
 		return RADIUM_R_FAULT;
+	/* The window knows no protection keys. */
+	if (vma_pkey(vma))
+		return RADIUM_R_MEMORY_KIND;
 	if (userfaultfd_armed(vma))
 		return RADIUM_R_USERFAULTFD;
-	if (vma->vm_flags & VM_SHARED)
+	/* VM_SHARED alone is lost where the file was opened read-only. */
+	if (vma->vm_flags & VM_MAYSHARE)
 		return RADIUM_R_SHARED_MEMORY;
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) || is_vm_hugetlb_page(vma))
 		return RADIUM_R_MEMORY_KIND;
@@ -70,13 +85,7 @@ static u32 check_vma(struct vm_area_struct *vma, u32 access)
 			return RADIUM_R_MEMORY_KIND;
 		return RADIUM_R_NONE;
 	}
-	/*
-	 * A copy of a file's page does not see a later write() to the file, which
-	 * the mapping at home does.
-	 */
-	if (vma->vm_file && inode_is_open_for_write(file_inode(vma->vm_file)))
-		return RADIUM_R_SHARED_MEMORY;
-	return RADIUM_R_NONE;
+	return vma->vm_file && is_written(vma->vm_file) ? RADIUM_R_SHARED_MEMORY : RADIUM_R_NONE;
 }
 
 static int split_if_huge(struct page *page)
@@ -164,13 +173,16 @@ static u32 take_owner(struct take *t, struct vm_area_struct *vma)
 		return RADIUM_R_MEMORY_KIND;
 	}
 	frame = migrate_pfn_to_page(src);
-	if (page_to_pfn(frame) != pfn || !PageAnon(frame)) {
-		/* Another page came between the look and the taking. */
+	if (page_to_pfn(frame) != pfn || !PageAnon(frame) || PageKsm(frame)) {
+		/* Another page came between the look and the taking, or this one was merged. */
 		migrate_device_finalize(&src, &dst, 1);
 		xa_erase(&rad_held, pfn);
 		t->again = true;
 		return RADIUM_R_MEMORY_KIND;
 	}
+	/* swapoff would wait for the lock of a page that has a place in swap. */
+	if (PageSwapCache(frame))
+		rad_ksym.folio_free_swap(page_folio(frame));
 	t->page->frame = frame;
 	/* Stable: the page is locked and mmap_lock is held. */
 	t->page->anon_vma = (void *)((unsigned long)frame->mapping & ~PAGE_MAPPING_FLAGS);
@@ -197,7 +209,7 @@ static u32 take_copy(struct take *t)
  */
 static struct file *unwatched(struct vm_area_struct *vma)
 {
-	if (!vma || !vma->vm_file || vma->vm_flags & (VM_WRITE | VM_SHARED) ||
+	if (!vma || !vma->vm_file || vma->vm_flags & (VM_WRITE | VM_MAYSHARE) ||
 	    rad_filewatch_covers(vma->vm_file))
 		return NULL;
 	return get_file(vma->vm_file);

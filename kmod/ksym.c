@@ -15,6 +15,7 @@ static const struct {
 	{ "kernel_clone", (void **)&rad_ksym.kernel_clone },
 	{ "split_huge_page_to_list", (void **)&rad_ksym.split_huge_page_to_list },
 	{ "__put_anon_vma", (void **)&rad_ksym.put_anon_vma },
+	{ "folio_free_swap", (void **)&rad_ksym.folio_free_swap },
 	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
 	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },
 	{ "ptrace_may_access", (void **)&rad_ksym.ptrace_may_access },

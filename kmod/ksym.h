@@ -12,6 +12,7 @@
 #include <linux/types.h>
 
 struct anon_vma;
+struct folio;
 struct kernel_clone_args;
 struct list_head;
 struct page;
@@ -26,6 +27,7 @@ struct task_struct;
  * @split_huge_page_to_list: migrate_vma_setup() refuses compound pages
  * @put_anon_vma: gives back the anon_vma of a held page (the last reference
  *	frees it; the inline part of put_anon_vma() calls it)
+ * @folio_free_swap: a held page has no place in swap
  * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
  * @put_task_stack: gives back a stack that was held against the exit of its task
  * @ptrace_may_access: who may move a process is who may trace it
@@ -35,6 +37,7 @@ struct rad_ksym {
 	pid_t (*kernel_clone)(struct kernel_clone_args *args);
 	int (*split_huge_page_to_list)(struct page *page, struct list_head *list);
 	void (*put_anon_vma)(struct anon_vma *anon_vma);
+	bool (*folio_free_swap)(struct folio *folio);
 	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);
 	void (*put_task_stack)(struct task_struct *task);
 	bool (*ptrace_may_access)(struct task_struct *task, unsigned int mode);

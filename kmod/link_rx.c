@@ -80,16 +80,22 @@ static bool append_request(struct rad_rx *rx, struct rad_buf *buf)
 	return mine;
 }
 
-static struct rad_buf *next_request(struct rad_rx *rx)
+/*
+ * The next of the list, or NULL: then @me is idle before anybody else can have to
+ * handle the list, and look for somebody to hand over to.
+ */
+static struct rad_buf *next_request(struct rad_rx *rx, u32 me)
 {
 	struct rad_buf *buf;
 
 	spin_lock_irq(&rx->lock);
 	buf = list_first_entry_or_null(&rx->requests, struct rad_buf, entry);
-	if (buf)
+	if (buf) {
 		list_del(&buf->entry);
-	else
+	} else {
 		rx->busy = false;
+		__set_bit(me, &rx->idle);
+	}
 	spin_unlock_irq(&rx->lock);
 	return buf;
 }
@@ -179,11 +185,12 @@ static void run(struct rad_node *node, u32 me)
 	if (!buf)
 		return;
 	h = buf->data;
-	if (rad_msg_context_of(h->type) == RAD_CONTEXT_WORKER)
-		handle(node, buf);
-	else
-		while ((buf = next_request(rx)))
+	if (rad_msg_context_of(h->type) != RAD_CONTEXT_WORKER) {
+		while ((buf = next_request(rx, me)))
 			handle(node, buf);
+		return;
+	}
+	handle(node, buf);
 	spin_lock_irq(&rx->lock);
 	__set_bit(me, &rx->idle);
 	spin_unlock_irq(&rx->lock);
@@ -236,7 +243,7 @@ static void drop_requests(struct rad_node *node)
 {
 	struct rad_buf *buf;
 
-	while ((buf = next_request(&node->rx)))
+	while ((buf = next_request(&node->rx, 0)))
 		rad_link_release(node, buf);
 }
 

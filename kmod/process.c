@@ -23,7 +23,7 @@ static u64 last_id;
 static u32 count;
 
 /* Retiring talks to other nodes and waits for page tables. */
-static struct workqueue_struct *retire_wq;
+static struct workqueue_struct *retire_wq, *drain_wq;
 
 static void free_process(struct kref *ref)
 {
@@ -260,9 +260,12 @@ static struct rad_process *enter(struct mm_struct *mm)
  */
 struct rad_process *rad_process_enter(void)
 {
-	struct rad_process *process;
+	struct rad_process *process = enter(current->mm);
 	int err = 0;
 
+	/* Without the lock, under which another may have to wait for its address space. */
+	if (process)
+		return process;
 	if (mutex_lock_killable(&create_mutex))
 		return ERR_PTR(-EINTR);
 	while (!(process = enter(current->mm)) && !err)
@@ -413,30 +416,50 @@ int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total)
 	return written;
 }
 
+struct drain {
+	struct work_struct work;
+	struct rad_process *process;
+};
+
+static void drain_work(struct work_struct *work)
+{
+	struct drain *drain = container_of(work, struct drain, work);
+	struct rad_process *process = drain->process;
+	u32 reason;
+
+	kfree(drain);
+	if (!rad_thread_recall_process(process, &reason, DRAIN_JIFFIES))
+		rad_homemem_recall_all(process, DRAIN_JIFFIES);
+	rad_process_retire_if_idle(process);
+	rad_process_put(process);
+}
+
 /**
  * rad_process_on_drain() - DRAIN: a node wants to be rid of a process
  * @in: the message
  *
- * Context: a worker: waits for threads and pages.
+ * Context: a worker. It does not wait: what the threads come home with needs the
+ * credit that this message holds.
  */
 void rad_process_on_drain(struct rad_in *in)
 {
 	const struct rad_wire_process *body = in->body;
 	struct rad_process *process = rad_process_find_id(le64_to_cpu(body->process));
-	u32 reason;
+	struct drain *drain;
 
 	if (!process) {
 		/* A replica that was made when the process had just ended. */
 		tell_gone(in->from, le64_to_cpu(body->process));
 		return;
 	}
-	if (!(process->nodes & BIT_ULL(rad_node_id(in->from) - 1)))
-		goto out;
-	if (!rad_thread_recall_process(process, &reason, DRAIN_JIFFIES))
-		rad_homemem_recall_all(process, DRAIN_JIFFIES);
-	rad_process_retire_if_idle(process);
-out:
-	rad_process_put(process);
+	if (!(process->nodes & BIT_ULL(rad_node_id(in->from) - 1))) {
+		rad_process_put(process);
+		return;
+	}
+	drain = kmalloc(sizeof(*drain), GFP_KERNEL | __GFP_NOFAIL);
+	drain->process = process;
+	INIT_WORK(&drain->work, drain_work);
+	queue_work(drain_wq, &drain->work);
 }
 
 /**
@@ -587,9 +610,13 @@ int rad_process_init(void)
 	retire_wq = alloc_workqueue("radium_retire", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!retire_wq)
 		return -ENOMEM;
-	err = register_shrinker(&shrinker, "radium");
-	if (err)
-		destroy_workqueue(retire_wq);
+	drain_wq = alloc_workqueue("radium_drain", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
+	err = drain_wq ? register_shrinker(&shrinker, "radium") : -ENOMEM;
+	if (!err)
+		return 0;
+	if (drain_wq)
+		destroy_workqueue(drain_wq);
+	destroy_workqueue(retire_wq);
 	return err;
 }
 
@@ -598,5 +625,6 @@ void rad_process_uninit(void)
 {
 	unregister_shrinker(&shrinker);
 	cancel_work_sync(&trim);
+	destroy_workqueue(drain_wq);
 	destroy_workqueue(retire_wq);
 }

@@ -104,6 +104,12 @@ struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs)
 	default:
 		restart.code = 0;
 	}
+	/* As ppoll() and sigsuspend() have it: away it is as outside of the call. */
+	restart.masked = test_and_clear_restore_sigmask();
+	if (restart.masked) {
+		restart.mask = current->blocked;
+		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
+	}
 	regs->orig_ax = -1;
 	restart.ip = regs->ip;
 	restart.ax = regs->ax;
@@ -128,6 +134,13 @@ void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart)
 	regs->ax = restart->code;
 	regs->ip += 2;
 	restart->code = 0;
+	if (restart->masked) {
+		current->saved_sigmask = current->blocked;
+		sigprocmask(SIG_SETMASK, &restart->mask, NULL);
+		set_restore_sigmask();
+	}
+	/* With that mask there may be no signal any more: then the kernel restarts it. */
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
 }
 
 /**
@@ -170,6 +183,9 @@ int rad_regs_save(struct rad_wire_regs *image)
 {
 	int err;
 
+	/* The regset takes what was saved when current was last switched out. */
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
+		current->thread.pkru = read_pkru();
 	err = general->regset_get(current, general,
 				  (struct membuf){ .p = image->gregs,
 						   .left = sizeof(image->gregs) });

@@ -3,6 +3,7 @@
 #ifndef _RADIUM_REGS_H
 #define _RADIUM_REGS_H
 
+#include <linux/signal_types.h>
 #include <linux/types.h>
 #include "wire.h"
 
@@ -14,11 +15,14 @@ struct task_struct;
  * @code: with which it ended, 0: there is none
  * @nr: its number
  * @ip, @ax: of a thread that is about to make it again
+ * @mask: signals that the call blocks, if @masked
  */
 struct rad_restart {
 	long code;
 	int nr;
 	unsigned long ip, ax;
+	bool masked;
+	sigset_t mask;
 };
 
 int rad_regs_init(void);

@@ -15,7 +15,10 @@
 #include "visitor.h"
 #include "../uapi/linux/radium.h"
 
-enum { ATTACH_JIFFIES = 10 * HZ };	/* for the program to start on a busy machine */
+enum {
+	ATTACH_JIFFIES		= 10 * HZ,	/* for the program to start on a busy machine */
+	ATTACH_LOOK_JIFFIES	= HZ / 10,	/* whether it is still there */
+};
 
 static LIST_HEAD(replicas);
 static DEFINE_SPINLOCK(replicas_lock);
@@ -141,11 +144,24 @@ static int drop_privilege(struct rad_replica *replica)
 	return commit_creds(new);
 }
 
+static bool helper_is_alive(struct rad_replica *replica)
+{
+	struct task_struct *task;
+	bool alive;
+
+	rcu_read_lock();
+	task = pid_task(replica->helper, PIDTYPE_PID);
+	alive = task && !(READ_ONCE(task->flags) & PF_EXITING);
+	rcu_read_unlock();
+	return alive;
+}
+
 static int start_program(struct rad_replica *replica)
 {
 	char token[24], uid[12], gid[12];
 	char *argv[] = { (char *)rad_node_replica_path(), token, uid, gid, NULL };
 	static char *envp[] = { NULL };
+	unsigned long start = jiffies;
 	struct subprocess_info *info;
 	int err;
 
@@ -161,7 +177,9 @@ static int start_program(struct rad_replica *replica)
 		pr_err("cannot run %s (%d)\n", argv[0], err);
 		return err;
 	}
-	if (!wait_for_completion_killable_timeout(&replica->attached, ATTACH_JIFFIES)) {
+	while (!wait_for_completion_timeout(&replica->attached, ATTACH_LOOK_JIFFIES)) {
+		if (helper_is_alive(replica) && time_before(jiffies, start + ATTACH_JIFFIES))
+			continue;
 		pr_err("%s did not attach\n", argv[0]);
 		return -ETIMEDOUT;
 	}

@@ -205,6 +205,19 @@ void rad_thread_detach(struct rad_thread *thread, struct rad_process *from)
 	rad_process_put(process);
 }
 
+/* rad_thread_process() - its process, with a reference, or NULL */
+struct rad_process *rad_thread_process(struct rad_thread *thread)
+{
+	struct rad_process *process;
+
+	spin_lock(&thread->lock);
+	process = thread->process;
+	if (process)
+		rad_process_get(process);
+	spin_unlock(&thread->lock);
+	return process;
+}
+
 /* rad_thread_attach() - @thread is one of @process from now on; takes a reference */
 void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
 {

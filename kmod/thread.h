@@ -123,6 +123,7 @@ struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id);
 void rad_thread_get(struct rad_thread *thread);
 void rad_thread_put(struct rad_thread *thread);
 void rad_thread_set_state(struct rad_thread *thread, enum radium_thread_state to);
+struct rad_process *rad_thread_process(struct rad_thread *thread);
 void rad_thread_attach(struct rad_thread *thread, struct rad_process *process);
 void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);

@@ -212,7 +212,8 @@ static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 	body->detail = cpu_to_le64(detail);
 	tell_cputime(visitor, &body->cputime);
 	rad_regs_save(&body->regs);
-	if (reason == RADIUM_R_EXCEPTION)
+	/* Also of an exception that a recall came before. */
+	if (reason == RADIUM_R_EXCEPTION || task_sigpending(current))
 		drop_signals();
 
 	spin_lock_irq(&visitor->lock);
@@ -228,6 +229,7 @@ static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 
 static void forget(struct rad_visitor *visitor)
 {
+	drop_signals();
 	spin_lock_irq(&visitor->lock);
 	visitor->leave = RADIUM_R_NONE;
 	visitor->discard = false;
@@ -288,9 +290,9 @@ void rad_visitor_bounce(struct rad_visitor *visitor, u32 reason, u64 detail)
 {
 	unsigned long irqs;
 
-	/* The probe of a signal comes with interrupts off. */
+	/* The probe of a signal comes with interrupts off. A trap is more than a recall. */
 	spin_lock_irqsave(&visitor->lock, irqs);
-	if (!visitor->leave) {
+	if (!visitor->leave || reason == RADIUM_R_EXCEPTION) {
 		visitor->leave = reason;
 		visitor->detail = detail;
 	}
@@ -523,14 +525,20 @@ void rad_visitor_kill(struct rad_visitor *visitor)
  */
 void rad_visitor_bury(struct rad_visitor *visitor, bool tell)
 {
-	bool hashed;
+	bool hashed, running;
 
 	spin_lock(&visitors_lock);
 	hashed = visitor->born && hash_hashed(&visitor->hash);
 	if (hashed)
 		hash_del_rcu(&visitor->hash);
 	spin_unlock(&visitors_lock);
-	if (tell && visitor->state == RAD_VISITOR_RUNNING) {
+	/* In one step: a COMMIT comes before it, or finds nobody. */
+	spin_lock_irq(&visitor->lock);
+	running = visitor->state == RAD_VISITOR_RUNNING;
+	if (visitor->state != RAD_VISITOR_DEAD)
+		set_state(visitor, RAD_VISITOR_DEAD);
+	spin_unlock_irq(&visitor->lock);
+	if (tell && running) {
 		struct rad_out *msg = visitor_msg(visitor, RAD_MSG_VISITOR_GONE,
 						  sizeof(struct rad_wire_thread));
 
@@ -551,18 +559,37 @@ void rad_visitor_bury(struct rad_visitor *visitor, bool tell)
 static bool is_free_for(struct rad_visitor *visitor, u32 thread)
 {
 	lockdep_assert_held(&visitor->lock);
-	return visitor->born && (visitor->state == RAD_VISITOR_PARKED ||
-				 (visitor->state == RAD_VISITOR_PREPARED &&
-				  visitor->thread == thread));
+	return visitor->born && !visitor->loading &&
+	       (visitor->state == RAD_VISITOR_PARKED ||
+		(visitor->state == RAD_VISITOR_PREPARED && visitor->thread == thread));
 }
 
-/* A parked visitor of the replica, reserved for a thread; with a reference. */
+/* Has the thread been here, or is it, on a later stay? */
+static bool is_outdated(struct rad_replica *replica, u32 thread, u32 stay)
+{
+	struct rad_visitor *visitor;
+
+	lockdep_assert_held(&replica->lock);
+	list_for_each_entry(visitor, &replica->visitors, list)
+		if (visitor->thread == thread && (s32)(stay - visitor->stay) <= 0)
+			return true;
+	return false;
+}
+
+/*
+ * A parked visitor of the replica, reserved for a thread; with a reference. NULL also
+ * for a request that home has given up: a later one may have overtaken it.
+ */
 static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 stay)
 {
 	struct rad_visitor *visitor;
 
 	for (;;) {
 		spin_lock(&replica->lock);
+		if (is_outdated(replica, thread, stay)) {
+			spin_unlock(&replica->lock);
+			return NULL;
+		}
 		list_for_each_entry(visitor, &replica->visitors, list) {
 			spin_lock_irq(&visitor->lock);
 			if (is_free_for(visitor, thread)) {
@@ -570,6 +597,7 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 					set_state(visitor, RAD_VISITOR_PREPARED);
 				visitor->thread = thread;
 				visitor->stay = stay;
+				visitor->loading = true;
 				visitor->leave = RADIUM_R_NONE;
 				visitor->discard = false;
 				visitor->has_result = false;
@@ -588,12 +616,18 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 	}
 }
 
-static void unreserve(struct rad_visitor *visitor)
+/* The registers are there, or not. Returns whether the visitor is still to have them. */
+static bool end_loading(struct rad_visitor *visitor, bool loaded)
 {
+	bool wanted;
+
 	spin_lock_irq(&visitor->lock);
-	if (visitor->state == RAD_VISITOR_PREPARED)
+	visitor->loading = false;
+	wanted = visitor->state == RAD_VISITOR_PREPARED;
+	if (wanted && !loaded)
 		set_state(visitor, RAD_VISITOR_PARKED);
 	spin_unlock_irq(&visitor->lock);
+	return wanted;
 }
 
 static u32 hold_ready(const struct rad_in *in)
@@ -619,10 +653,10 @@ static u32 hold_ready(const struct rad_in *in)
 		return RADIUM_R_NO_MEMORY;
 	memcpy(visitor->task->comm, prepare->comm, sizeof(visitor->task->comm) - 1);
 	err = rad_regs_load(visitor->task, &prepare->regs);
-	if (err) {
-		unreserve(visitor);
+	if (!end_loading(visitor, !err))
+		err = -ESRCH;
+	if (err)
 		reason = err == -ESRCH ? RADIUM_R_EXITING : RADIUM_R_PROTOCOL;
-	}
 	rad_visitor_put(visitor);
 	return reason;
 }
@@ -640,17 +674,33 @@ void rad_visitor_on_prepare(struct rad_in *in)
 	rad_answer(in, msg);
 }
 
+/* A visitor that was killed when it was ready is not there to say so. */
+static void tell_gone(const struct rad_in *in)
+{
+	struct rad_wire_thread *body;
+	struct rad_out *msg;
+
+	msg = rad_msg_alloc(RAD_MSG_VISITOR_GONE, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
+	body = msg->body;
+	memcpy(body, in->body, sizeof(*body));
+	rad_msg_send(in->from, msg);
+}
+
 /* rad_visitor_on_commit() - COMMIT: the visitor is the thread */
 void rad_visitor_on_commit(struct rad_in *in)
 {
 	struct rad_visitor *visitor = addressed(in);
+	bool running = false;
 
-	if (!visitor)
-		return;
-	spin_lock_irq(&visitor->lock);
-	if (visitor->state == RAD_VISITOR_PREPARED && is_stay(visitor, in->body))
-		set_state(visitor, RAD_VISITOR_RUNNING);
-	spin_unlock_irq(&visitor->lock);
+	if (visitor) {
+		spin_lock_irq(&visitor->lock);
+		running = visitor->state == RAD_VISITOR_PREPARED && is_stay(visitor, in->body);
+		if (running)
+			set_state(visitor, RAD_VISITOR_RUNNING);
+		spin_unlock_irq(&visitor->lock);
+	}
+	if (!running)
+		tell_gone(in);
 	rad_visitor_put(visitor);
 }
 

@@ -29,6 +29,7 @@ struct rad_replica;
  * @lock: protects what follows
  * @state: see RAD_VISITOR_MOVES
  * @thread, @stay: which thread it is or was
+ * @loading: its registers are being loaded
  * @wait: the task sleeps here: parked, or for the result of a system call
  * @result, @has_result: of the delegated call
  * @work, @queued: brings the task to us
@@ -50,6 +51,7 @@ struct rad_visitor {
 	enum rad_visitor_state state;
 	u32 thread;
 	u32 stay;
+	bool loading;
 	wait_queue_head_t wait;
 	struct rad_wire_syscall_done result;
 	bool has_result;
