@@ -137,6 +137,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	regs.cs = __USER_CS;
 	regs.ss = __USER_DS;
 
+	rad_regs_set_pkru(le32_to_cpu(call.pkru));
 	thread->restart.code = 0;
 	WRITE_ONCE(thread->executing, nr);
 	/*

@@ -172,6 +172,21 @@ void rad_regs_leave_rseq(struct pt_regs *regs)
 	put_user((u32)RSEQ_CPU_ID_UNINITIALIZED, &area->cpu_id);
 }
 
+/* rad_regs_pkru() - current's rights by protection key */
+u32 rad_regs_pkru(void)
+{
+	return cpu_feature_enabled(X86_FEATURE_OSPKE) ? read_pkru() : 0;
+}
+
+/* rad_regs_set_pkru() - current accesses user memory with these rights from now on */
+void rad_regs_set_pkru(u32 pkru)
+{
+	if (!cpu_feature_enabled(X86_FEATURE_OSPKE))
+		return;
+	current->thread.pkru = pkru;
+	write_pkru(pkru);
+}
+
 /**
  * rad_regs_save() - write current's registers into an image
  * @image: with room for rad_regs_xstate_len() bytes behind it
@@ -184,8 +199,7 @@ int rad_regs_save(struct rad_wire_regs *image)
 	int err;
 
 	/* The regset takes what was saved when current was last switched out. */
-	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
-		current->thread.pkru = read_pkru();
+	current->thread.pkru = rad_regs_pkru();
 	err = general->regset_get(current, general,
 				  (struct membuf){ .p = image->gregs,
 						   .left = sizeof(image->gregs) });

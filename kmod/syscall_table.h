@@ -31,6 +31,7 @@
 	X(ptrace,	RETURN,	"PTRACE_TRACEME changes the task")		\
 	X(iopl,		RETURN,	"changes the registers")			\
 	X(ioperm,	RETURN,	"changes the task")				\
+	X(pkey_alloc,	RETURN,	"changes the register of the protection keys")	\
 	X(modify_ldt,	RETURN,	"changes the segments")				\
 	X(exit,		END,	"ends the task")				\
 	X(exit_group,	END,	"ends the task")

@@ -321,6 +321,7 @@ static void delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr)
 	msg = visitor_msg(visitor, RAD_MSG_SYSCALL, sizeof(*body));
 	body = msg->body;
 	body->nr = cpu_to_le32(nr);
+	body->pkru = cpu_to_le32(rad_regs_pkru());
 	tell_cputime(visitor, &body->cputime);
 	for (i = 0; i < 6; i++)
 		body->args[i] = cpu_to_le64(args[i]);

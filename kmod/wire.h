@@ -257,7 +257,7 @@ struct rad_wire_syscall {
 	struct rad_wire_thread thread;
 	struct rad_wire_cputime cputime;
 	__le32 nr;
-	__le32 reserved;
+	__le32 pkru;		/* with which the call accesses memory; 0 without the feature */
 	__le64 args[6];
 } __packed;
 
