@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -167,6 +168,69 @@ static void written_after_it_was_copied(void)
 	}
 	reap(writer);
 	unlink(path);
+}
+
+/* Another process writes; the view, away, has to show it without being asked to. */
+static void view_follows(const volatile uint64_t *view, volatile uint64_t *writable)
+{
+	int to[2], from[2];
+	pid_t writer;
+	char byte;
+
+	DO(pipe(to));
+	DO(pipe(from));
+	writer = DO(fork());
+	if (!writer) {
+		close(to[1]);
+		while (read(to[0], &byte, 1) == 1) {
+			++*writable;
+			if (write(from[1], "x", 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(to[0]);
+	for (uint64_t i = 0; i < 6; i++) {
+		uint64_t end;
+
+		if (i % 3 == 0)
+			away();
+		EQUAL(*view, i);	/* read here before it is written there */
+		EQUAL(write(to[1], "x", 1), 1);
+		EQUAL(read(from[0], &byte, 1), 1);
+		end = now_ns() + 1000000000;
+		while (*view != i + 1 && now_ns() < end)
+			;
+		EQUAL(*view, i + 1);
+		if (i % 3 == 1)
+			home();
+	}
+	close(to[1]);
+	reap(writer);
+}
+
+/*
+ * A shared mapping through a descriptor that cannot write has no VM_SHARED in the kernel;
+ * it is shared all the same. Nor has such memory a writer that opened it as a file.
+ */
+static void shared_read_only_follows(void)
+{
+	int id = DO(shmget(IPC_PRIVATE, 4096, 0600)), file = DO(memfd_create("st", 0)), reopened;
+	void *writable, *view;
+	char path[40];
+
+	writable = DO(shmat(id, NULL, 0));
+	view = DO(shmat(id, NULL, SHM_RDONLY));
+	DO(shmctl(id, IPC_RMID, NULL));
+	view_follows(view, writable);
+
+	DO(ftruncate(file, 4096));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	reopened = DO(open(path, O_RDONLY));
+	writable = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
+	view = DO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, reopened, 0));
+	DO(close(file));
+	view_follows(view, writable);
 }
 
 /* One's own write() to a file that one has mapped. */
@@ -352,8 +416,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
-		CASE(private_view_is_fresh), CASE(written_after_it_was_copied), CASE(own_write_shows),
-		CASE(truncated_below),
+		CASE(private_view_is_fresh), CASE(written_after_it_was_copied),
+		CASE(shared_read_only_follows), CASE(own_write_shows), CASE(truncated_below),
 		CASE(memfd_mapping), CASE(large_write_and_read), CASE(scattered_buffers),
 		CASE(through_a_pipe), CASE(wrong_buffers), CASE(random_and_sendfile),
 		CASE(pinned_by_vmsplice), CASE(offset_goes_on),

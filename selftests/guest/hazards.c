@@ -10,10 +10,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -618,18 +621,29 @@ static void ring_open(struct ring *ring)
 				MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES));
 }
 
-static void ring_read(struct ring *ring, int file, void *buffer, unsigned int bytes, uint64_t id)
+static void ring_put(struct ring *ring, struct io_uring_sqe entry)
 {
 	volatile unsigned int *tail = ring_word(ring, ring->params.sq_off.tail);
 	unsigned int slot = *tail & *ring_word(ring, ring->params.sq_off.ring_mask);
 
-	ring->entries[slot] = (struct io_uring_sqe){
-		.opcode = IORING_OP_READ, .fd = file, .addr = (uintptr_t)buffer, .len = bytes,
-		.user_data = id,
-	};
+	ring->entries[slot] = entry;
 	ring_word(ring, ring->params.sq_off.array)[slot] = slot;
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+}
+
+static void ring_read(struct ring *ring, int file, void *buffer, unsigned int bytes, uint64_t id)
+{
+	ring_put(ring, (struct io_uring_sqe){
+		.opcode = IORING_OP_READ, .fd = file, .addr = (uintptr_t)buffer, .len = bytes,
+		.user_data = id,
+	});
 	EQUAL(syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0), 1);
+}
+
+/* Submits, and waits for one completion. */
+static long ring_wait(struct ring *ring, unsigned int submitted)
+{
+	return syscall(SYS_io_uring_enter, ring->fd, submitted, 1, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
 static unsigned int ring_done(struct ring *ring)
@@ -698,6 +712,95 @@ static void io_uring_completes(void)
 		CHECK(!memcmp(buffer + 100, "ring", 4));
 		check_completion(&ring, round, 4);
 		reap(writer);
+	}
+}
+
+static void allow_all_calls(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &allow };
+
+	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	DO(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
+/*
+ * io_uring_enter() does announced work itself, in the middle of the call: the way out of
+ * a thread that makes it at home, as it makes all of them under a filter, has to wait.
+ */
+static void io_uring_waits(void)
+{
+	pid_t parent = getppid(), child;
+	struct ring ring;
+
+	ring_open(&ring);
+	away();
+	allow_all_calls();
+	for (unsigned int round = 1; round <= 20; round++) {
+		ring_put(&ring, (struct io_uring_sqe){ .opcode = IORING_OP_NOP, .user_data = round });
+		away();		/* the ring is shared memory: it came home */
+		EQUAL(ring_wait(&ring, 1), 1);
+		EQUAL(getppid(), parent);
+		check_completion(&ring, round, 0);
+		child = DO(fork());
+		if (!child)
+			_exit(0);
+		reap(child);
+	}
+}
+
+static void write_ring(void *file)
+{
+	if (write(*(int *)file, "ring", 4) != 4)
+		_exit(1);
+}
+
+/* A wait for a pipe's bytes, which come @ms after it began, while the steps are done. */
+static void wait_for_ring(struct ring *ring, uint64_t id, bool begins_away, unsigned int ms,
+			  const char *steps)
+{
+	char *buffer = map_pages(1, RW);
+	pid_t parent = getppid(), writer;
+	int ends[2];
+
+	DO(pipe(ends));
+	ring_read(ring, ends[0], buffer, 100, id);
+	writer = later(ms, write_ring, &ends[1]);
+	if (begins_away)
+		away();
+	during("%s", steps);
+	EQUAL(ring_wait(ring, 0), 0);
+	EQUAL(getppid(), parent);
+	during_end();
+	check_completion(ring, id, 4);
+	CHECK(!memcmp(buffer, "ring", 4));
+	reap(writer);
+}
+
+/* The same for a thread that is in the call, at home, when it is asked away. */
+static void io_uring_wait_is_left_alone(void)
+{
+	struct ring ring;
+
+	ring_open(&ring);
+	away();		/* the first move takes long: not while it waits */
+	for (unsigned int round = 1; round <= 4; round++) {
+		home();
+		wait_for_ring(&ring, round, false, 400, "100 a 10 h 10 a");
+	}
+}
+
+/* And for one whose deputy is in it: asked home, it comes when the call has ended. */
+static void io_uring_wait_is_recalled(void)
+{
+	struct ring ring;
+
+	ring_open(&ring);
+	for (unsigned int round = 1; round <= 4; round++) {
+		away();
+		wait_for_ring(&ring, round, true, 700, round % 2 ? "200 h" : "200 h 10 a 10 h");
+		home();
+		EQUAL(where(), 0);
 	}
 }
 
@@ -824,7 +927,8 @@ int main(int argc, char **argv)
 		{ "killed_in_a_fault", killed_in_a_fault, 60 }, CASE(advice_of_others),
 		CASE(layout_races), CASE(accesses_race),
 		{ "landing_is_not_reused_early", landing_is_not_reused_early, 60 },
-		CASE(io_uring_completes), CASE(spliced_page_is_shared),
+		CASE(io_uring_completes), CASE(io_uring_waits), CASE(io_uring_wait_is_left_alone),
+		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
 		CASE(disk_and_cpu_share_pages),
 		{ 0 }
 	};
