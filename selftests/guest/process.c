@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fork, exec, wait, exit, and what a process has: all of it made away. */
 #include "harness.h"
+#include "fault.h"
 
 #include <asm/ldt.h>
 #include <fcntl.h>
@@ -550,6 +551,100 @@ static void vfork_child_is_refused(void)
 	kill(parent, SIGKILL);
 }
 
+static int new_key(void)
+{
+	int key = pkey_alloc(0, 0);
+
+	if (key < 0)
+		skip("pkey_alloc: %s", strerror(errno));
+	return key;
+}
+
+/* WRPKRU tells nobody: the register is read when the thread moves, however soon. */
+static void protection_keys(void)
+{
+	int key = new_key();
+
+	away();
+	for (int round = 0; round < 8; round++) {
+		int rights = round % 4;		/* combinations of PKEY_DISABLE_ */
+		pid_t child;
+
+		DO(pkey_set(key, rights));
+		child = DO(fork());
+		if (!child)
+			_exit(pkey_get(key) != rights);
+		EQUAL(pkey_get(key), rights);
+		reap(child);
+		away();
+		DO(pkey_set(key, 3 - rights));
+		home();
+		EQUAL(pkey_get(key), 3 - rights);
+		DO(pkey_set(key, rights));
+		away();
+		EQUAL(pkey_get(key), rights);
+	}
+}
+
+/* The page is elsewhere, or never left, and nothing but the key forbids the access. */
+static void protection_keys_forbid(void)
+{
+	int key = new_key();
+
+	away();
+	for (int round = 0; round < 4; round++) {
+		char *memory = map_pages(1, RW);
+
+		if (round % 2)
+			home();
+		memory[0] = 'p';
+		DO(pkey_mprotect(memory, 4096, RW, key));
+		away();
+		/* A handler begins with the keys of a new process, and is not returned from. */
+		DO(pkey_set(key, PKEY_DISABLE_ACCESS));
+		EQUAL(faults_on(memory, false), SEGV_PKUERR);
+		away();
+		DO(pkey_set(key, PKEY_DISABLE_WRITE));
+		EQUAL(memory[0], 'p');
+		EQUAL(faults_on(memory, true), SEGV_PKUERR);
+		away();
+		DO(pkey_set(key, 0));
+		EQUAL(memory[0], 'p');
+		memory[0] = 'q';
+		home();
+		EQUAL(memory[0], 'q');
+		DO(munmap(memory, 4096));
+	}
+}
+
+/* The kernel asks the keys of the thread that calls it. */
+static void protection_keys_of_calls(void)
+{
+	char *memory = map_pages(1, RW), byte;
+	int key = new_key(), ends[2];
+
+	DO(pipe(ends));
+	memory[0] = 'p';
+	DO(pkey_mprotect(memory, 4096, RW, key));
+	away();
+	for (int round = 0; round < 4; round++) {
+		DO(pkey_set(key, PKEY_DISABLE_ACCESS));
+		EQUAL(write(ends[1], memory, 1), -1);
+		EQUAL(errno, EFAULT);
+		DO(pkey_set(key, PKEY_DISABLE_WRITE));
+		EQUAL(write(ends[1], memory, 1), 1);
+		EQUAL(read(ends[0], memory, 1), -1);
+		EQUAL(errno, EFAULT);
+		DO(pkey_set(key, 0));
+		if (round)
+			EQUAL(read(ends[0], memory, 1), 1);
+		else
+			EQUAL(read(ends[0], &byte, 1), 1);
+		if (round == 2)
+			away();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -560,6 +655,7 @@ int main(int argc, char **argv)
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
 		CASE(robust_list), CASE(rseq_is_aborted), CASE(ldt_is_refused),
 		CASE(vfork_child_is_refused),
+		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
 		{ 0 }
 	};
 

@@ -2,9 +2,11 @@
 /* Signals that reach a thread while it is away, and what their handlers see. */
 #include "harness.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -13,6 +15,7 @@
 static volatile sig_atomic_t count;
 static volatile siginfo_t last;
 static volatile uintptr_t handler_stack, handler_ip;
+static volatile uint64_t handler_ns;
 
 static void handler(int number, siginfo_t *info, void *context)
 {
@@ -22,6 +25,7 @@ static void handler(int number, siginfo_t *info, void *context)
 	last = *info;
 	handler_stack = (uintptr_t)&local;
 	handler_ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+	handler_ns = now_ns();
 	count++;
 }
 
@@ -246,6 +250,52 @@ static void sigsuspend_wakes(void)
 	during_end();
 }
 
+/*
+ * The mask of ppoll() and pselect() holds until they return: a call that is taken apart
+ * for a move must not let in what it keeps out.
+ */
+static void mask_holds(bool is_select, bool begins_away)
+{
+	struct timespec time = { 1, 0 };
+	uint64_t start, end;
+	sigset_t mask;
+	int result;
+
+	catch(SIGUSR1, 0);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	if (begins_away)
+		away();
+	else
+		home();
+	/* The signal, which is blocked then; after that the moves. */
+	during("200 k 10 50 %s", begins_away ? "h 50 a 50 h" : "a 50 h 50 a");
+	start = now_ns();
+	result = is_select ? pselect(0, NULL, NULL, NULL, &time, &mask) :
+			     ppoll(NULL, 0, &time, &mask);
+	end = now_ns();
+	EQUAL(result, 0);
+	EQUAL(count, 1);
+	CHECK(end - start >= 1000000000);
+	CHECK(handler_ns - start >= 1000000000);
+	during_end();
+	EQUAL(count, 1);
+}
+
+static void ppoll_mask_holds_while_moving(void)
+{
+	away();		/* the first move takes long: not while it waits */
+	mask_holds(false, false);
+	mask_holds(false, true);
+}
+
+static void pselect_mask_holds_while_moving(void)
+{
+	away();
+	mask_holds(true, false);
+	mask_holds(true, true);
+}
+
 static void alarm_ends_pause(void)
 {
 	catch(SIGALRM, 0);
@@ -368,6 +418,24 @@ static void context_is_live(void)
 	EQUAL(value, 0x1234);
 }
 
+/* A trap is taken once, wherever the thread is when it comes to it. */
+static void traps_while_moving(void)
+{
+	uint64_t end;
+	int traps = 0;
+
+	catch(SIGTRAP, 0);
+	away();
+	during("10 h 5 a 1 h a 20 h 3 a h a 13 h 40 a 50 h 9 a 2 h 7 a 11 h 3 a 17 h a 5 h 29 a");
+	end = now_ns() + 1500000000;
+	do {
+		asm volatile("int3" : : : "memory");
+		EQUAL(count, ++traps);
+	} while (now_ns() < end);
+	during_end();
+	note("%d traps", traps);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -375,9 +443,10 @@ int main(int argc, char **argv)
 		CASE(queued_with_values), CASE(blocked_stays_pending), CASE(alternate_stack),
 		CASE(read_restarts), CASE(read_is_interrupted), CASE(read_is_interrupted_while_moving),
 		CASE(sleep_is_interrupted),
-		CASE(sigsuspend_wakes), CASE(alarm_ends_pause), CASE(jump_from_handler),
+		CASE(sigsuspend_wakes), CASE(ppoll_mask_holds_while_moving),
+		CASE(pselect_mask_holds_while_moving), CASE(alarm_ends_pause), CASE(jump_from_handler),
 		CASE(nested_handlers), CASE(timer_signals), CASE(child_signal), CASE(broken_pipe),
-		CASE(context_is_live),
+		CASE(context_is_live), CASE(traps_while_moving),
 		{ 0 }
 	};
 
