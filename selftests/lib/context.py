@@ -38,7 +38,8 @@ class Context:
         self.seed = args.seed
         self.moves = args.moves
         self.random = random.Random(args.seed)
-        self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep)
+        self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep,
+                           smp=args.smp)
         self.slow = self.bed.slow
         self.built = False
         self.complained = False

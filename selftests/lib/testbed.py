@@ -18,8 +18,10 @@ class Dead(Exception):
 class Testbed:
     """Boots on first use; after Dead, discard() and the next use boots anew."""
 
-    def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False):
+    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1):
         self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep
+        self.smp = smp
         # Every deadline is for the stock kernel; the checkers cost several times that.
         self.slow = 1 if kernel == "stock" else 5
         self.name = name or f"check-{kernel}-{os.getpid()}"
@@ -49,7 +51,7 @@ class Testbed:
             for node in range(1, self.nodes + 1):
                 self.provision(node)
             return
-        words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE]
+        words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE, "--smp", self.smp]
         if not self.module:
             words += ["--no-module"]
         done = self.call(*words, timeout=300)
