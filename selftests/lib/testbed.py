@@ -18,7 +18,7 @@ class Dead(Exception):
 class Testbed:
     """Boots on first use; after Dead, discard() and the next use boots anew."""
 
-    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    # pylint: disable-next=too-many-arguments
     def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1):
         self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep
         self.smp = smp
