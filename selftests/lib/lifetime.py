@@ -5,8 +5,8 @@ import re
 import time
 
 from . import build, paths
-from .control import (SPIN, migrate, module_file, nodes, processes, radctl, refused, rejoin,
-                      see_each_other, shown, start, stop, within)
+from .control import (AS_NOBODY, SPIN, migrate, module_file, nodes, processes, radctl, refused,
+                      rejoin, see_each_other, shown, start, stop, within)
 from .context import Skip, each
 from .ends import LOOK, SHELL, Clock, dead_seconds, ended, kill, watch
 from .tap import FAIL, PASS, Result
@@ -67,21 +67,34 @@ def kill_during_moves(context):
     context.report.note(done.stdout.strip())
 
 
+def kill_its_visitor(context, command):
+    """kill -9 of a process' replica on node 2: within two seconds it is gone at home."""
+    bed, limit = context.bed, 2 * context.slow
+    pid = start(bed, f"sh -c '{command} > /dev/null; echo $? > /tmp/status'")
+    visitor = int(bed.run(1, f"rm -f /tmp/status; sleep 0.5; pgrep -P {pid}"))
+    try:
+        migrate(bed, visitor)
+        clocks = {node: Clock(bed, node) for node in (1, 2)}
+        watch(bed, 1, visitor)
+        killed = clocks[2].host(kill(bed, replicas(bed)[0], limit, node=2))
+        took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
+        slack = LOOK + clocks[1].error + clocks[2].error
+        assert took <= limit + slack, f"the process was gone after {took:.1f} s"
+        assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
+        nothing_left(context)
+        assert processes(bed) == []
+    finally:
+        bed.run(1, f"kill -9 {visitor} 2>/dev/null || true")
+
+
 def kill_visitor_on_its_node(context):
     """The owner of a machine may end what visits it: the process at home ends, too."""
-    bed, limit = context.bed, 2 * context.slow
-    pid = start(bed, f"sh -c '{SPIN} > /dev/null; echo $? > /tmp/status'")
-    visitor = int(bed.run(1, f"rm -f /tmp/status; sleep 0.5; pgrep -P {pid}"))
-    migrate(bed, visitor)
-    clocks = {node: Clock(bed, node) for node in (1, 2)}
-    watch(bed, 1, visitor)
-    killed = clocks[2].host(kill(bed, replicas(bed)[0], limit, node=2))
-    took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
-    slack = LOOK + clocks[1].error + clocks[2].error
-    assert took <= limit + slack, f"the process was gone after {took:.1f} s"
-    assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
-    nothing_left(context)
-    assert processes(bed) == []
+    kill_its_visitor(context, SPIN)
+
+
+def kill_sleeping_visitor_on_its_node(context):
+    """At once, though what it sleeps in is a call that home makes for it."""
+    kill_its_visitor(context, "sleep 1000")
 
 
 def unload_refused_while_away(context):
@@ -140,6 +153,135 @@ def drain_of_the_visited(context):
         bed.run(1, f"[ -e /proc/{pid}/exe ]")
     finally:
         stop(bed, pid)
+
+
+def drain_of_many(context):
+    """More visitors than are likely to have been thought of, all of them asleep in a call
+    that home makes: one command sends all of them home."""
+    bed, count, limit = context.bed, 70, 20 * context.slow
+    shell = start(bed, f"sh -c 'for i in $(seq {count}); do sleep 1000 & done; wait'")
+    try:
+        bed.run(1, f"sleep 1; pgrep -s {shell} -x sleep | xargs -n 1 -P 4 sh -c "
+                "'radctl migrate $0 2 >/dev/null'", timeout=120 * context.slow)
+        away = [p for p in shown(bed, "ps") if p["threads_away"]]
+        assert len(away) == count, f"{len(away)} are away"
+        done = radctl(bed, "node", "drain", "--timeout", str(limit), node=2, timeout=limit + 60)
+        assert done.returncode == 0, done.stderr
+        nothing_left(context)
+        left = int(bed.run(1, f"pgrep -c -s {shell} -x sleep || true"))
+        assert left == count, f"{left} of {count} are alive"
+    finally:
+        bed.run(1, f"pkill -9 -s {shell} || true")
+        stop(bed, shell)
+
+
+def replica_that_cannot_attach(context):
+    """A user who may not open the device on a node cannot have a replica there; nobody
+    else waits for that."""
+    bed = context.bed
+    mode = bed.run(2, "stat -c %a /dev/radium; chmod 600 /dev/radium").strip()
+    pids = [start(bed, " ".join(AS_NOBODY) + " sleep 1000"), start(bed, "sleep 1000")]
+    try:
+        out = bed.run(1, f"{SHELL} sleep 0.5; radctl migrate {pids[0]} 2 >/dev/null 2>&1 & "
+                      f"sleep 0.7; t; a=$t; radctl migrate {pids[1]} 2 >/dev/null || exit 9; t; "
+                      "echo $((t - a))")
+        assert int(out) <= 500 * context.slow, f"the other's move took {int(out) / 100} s"
+        assert shown(bed, "show", str(pids[1]))["threads"][0]["node"] == 2
+    finally:
+        bed.run(2, f"chmod {mode} /dev/radium")
+        for pid in pids:
+            stop(bed, pid)
+    nothing_left(context)
+
+
+# Memory that is written away and looked at when told to.
+KEEPER = r"""
+use strict;
+my ($last, @kept) = ($ARGV[0] - 1);
+sub await { select(undef, undef, undef, 0.1) until -e "/tmp/keeper.$_[0]"; }
+sub tell { open(my $f, ">", "/tmp/keeper.$_[0]") or die; }
+$kept[$_] = "$_ " x 2000 for 0 .. $last;
+tell("ready");
+await("write");
+$kept[$_] = "@{[$_ + 1]} " x 2000 for 0 .. $last;
+tell("written");
+await("check");
+my $wrong = grep { $kept[$_] ne "@{[$_ + 1]} " x 2000 } 0 .. $last;
+tell($wrong ? "wrong" : "right");
+await("never");
+"""
+
+
+def keep(context, kibibytes, node):
+    """PID of the program above, which is on the other node then, and has written there."""
+    bed = context.bed
+    bed.run(node, f"rm -f /tmp/keeper.*; cat > /tmp/keeper.pl <<'END'\n{KEEPER}\nEND")
+    pid = start(bed, f"perl /tmp/keeper.pl {kibibytes // 8}", node=node)
+    kept(context, node, "ready")
+    done = radctl(bed, "migrate", str(pid), str(3 - node), node=node)
+    assert done.returncode == 0, done.stderr
+    bed.run(node, "touch /tmp/keeper.write")
+    kept(context, node, "written")
+    return pid
+
+
+def kept(context, node, what, seconds=30):
+    """Waits until it says so."""
+    within(seconds * context.slow, lambda: context.bed.run(
+        node, "echo /tmp/keeper.*").find(what) > 0, f"'{what}' on node{node}")
+
+
+def visitors_fill_the_pool(context):
+    """Visitors may take all memory that a node gives for what comes over the network, but
+    what a recall of its own processes needs."""
+    bed, pids = context.bed, {}
+    bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)} pool_mib=1",
+            timeout=30 * context.slow)
+    try:
+        rejoin(context, 1)
+        pids[1] = keep(context, 600, 1)
+        pids[2] = keep(context, 2048, 2)
+        done = radctl(bed, "recall", str(pids[1]), timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
+        bed.run(1, "touch /tmp/keeper.check")
+        kept(context, 1, "right", 10)
+        # Nor is the visitor's own memory any worse for it.
+        bed.run(2, "touch /tmp/keeper.check")
+        kept(context, 2, "right")
+    finally:
+        for node, pid in pids.items():
+            stop(bed, pid, node)
+        nothing_left(context, 1)
+        nothing_left(context, 2)
+        bed.run(1, "rmmod radium", timeout=30 * context.slow)
+        rejoin(context, 1)
+
+
+PREEMPT = """
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+cd /sys/kernel/debug/sched && [ -w preempt ] || exit 77
+tr ' ' '\n' < preempt | sed -n 's/[()]//gp'
+echo %s > preempt
+"""
+
+
+def traps_while_preempted(context):
+    """An exception of a visitor that is asked home in the middle of it is not lost. On one
+    CPU there is no such moment, unless the kernel may be preempted."""
+    bed, before = context.bed, {}
+    try:
+        for node in (1, 2):
+            done = bed.execute(node, "sh", "-c", PREEMPT % "full")
+            if done.returncode == 77:
+                raise Skip("this kernel's preemption cannot be changed")
+            assert done.returncode == 0, done.stderr
+            before[node] = done.stdout.strip()
+        done = bed.execute(1, f"{paths.GUEST}/signals", "-t", context.slow, "away",
+                           "traps_while_moving", timeout=60 * context.slow)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        for node, mode in before.items():
+            bed.run(node, PREEMPT % mode)
 
 
 def unload_while_joined(context):
@@ -404,8 +546,9 @@ def run(context, only):
     """The suite "lifetime"."""
     yield from each(context, [
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
-        unload_refused_while_away, drain_of_the_visited, drain_then_unload,
-        unload_while_joined, wrong_key, same_id, wire_version,
+        kill_sleeping_visitor_on_its_node, traps_while_preempted, replica_that_cannot_attach,
+        unload_refused_while_away, drain_of_the_visited, drain_of_many, drain_then_unload,
+        unload_while_joined, visitors_fill_the_pool, wrong_key, same_id, wire_version,
         kill_with_frozen_peer, ended_threads_are_forgotten, allocations_fail, suspend_empties,
         shutdown_empties, power_loss, home_loss], only)
 
