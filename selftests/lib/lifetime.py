@@ -199,15 +199,15 @@ KEEPER = r"""
 use strict;
 my ($last, @kept) = ($ARGV[0] - 1);
 sub await { select(undef, undef, undef, 0.1) until -e "/tmp/keeper.$_[0]"; }
-sub tell { open(my $f, ">", "/tmp/keeper.$_[0]") or die; }
+sub mark { open(my $f, ">", "/tmp/keeper.$_[0]") or die; }
 $kept[$_] = "$_ " x 2000 for 0 .. $last;
-tell("ready");
+mark("ready");
 await("write");
 $kept[$_] = "@{[$_ + 1]} " x 2000 for 0 .. $last;
-tell("written");
+mark("written");
 await("check");
 my $wrong = grep { $kept[$_] ne "@{[$_ + 1]} " x 2000 } 0 .. $last;
-tell($wrong ? "wrong" : "right");
+mark($wrong ? "wrong" : "right");
 await("never");
 """
 
