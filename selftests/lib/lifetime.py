@@ -212,45 +212,49 @@ await("never");
 """
 
 
-def keep(context, kibibytes, node):
-    """PID of the program above, which is on the other node then, and has written there."""
-    bed = context.bed
-    bed.run(node, f"rm -f /tmp/keeper.*; cat > /tmp/keeper.pl <<'END'\n{KEEPER}\nEND")
-    pid = start(bed, f"perl /tmp/keeper.pl {kibibytes // 8}", node=node)
-    kept(context, node, "ready")
-    done = radctl(bed, "migrate", str(pid), str(3 - node), node=node)
-    assert done.returncode == 0, done.stderr
-    bed.run(node, "touch /tmp/keeper.write")
-    kept(context, node, "written")
-    return pid
-
-
-def kept(context, node, what, seconds=30):
+def keeper(context, what, seconds=30):
     """Waits until it says so."""
-    within(seconds * context.slow, lambda: context.bed.run(
-        node, "echo /tmp/keeper.*").find(what) > 0, f"'{what}' on node{node}")
+    within(seconds * context.slow,
+           lambda: context.bed.run(1, f"ls /tmp/keeper.{what} 2>/dev/null || true"), what)
 
 
 def visitors_fill_the_pool(context):
     """Visitors may take all memory that a node gives for what comes over the network, but
-    what a recall of its own processes needs."""
+    what its own processes need to get their pages home."""
     bed, pids = context.bed, {}
     bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)} pool_mib=1",
             timeout=30 * context.slow)
     try:
         rejoin(context, 1)
-        pids[1] = keep(context, 600, 1)
-        pids[2] = keep(context, 2048, 2)
-        done = radctl(bed, "recall", str(pids[1]), timeout=60 * context.slow)
+        bed.run(1, f"rm -f /tmp/keeper.*; cat > /tmp/keeper.pl <<'END'\n{KEEPER}\nEND")
+        pids[1] = start(bed, "perl /tmp/keeper.pl 75")
+        keeper(context, "ready")
+        migrate(bed, pids[1])
+        bed.run(1, "touch /tmp/keeper.write")
+        keeper(context, "written")
+
+        bed.run(2, "rm -f /tmp/hoard.*")
+        shell = start(bed, f"sh -c '{paths.GUEST}/hoard 2048; echo $? > /tmp/hoard.status'", 2)
+        pids[2] = int(bed.run(2, f"sleep 1; pgrep -P {shell}"))
+        done = radctl(bed, "migrate", str(pids[2]), "1", node=2)
+        assert done.returncode == 0, done.stderr
+        bed.run(2, "touch /tmp/hoard.go")
+        within(20 * context.slow, lambda: "no_memory" in shown(
+            bed, "show", str(pids[2]), node=2)["threads"][0]["returns_by_reason"],
+               "the pool is full")
+        bed.run(1, f"sleep {3 * context.slow}")
+
+        done = radctl(bed, "recall", "--timeout", str(10 * context.slow), str(pids[1]))
         assert done.returncode == 0, done.stderr
         bed.run(1, "touch /tmp/keeper.check")
-        kept(context, 1, "right", 10)
+        keeper(context, "right", 10)
         # Nor is the visitor's own memory any worse for it.
-        bed.run(2, "touch /tmp/keeper.check")
-        kept(context, 2, "right")
+        bed.run(2, f"kill {pids[2]}")
+        within(20 * context.slow, lambda: bed.run(
+            2, "cat /tmp/hoard.status 2>/dev/null || true").strip() == "0", "the visitor ends")
     finally:
-        for node, pid in pids.items():
-            stop(bed, pid, node)
+        for node in sorted(pids, reverse=True):     # the visitor first: it gives memory back
+            stop(bed, pids[node], node)
         nothing_left(context, 1)
         nothing_left(context, 2)
         bed.run(1, "rmmod radium", timeout=30 * context.slow)
