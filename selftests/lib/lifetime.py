@@ -161,7 +161,9 @@ def drain_of_many(context):
     bed, count, limit = context.bed, 70, 20 * context.slow
     shell = start(bed, f"sh -c 'for i in $(seq {count}); do sleep 1000 & done; wait'")
     try:
-        bed.run(1, f"sleep 1; pgrep -s {shell} -x sleep | xargs -n 1 -P 4 sh -c "
+        bed.run(1, f"until [ $(pgrep -c -s {shell} -x sleep) = {count} ]; do sleep 0.1; done",
+                timeout=30 * context.slow)
+        bed.run(1, f"pgrep -s {shell} -x sleep | xargs -n 1 -P 4 sh -c "
                 "'radctl migrate $0 2 >/dev/null'", timeout=120 * context.slow)
         away = [p for p in shown(bed, "ps") if p["threads_away"]]
         assert len(away) == count, f"{len(away)} are away"
