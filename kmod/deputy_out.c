@@ -109,6 +109,16 @@ static u32 prepare(struct rad_thread *thread)
 	}
 }
 
+/* Nothing of it is away, or is to be; the caller's reference goes, too. */
+static void settle(struct rad_thread *thread, struct rad_process *process)
+{
+	if (process)
+		rad_process_retire_if_idle(process);
+	else
+		rad_thread_forget(thread);
+	rad_process_put(process);
+}
+
 /* It stays at home. Only a thread that somebody asked to move forgets the wish. */
 static void stay_home(struct rad_thread *thread, u32 reason)
 {
@@ -129,12 +139,11 @@ static void stay_home(struct rad_thread *thread, u32 reason)
 	rad_event_post(RADIUM_EVENT_REFUSED, 0, task_tgid_nr(current), thread->id, reason);
 	rad_thread_answer(thread, reason);
 	rseq_set_notify_resume(current);
-	if (later)
-		rad_deputy_go_out_later(thread);
-	else if (process)
-		rad_process_retire_if_idle(process);
-	else
-		rad_thread_forget(thread);
+	if (!later) {
+		settle(thread, process);
+		return;
+	}
+	rad_deputy_go_out_later(thread);
 	rad_process_put(process);
 }
 
@@ -183,11 +192,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		}
 		process = rad_thread_process(thread);
 		rad_thread_answer(thread, RADIUM_R_NONE);
-		if (process)
-			rad_process_retire_if_idle(process);
-		else
-			rad_thread_forget(thread);
-		rad_process_put(process);
+		settle(thread, process);
 		return false;
 	}
 	if (task_sigpending(current)) {

@@ -313,7 +313,7 @@ void rad_homemem_limit(struct rad_process *process)
  * rad_homemem_recall_all() - bring every page home, have every copy dropped
  * @process: whose
  * @timeout: jiffies
- * Return: 0, -ETIMEDOUT, -EHOSTDOWN, -EINTR, -ENOMEM.
+ * Return: 0, -ETIMEDOUT, -EHOSTDOWN, -EINTR.
  */
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 {
