@@ -351,7 +351,6 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 		const struct rad_wire_page_get *get = in->body;
 
 		body->prot = cpu_to_le32(t->prot);
-		body->epoch = cpu_to_le32(page->epoch);
 		if (is_zero(t->data)) {
 			body->flags = cpu_to_le32(RAD_GRANT_ZERO);
 		} else {

@@ -83,7 +83,7 @@ static bool take_seq(struct rad_node *node, const struct rad_wire_header *h,
 
 /* Acks and sequence number under one lock. Returns whether there is a message to handle. */
 static bool take_header(struct rad_node *node, struct rad_conn *conn,
-			const struct rad_wire_header *h, const char **what)
+			const struct rad_wire_header *h, u32 bytes, const char **what)
 {
 	LIST_HEAD(acked);
 	bool fresh = false;
@@ -99,7 +99,7 @@ static bool take_header(struct rad_node *node, struct rad_conn *conn,
 		rad_link_push(node);
 	}
 	node->messages_received++;
-	node->bytes_received += sizeof(*h) + le32_to_cpu(h->len);
+	node->bytes_received += bytes;
 	spin_unlock_bh(&node->lock);
 	rad_link_finish(node, &acked, true);
 	return fresh;
@@ -110,6 +110,26 @@ static void repost(struct rad_node *node, struct rad_conn *conn, struct rad_buf 
 	lockdep_assert_held(&node->lock);
 	if (node->conn == conn && !conn->broken && rad_conn_repost(conn, buf))
 		rad_link_broke(conn, RADIUM_R_UNREACHABLE);
+}
+
+/* Makes the message of a write's immediate data. Returns its length, 0 if it cannot be one. */
+static u32 unfold(struct rad_node *node, struct rad_wire_header *h, const struct ib_wc *wc)
+{
+	u32 fold = be32_to_cpu(wc->ex.imm_data), class;
+	u64 received;
+
+	if (wc->byte_len != PAGE_SIZE)
+		return 0;
+	spin_lock_bh(&node->lock);
+	received = node->streams[RAD_CLASS_ANSWER].received;
+	h->epoch = cpu_to_le64(node->session);
+	h->call = cpu_to_le64(rad_call_expand(node, rad_wire_fold_call(fold)));
+	for (class = 0; class < RAD_CLASS_COUNT; class++) {
+		h->ack[class] = cpu_to_le64(node->streams[class].acked);
+		h->credit[class] = cpu_to_le64(node->streams[class].limit);
+	}
+	spin_unlock_bh(&node->lock);
+	return rad_wire_unfold(fold, h, received);
 }
 
 /**
@@ -125,7 +145,8 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 				 const struct ib_wc *wc)
 {
 	struct rad_buf *buf = container_of(wc->wr_cqe, struct rad_buf, cqe);
-	const struct rad_wire_header *h = buf->data;
+	struct rad_wire_header *h = buf->data;
+	u32 len = wc->byte_len;
 	const char *what;
 	bool fresh;
 
@@ -135,11 +156,13 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 	}
 	ib_dma_sync_single_for_cpu(conn->dev->ibdev, buf->dma, RAD_MESSAGE_MAX,
 				   DMA_FROM_DEVICE);
-	what = rad_wire_check_header(h, wc->byte_len, node->session);
+	if (wc->wc_flags & IB_WC_WITH_IMM)
+		len = unfold(node, h, wc);
+	what = rad_wire_check_header(h, len, node->session);
 	if (what)
 		goto wrong;
 	WRITE_ONCE(node->beat.heard, jiffies);
-	fresh = take_header(node, conn, h, &what);
+	fresh = take_header(node, conn, h, wc->byte_len, &what);
 	if (what)
 		goto wrong;
 	if (fresh) {

@@ -18,6 +18,17 @@ static struct hlist_head *call_bucket(struct rad_node *node, u64 id)
 	return &node->calls[id % RAD_CALL_BUCKETS];
 }
 
+/* The call whose id ends in these bits: there is one at most. */
+static struct rad_call *call_find_low(struct rad_node *node, u32 low)
+{
+	struct rad_call *call;
+
+	hlist_for_each_entry(call, call_bucket(node, low), entry)
+		if (rad_wire_fold_call(call->id) == low)
+			return call;
+	return NULL;
+}
+
 /**
  * rad_call_add - make a call findable
  * @node: session
@@ -27,7 +38,9 @@ static struct hlist_head *call_bucket(struct rad_node *node, u64 id)
  */
 void rad_call_add(struct rad_node *node, struct rad_call *call)
 {
-	call->id = ++node->next_call;
+	do {
+		call->id = ++node->next_call;
+	} while (call_find_low(node, rad_wire_fold_call(call->id)));
 	call->pending = true;
 	hlist_add_head(&call->entry, call_bucket(node, call->id));
 }
@@ -40,6 +53,21 @@ static struct rad_call *call_find(struct rad_node *node, u64 id)
 		if (call->id == id)
 			return call;
 	return NULL;
+}
+
+/**
+ * rad_call_expand - the whole id of a call
+ * @node: session
+ * @low: low bits of it, from rad_wire_fold_call()
+ *
+ * Context: node->lock is held.
+ * Return: the id; if no call is pending that it could be, a number of none.
+ */
+u64 rad_call_expand(struct rad_node *node, u32 low)
+{
+	struct rad_call *call = call_find_low(node, low);
+
+	return call ? call->id : low | 1u << RAD_FOLD_CALL_BITS;
 }
 
 static void call_remove(struct rad_call *call)

@@ -90,13 +90,11 @@ struct rad_dev {
  * struct rad_post - what a signaled work request of the send queue belongs to
  * @cqe: its completion names it
  * @entry: in conn->posted, in the order of posting
- * @slots: entries of the send queue it takes
  * @done: called under node->lock, BH off: completed, or the queue pair is gone
  */
 struct rad_post {
 	struct ib_cqe cqe;
 	struct list_head entry;
-	u32 slots;
 	void (*done)(struct rad_conn *conn, struct rad_post *post, bool ok);
 };
 
@@ -122,7 +120,6 @@ struct rad_msg {
 	u64 landing_addr;
 	u32 landing_rkey;
 	u64 dma;
-	u64 page_dma;
 	rad_sent_fn sent;
 	void *sent_arg;
 	struct rad_wire_header header;	/* followed by the body */
@@ -362,6 +359,7 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr);
 
 /* link_call.c */
 void rad_call_add(struct rad_node *node, struct rad_call *call);
+u64 rad_call_expand(struct rad_node *node, u32 low);
 void rad_call_answer(struct rad_node *node, const struct rad_in *in);
 void rad_call_fail_all(struct rad_node *node);
 

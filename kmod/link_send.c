@@ -13,15 +13,22 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include "link_internal.h"
+#include "wire_check.h"
+
+/* Bytes that travel. */
+static size_t msg_length(const struct rad_msg *msg)
+{
+	return msg->page ? PAGE_SIZE : sizeof(msg->header) + msg->len;
+}
 
 static void msg_unmap(struct rad_conn *conn, struct rad_msg *msg)
 {
 	struct ib_device *ibdev = conn->dev->ibdev;
 
-	ib_dma_unmap_single(ibdev, msg->dma, sizeof(msg->header) + msg->len,
-			    DMA_TO_DEVICE);
 	if (msg->page)
-		ib_dma_unmap_page(ibdev, msg->page_dma, PAGE_SIZE, DMA_TO_DEVICE);
+		ib_dma_unmap_page(ibdev, msg->dma, PAGE_SIZE, DMA_TO_DEVICE);
+	else
+		ib_dma_unmap_single(ibdev, msg->dma, msg_length(msg), DMA_TO_DEVICE);
 }
 
 static void msg_destroy(struct rad_msg *msg)
@@ -65,7 +72,6 @@ struct rad_out *rad_msg_alloc(u32 type, size_t body_len, gfp_t gfp)
 	msg->type = type;
 	msg->len = body_len;
 	msg->post.done = msg_done;
-	msg->post.slots = 1;
 	return &msg->out;
 }
 
@@ -82,8 +88,9 @@ void rad_msg_free(struct rad_out *out)
 }
 
 /**
- * rad_msg_set_page - have a page written to the peer before the message arrives
- * @out: the message
+ * rad_msg_set_page - have a page written to the peer, and the message be the write's
+ *	immediate data
+ * @out: PAGE_GRANT or PAGE_BACK, with DATA
  * @page: the page, whose content must not change until the message has been
  *	acknowledged; the link holds a reference until then
  * @landing: where to, as the peer named it. A place that the peer has not
@@ -100,7 +107,6 @@ void rad_msg_set_page(struct rad_out *out, struct page *page,
 	msg->page = page;
 	msg->landing_addr = le64_to_cpu(landing->addr);
 	msg->landing_rkey = le32_to_cpu(landing->rkey);
-	msg->post.slots = 2;
 }
 
 /**
@@ -148,54 +154,39 @@ static void fill_header(struct rad_node *node, struct rad_msg *msg)
 static int msg_map(struct rad_conn *conn, struct rad_msg *msg)
 {
 	struct ib_device *ibdev = conn->dev->ibdev;
-	size_t len = sizeof(msg->header) + msg->len;
-
-	msg->dma = ib_dma_map_single(ibdev, &msg->header, len, DMA_TO_DEVICE);
-	if (ib_dma_mapping_error(ibdev, msg->dma))
-		return -ENOMEM;
-	if (!msg->page)
-		return 0;
-	msg->page_dma = ib_dma_map_page(ibdev, msg->page, 0, PAGE_SIZE, DMA_TO_DEVICE);
-	if (ib_dma_mapping_error(ibdev, msg->page_dma)) {
-		ib_dma_unmap_single(ibdev, msg->dma, len, DMA_TO_DEVICE);
-		return -ENOMEM;
-	}
-	return 0;
+	if (msg->page)
+		msg->dma = ib_dma_map_page(ibdev, msg->page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	else
+		msg->dma = ib_dma_map_single(ibdev, &msg->header, msg_length(msg), DMA_TO_DEVICE);
+	return ib_dma_mapping_error(ibdev, msg->dma) ? -ENOMEM : 0;
 }
 
-/* Write the page, if there is one, and send the message: one chain, one completion. */
+/* Send the message, or write its page with the message folded into the immediate data. */
 static int msg_post(struct rad_conn *conn, struct rad_msg *msg)
 {
-	struct ib_sge page_sge = {
-		.addr = msg->page_dma,
-		.length = PAGE_SIZE,
-		.lkey = conn->dev->pd->local_dma_lkey,
-	};
 	struct ib_sge sge = {
 		.addr = msg->dma,
-		.length = sizeof(msg->header) + msg->len,
+		.length = msg_length(msg),
 		.lkey = conn->dev->pd->local_dma_lkey,
-	};
-	struct ib_send_wr send = {
-		.wr_cqe = &msg->post.cqe,
-		.sg_list = &sge,
-		.num_sge = 1,
-		.opcode = IB_WR_SEND,
-		.send_flags = IB_SEND_SIGNALED,
 	};
 	struct ib_rdma_wr write = {
 		.wr = {
-			.next = &send,
 			.wr_cqe = &msg->post.cqe,
-			.sg_list = &page_sge,
+			.sg_list = &sge,
 			.num_sge = 1,
-			.opcode = IB_WR_RDMA_WRITE,
+			.opcode = IB_WR_SEND,
+			.send_flags = IB_SEND_SIGNALED,
 		},
-		.remote_addr = msg->landing_addr,
-		.rkey = msg->landing_rkey,
 	};
 
-	return ib_post_send(conn->qp, msg->page ? &write.wr : &send, NULL);
+	if (msg->page) {
+		write.wr.opcode = IB_WR_RDMA_WRITE_WITH_IMM;
+		write.wr.ex.imm_data = cpu_to_be32(rad_wire_fold(msg->type, msg->out.body,
+								 msg->call, msg->seq));
+		write.remote_addr = msg->landing_addr;
+		write.rkey = msg->landing_rkey;
+	}
+	return ib_post_send(conn->qp, &write.wr, NULL);
 }
 
 /**
@@ -228,12 +219,11 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
 		return err;
 	}
 	msg->posted = true;
-	conn->send_room -= msg->post.slots;
+	conn->send_room--;
 	list_add_tail(&msg->post.entry, &conn->posted);
 	if (node) {
 		node->messages_sent++;
-		node->bytes_sent += sizeof(msg->header) + msg->len +
-				    (msg->page ? PAGE_SIZE : 0);
+		node->bytes_sent += msg_length(msg);
 	}
 	err = msg_post(conn, msg);
 	if (err)
@@ -253,7 +243,7 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
 int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
 			  struct rad_msg *msg)
 {
-	if (conn->broken || conn->send_room < msg->post.slots)
+	if (conn->broken || !conn->send_room)
 		return -EAGAIN;
 	fill_header(node, msg);
 	return post(node, conn, msg);
@@ -289,19 +279,19 @@ void rad_link_reap(struct rad_node *node, struct rad_conn *conn)
 			return;
 		}
 		list_del(&done->entry);
-		conn->send_room += done->slots;
+		conn->send_room++;
 		done->done(conn, done, true);
 	}
 }
 
 /* Is there room in the send queue? If not, have its next completion wake us. */
-static bool send_room(struct rad_node *node, struct rad_conn *conn, u32 slots)
+static bool send_room(struct rad_node *node, struct rad_conn *conn)
 {
 	if (conn->send_room >= RAD_SEND_DEPTH / 2)
 		return true;
 	do {
 		rad_link_reap(node, conn);
-		conn->starved = conn->send_room < slots + RAD_CONTROL_BUFFERS;
+		conn->starved = conn->send_room <= RAD_CONTROL_BUFFERS;
 		if (!conn->starved)
 			return !conn->broken;
 	} while (ib_req_notify_cq(conn->send_cq, IB_CQ_NEXT_COMP |
@@ -315,9 +305,10 @@ static bool post_next(struct rad_node *node, struct rad_stream *stream)
 	struct rad_msg *msg = stream->next;
 
 	if (!msg || !conn || conn->broken || msg->seq > stream->limit ||
-	    !send_room(node, conn, msg->post.slots))
+	    !send_room(node, conn))
 		return false;
-	fill_header(node, msg);
+	if (!msg->page)
+		fill_header(node, msg);
 	if (post(node, conn, msg))
 		return false;
 	stream->posted = max(stream->posted, msg->seq);
@@ -626,7 +617,7 @@ static struct rad_conn *registration_post(struct rad_node *node,
 
 	spin_lock_bh(&node->lock);
 	conn = node->conn;
-	if (conn && send_room(node, conn, 1)) {
+	if (conn && send_room(node, conn)) {
 		rad_conn_get(conn);
 		conn->send_room--;
 		list_add_tail(&reg->post.entry, &conn->posted);
@@ -651,7 +642,7 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
 	struct registration reg = {
-		.post = { .slots = 1, .done = registration_done },
+		.post = { .done = registration_done },
 	};
 	struct rad_conn *conn;
 

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 2,
+	RAD_WIRE_VERSION	= 3,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -103,6 +103,24 @@ struct rad_wire_header {
 	__le64 credit[RAD_CLASS_COUNT];
 	__le64 call;
 } __packed;
+
+/*
+ * An answer that brings a page says little besides: PAGE_GRANT and PAGE_BACK with DATA
+ * travel as immediate data of the RDMA write of their page, and there is no header. The
+ * rest of the header is as it was in the sender's last one.
+ *
+ *	bits  0..19	call: low bits of its id; calls of a session that are not
+ *			answered differ in them
+ *	bits 20..22	PAGE_GRANT: prot; PAGE_BACK: 0
+ *	bit      23	0 PAGE_GRANT, 1 PAGE_BACK
+ *	bits 24..31	low bits of the sequence number, in class ANSWER
+ */
+enum {
+	RAD_FOLD_CALL_BITS	= 20,
+	RAD_FOLD_PROT		= 20,	/* first bit */
+	RAD_FOLD_BACK		= 23,
+	RAD_FOLD_SEQ		= 24,
+};
 
 /**
  * struct rad_wire_hello - private data of rdma_cm's connect and accept
@@ -334,13 +352,12 @@ enum rad_grant_flags {
  * @reason: NONE: granted; otherwise the access has to be done at home, and why
  * @flags: enum rad_grant_flags
  * @prot: enum rad_page_access that the page may be mapped with
- * @epoch: of the ownership; comes back in PAGE_BACK
  */
 struct rad_wire_page_grant {
 	__le32 reason;
 	__le32 flags;
 	__le32 prot;
-	__le32 epoch;
+	__le32 reserved;
 } __packed;
 
 enum rad_revoke_flags {

@@ -157,6 +157,67 @@ static inline const char *rad_wire_check_seq(u64 seq, u64 received, u64 released
 }
 
 /**
+ * rad_wire_fold() - the immediate data that an answer with a page travels as
+ * @type: RAD_MSG_PAGE_GRANT or RAD_MSG_PAGE_BACK
+ * @body: its body, with DATA
+ * @call: id of the call
+ * @seq: sequence number
+ */
+static inline u32 rad_wire_fold(u32 type, const void *body, u64 call, u64 seq)
+{
+	const struct rad_wire_page_grant *grant = body;
+	u32 fold = (u32)seq << RAD_FOLD_SEQ | (call & ((1u << RAD_FOLD_CALL_BITS) - 1));
+
+	if (type == RAD_MSG_PAGE_BACK)
+		return fold | 1u << RAD_FOLD_BACK;
+	return fold | le32_to_cpu(grant->prot) << RAD_FOLD_PROT;
+}
+
+/* The call that immediate data answers, as far as it says. */
+static inline u32 rad_wire_fold_call(u32 fold)
+{
+	return fold & ((1u << RAD_FOLD_CALL_BITS) - 1);
+}
+
+/**
+ * rad_wire_unfold() - the answer that travelled as immediate data
+ * @fold: the immediate data
+ * @h: becomes the header, followed by the body. Set are already: epoch, call, acks and
+ *	credits
+ * @received: last sequence number that has come before in class ANSWER
+ *
+ * Return: bytes of header and body.
+ */
+static inline u32 rad_wire_unfold(u32 fold, struct rad_wire_header *h, u64 received)
+{
+	__s8 ahead = (__s8)((fold >> RAD_FOLD_SEQ) - (u32)received);
+	u32 len;
+
+	if (fold & 1u << RAD_FOLD_BACK) {
+		struct rad_wire_page_back *back = (void *)(h + 1);
+
+		*back = (struct rad_wire_page_back){ .flags = cpu_to_le32(RAD_BACK_DATA) };
+		h->type = RAD_MSG_PAGE_BACK;
+		len = sizeof(*back);
+	} else {
+		struct rad_wire_page_grant *grant = (void *)(h + 1);
+
+		*grant = (struct rad_wire_page_grant){
+			.flags = cpu_to_le32(RAD_GRANT_DATA),
+			.prot = cpu_to_le32(fold >> RAD_FOLD_PROT &
+					    (RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC)),
+		};
+		h->type = RAD_MSG_PAGE_GRANT;
+		len = sizeof(*grant);
+	}
+	h->class = RAD_CLASS_ANSWER;
+	h->reserved = 0;
+	h->len = cpu_to_le32(len);
+	h->seq = cpu_to_le64(received + ahead);
+	return sizeof(*h) + len;
+}
+
+/**
  * rad_wire_check_received() - can a peer have received that, in a session to be resumed?
  * @received: what its AUTH says of one stream
  * @acked: last sequence number that it has acknowledged
