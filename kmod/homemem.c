@@ -49,6 +49,7 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 	WARN_ONCE(!rad_page_may_enter(to, from), "radium: page state %d to %d", from, to);
 	mem->away += (to == RAD_PAGE_AWAY) - (from == RAD_PAGE_AWAY) +
 		     (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING) +
+		     (to == RAD_PAGE_SHARING) - (from == RAD_PAGE_SHARING) +
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
 	page->state = to;
@@ -75,6 +76,7 @@ void rad_page_give_back(struct rad_page *page)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 	unsigned long src = migrate_pfn(page_to_pfn(page->frame)) | MIGRATE_PFN_MIGRATE;
+	struct rad_node *node;
 	unsigned long dst = 0;
 
 	/* Not found by frame any more before the frame can be somebody else's. */
@@ -84,8 +86,15 @@ void rad_page_give_back(struct rad_page *page)
 		rad_ksym.put_anon_vma(page->anon_vma);
 
 	spin_lock(&mem->pages.xa_lock);
-	rad_page_set_state(page, RAD_PAGE_GONE);
+	page->frame = NULL;
+	node = page->node;
+	page->node = NULL;
+	/* Its owner may read on, or was asked meanwhile not to. */
+	rad_page_set_state(page, page->revokes ? RAD_PAGE_REVOKING :
+				 page->copies ? RAD_PAGE_COPIED : RAD_PAGE_GONE);
 	spin_unlock(&mem->pages.xa_lock);
+	if (node)
+		rad_node_put(node);
 }
 
 /* Finalizes whatever is RETURNED. */
@@ -121,13 +130,27 @@ static bool is_leaving(const struct rad_page *page)
 {
 	switch (READ_ONCE(page->state)) {
 	case RAD_PAGE_RECALLING:
+	case RAD_PAGE_SHARING:
 	case RAD_PAGE_REVOKING:
 		return true;
 	case RAD_PAGE_TAKING:
+	case RAD_PAGE_COPIED:
 		return READ_ONCE(page->granting);
+	case RAD_PAGE_RETURNED:
+	case RAD_PAGE_FINALIZING:
+		return READ_ONCE(page->revokes);
 	default:
 		return false;
 	}
+}
+
+/* Has somebody else a right to it, which he was not asked to give up? */
+static bool is_held_elsewhere(const struct rad_page *page)
+{
+	return page->state == RAD_PAGE_AWAY ||
+	       (page->copies && (page->state == RAD_PAGE_COPIED ||
+				 page->state == RAD_PAGE_RETURNED ||
+				 page->state == RAD_PAGE_FINALIZING));
 }
 
 /**
@@ -168,24 +191,17 @@ again:
 			page->stale = true;
 			moving += page->granting;
 			break;
-		case RAD_PAGE_AWAY:
-		case RAD_PAGE_COPIED:
-			if (!wait)
+		default:
+			moving += is_leaving(page);
+			if (!wait || !is_held_elsewhere(page))
 				break;
 			moving++;
 			refcount_inc(&page->ref);
 			spin_unlock(&mem->pages.xa_lock);
-			if (!rad_page_revoke(page, false))
+			if (!rad_page_revoke(page, RAD_USE_WRITE, false))
 				wait_event_timeout(mem->wait, !list_empty(&mem->reserve), HZ / 10);
 			rad_page_put(page);
 			spin_lock(&mem->pages.xa_lock);
-			break;
-		case RAD_PAGE_RECALLING:
-		case RAD_PAGE_REVOKING:
-			moving++;
-			break;
-		default:
-			break;
 		}
 	}
 	spin_unlock(&mem->pages.xa_lock);
@@ -202,7 +218,7 @@ again:
 		while ((page = xa_find(&mem->pages, &index, last, XA_PRESENT))) {
 			if (is_leaving(page))
 				break;
-			if (page->state == RAD_PAGE_AWAY || page->state == RAD_PAGE_COPIED) {
+			if (is_held_elsewhere(page)) {
 				spin_unlock(&mem->pages.xa_lock);
 				goto again;
 			}
@@ -281,7 +297,7 @@ void rad_homemem_trim(struct rad_process *process, u32 n)
 		spin_unlock(&mem->pages.xa_lock);
 		if (!page)
 			return;
-		n = rad_page_revoke(page, true) ? n : 0;
+		n = rad_page_revoke(page, RAD_USE_WRITE, true) ? n : 0;
 		rad_page_put(page);
 	}
 }
@@ -336,7 +352,7 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 			refcount_inc(&page->ref);
 			spin_unlock(&mem->pages.xa_lock);
 			if (!rad_page_in_motion(rad_page_state(page)) && rad_page_state(page) != RAD_PAGE_LOST)
-				rad_page_revoke(page, true);
+				rad_page_revoke(page, RAD_USE_WRITE, true);
 			rad_page_put(page);
 			ahead++;
 			spin_lock(&mem->pages.xa_lock);
@@ -348,13 +364,27 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 		spin_unlock(&mem->pages.xa_lock);
 		if (!page)
 			continue;
-		err = rad_page_bring_home(page);
+		err = rad_page_bring_home(page, RAD_USE_WRITE);
 		rad_page_put(page);
 		if (err)
 			return err;
 		if (time_after(jiffies, deadline))
 			return -ETIMEDOUT;
 	}
+}
+
+/*
+ * A node has dropped its copy by itself, or died. The directory's lock is held, and the
+ * caller does not touch the entry afterwards unless he has a reference.
+ */
+void rad_page_forget_copy(struct rad_page *page, u64 bit)
+{
+	page->copies &= ~bit;
+	if (page->state != RAD_PAGE_COPIED || page->copies || page->granting)
+		return;
+	refcount_inc(&page->ref);
+	rad_page_set_state(page, RAD_PAGE_GONE);
+	rad_page_put(page);
 }
 
 /**
@@ -381,15 +411,8 @@ bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 			rad_page_set_state(page, RAD_PAGE_LOST);
 			lost = true;
 		}
-		/* A REVOKING entry hears of it through its calls. */
-		if (page->state == RAD_PAGE_COPIED) {
-			page->copies &= ~bit;
-			if (!page->copies) {
-				refcount_inc(&page->ref);
-				rad_page_set_state(page, RAD_PAGE_GONE);
-				rad_page_put(page);
-			}
-		}
+		/* Who was asked to drop it answers through his call. */
+		rad_page_forget_copy(page, bit);
 	}
 	spin_unlock(&mem->pages.xa_lock);
 	return lost;
@@ -409,6 +432,7 @@ static bool abandon(struct rad_homemem *mem)
 		switch (page->state) {
 		case RAD_PAGE_AWAY:
 		case RAD_PAGE_RECALLING:
+		case RAD_PAGE_SHARING:
 		case RAD_PAGE_LOST:
 			rad_page_set_state(page, RAD_PAGE_RETURNED);
 			break;
@@ -455,9 +479,12 @@ void rad_homemem_destroy(struct rad_process *process)
 int rad_homemem_create(struct rad_process *process)
 {
 	struct rad_homemem *mem = &process->mem;
+	int i;
 
 	xa_init(&mem->pages);
 	init_waitqueue_head(&mem->wait);
+	for (i = 0; i < RAD_TURNS; i++)
+		mutex_init(&mem->turns[i]);
 	mutex_init(&mem->faulting);
 	INIT_WORK(&mem->finalize, finalize_work);
 	INIT_LIST_HEAD(&mem->reserve);

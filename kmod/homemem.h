@@ -8,10 +8,11 @@
  *   AWAY    the home page is a held migration entry: it stands between
  *           migrate_vma_setup() and migrate_device_finalize(); locked, off the LRU,
  *           unmapped everywhere. Whoever touches it reaches our do_swap_page.
- *   COPIED  a read-only copy is elsewhere; the mapping here is not writable, and
- *           the mmu notifier tells when that changes.
+ *   COPIED  read-only copies are elsewhere; the mapping here is not writable. Whoever
+ *           writes reaches our do_wp_page (or do_swap_page, from swap); the mmu
+ *           notifier tells when the mapping or the page changes.
  *
- * Lock order: mmap_lock, faulting, folio lock of a held page, the directory's lock.
+ * Lock order: a turn, mmap_lock, faulting, folio lock of a held page, the directory's lock.
  * Nothing is sent and nothing sleeps under the directory's lock.
  */
 #ifndef _RADIUM_HOMEMEM_H
@@ -37,15 +38,16 @@ struct rad_process;
  * @address: page-aligned user address at which it was taken
  * @state: under the directory's lock
  * @stale: the layout changed while it was being taken; under the directory's lock
- * @granting: the grant is decided and on its way into the stream; until it is there,
- *	layout changes wait
+ * @granting: grants that are decided and on their way into the stream; until they are
+ *	there, revocations wait: their makers need nothing that the waiter may have
  * @taker: the task that takes it, while TAKING: its own notifier events are not news
  * @epoch: of the ownership
- * @node: the owner (AWAY, RECALLING); holds a reference
- * @copies: bit i: node i+1 has a copy
- * @revokes: answers still to come (REVOKING); under the directory's lock
+ * @node: the owner (AWAY, RECALLING, SHARING); holds a reference
+ * @copies: bit i: node i+1 has a copy and was not asked to drop it
+ * @revokes: holders of copies who have not answered yet; under the directory's lock
  * @order: in rad_homemem.order while AWAY
  * @frame: the held home page, NULL for copies
+ * @read_only: its entry in the page table comes back read-only
  * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
  *	would free it under the held page; finalizing would then use it.
  */
@@ -56,7 +58,7 @@ struct rad_page {
 	unsigned long address;
 	enum rad_page_state state;
 	bool stale;
-	bool granting;
+	u32 granting;
 	struct task_struct *taker;
 	u32 epoch;
 	struct rad_node *node;
@@ -64,8 +66,11 @@ struct rad_page {
 	u32 revokes;
 	struct list_head order;
 	struct page *frame;
+	bool read_only;
 	struct anon_vma *anon_vma;
 };
+
+enum { RAD_TURNS = 64 };
 
 /**
  * struct rad_homemem - directory of one process
@@ -77,6 +82,8 @@ struct rad_page {
  * @epoch: last epoch given
  * @away, @copied: entries in these states
  * @order: AWAY entries, the longest away first
+ * @turns: by page number: one request of another node at a time, in the order of
+ *	arrival
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
  * @reserve: revocations set aside for the notifier, which must not allocate
@@ -90,6 +97,7 @@ struct rad_homemem {
 	u32 away;
 	u32 copied;
 	struct list_head order;
+	struct mutex turns[RAD_TURNS];
 	struct mutex faulting;
 	struct work_struct finalize;
 	struct list_head reserve;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Radium: whoever meets a held page at home waits here until it is home.
+ * Radium: whoever wants at home what another node has waits here: for a held page, and
+ * before he writes to one that others read.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -36,6 +38,62 @@ static struct rad_page *held_by_pte(pte_t pte)
 	return find_held(swp_offset_pfn(entry));
 }
 
+/*
+ * The page that other nodes may read and that current is about to write to, with a
+ * reference, or NULL. Found by its address: fork and mremap have all copies dropped
+ * before an entry could be found elsewhere.
+ */
+static struct rad_page *find_read_elsewhere(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	struct rad_process *process;
+	struct rad_page *page;
+
+	if (!(vmf->flags & FAULT_FLAG_WRITE) || !mm_has_notifiers(mm))
+		return NULL;
+	process = rad_process_find_mm(mm);
+	if (!process)
+		return NULL;
+	spin_lock(&process->mem.pages.xa_lock);
+	page = xa_load(&process->mem.pages, vmf->address >> PAGE_SHIFT);
+	if (page && rad_page_is_read_elsewhere(page))
+		refcount_inc(&page->ref);
+	else
+		page = NULL;
+	spin_unlock(&process->mem.pages.xa_lock);
+	rad_process_put(process);
+	return page;
+}
+
+/*
+ * Waits for the page as the kind of fault allows, and lets go of it. The access is made
+ * again afterwards.
+ */
+static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
+{
+	enum rad_page_use use = vmf->flags & FAULT_FLAG_WRITE ? RAD_USE_WRITE : RAD_USE_READ;
+	vm_fault_t ret = VM_FAULT_RETRY;
+
+	if (use == RAD_USE_READ && page->process->mm == vmf->vma->vm_mm)
+		rad_page_protect(page);
+	if (rad_page_state(page) == RAD_PAGE_LOST) {
+		ret = VM_FAULT_SIGBUS;
+	} else if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
+		/* get_user_pages without "locked", fixup_user_fault: wait with the lock. */
+		ret = rad_page_bring_home(page, use) == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
+	} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+		mmap_read_unlock(vmf->vma->vm_mm);
+		/*
+		 * khugepaged comes with this flag alone and takes RETRY for a failure: leave
+		 * the owner alone. Everybody else really wants the page.
+		 */
+		if (!(current->flags & PF_KTHREAD && vmf->flags == FAULT_FLAG_ALLOW_RETRY))
+			rad_page_bring_home(page, use);
+	}
+	rad_page_put(page);
+	return ret;
+}
+
 /**
  * rad_homemem_do_swap_page() - instead of do_swap_page()
  * @vmf: the fault; mmap_lock is held for reading (khugepaged: read, exclusive of
@@ -43,44 +101,35 @@ static struct rad_page *held_by_pte(pte_t pte)
  *
  * Every access at home, by the process, by the kernel on its behalf or by another
  * process, that meets a held page comes through here, and waits until the page
- * is home.
+ * is home; a write, until nobody reads it elsewhere: what is swapped in for writing
+ * is mapped writable at once.
  *
  * Return: that of do_swap_page(); VM_FAULT_RETRY with mmap_lock released where the
  * caller allows it.
  */
 vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf)
 {
-	struct rad_page *page = held_by_pte(vmf->orig_pte);
-	struct mm_struct *mm = vmf->vma->vm_mm;
-	vm_fault_t ret;
-	int err;
+	struct rad_page *page = held_by_pte(vmf->orig_pte) ?: find_read_elsewhere(vmf);
+
+	return unlikely(page) ? wait_for(page, vmf) : rad_hook_original.do_swap_page(vmf);
+}
+
+/**
+ * rad_homemem_do_wp_page() - instead of do_wp_page()
+ * @vmf: the fault: a write to a page that is mapped read-only. mmap_lock is held for
+ *	reading, the lock of the page table, too.
+ *
+ * Return: that of do_wp_page(), with the lock of the page table released; otherwise as
+ * above.
+ */
+vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf)
+{
+	struct rad_page *page = find_read_elsewhere(vmf);
 
 	if (likely(!page))
-		return rad_hook_original.do_swap_page(vmf);
-
-	if (rad_page_state(page) == RAD_PAGE_LOST) {
-		ret = VM_FAULT_SIGBUS;
-		goto out;
-	}
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
-		/* get_user_pages without "locked", fixup_user_fault: wait with the lock. */
-		err = rad_page_bring_home(page);
-		ret = err == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
-		goto out;
-	}
-	ret = VM_FAULT_RETRY;
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		goto out;
-	mmap_read_unlock(mm);
-	/*
-	 * khugepaged comes with this flag alone and takes RETRY for a failure: leave
-	 * the owner alone. Everybody else really wants the page.
-	 */
-	if (!(current->flags & PF_KTHREAD && vmf->flags == FAULT_FLAG_ALLOW_RETRY))
-		rad_page_bring_home(page);
-out:
-	rad_page_put(page);
-	return ret;
+		return rad_hook_original.do_wp_page(vmf);
+	pte_unmap_unlock(vmf->pte, vmf->ptl);
+	return wait_for(page, vmf);
 }
 
 /**
@@ -109,7 +158,7 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 	 * The caller looks again, and would for ever, with the lock that the exit of the
 	 * killed process needs. Nobody reads the page through here.
 	 */
-	if (rad_page_bring_home(page) == -EHOSTDOWN)
+	if (rad_page_bring_home(page, RAD_USE_READ) == -EHOSTDOWN)
 		rad_page_surrender(page);
 	rad_page_put(page);
 }

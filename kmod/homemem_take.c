@@ -258,13 +258,7 @@ static u32 take(struct take *t)
 	return reason;
 }
 
-static struct rad_page *find_locked(struct rad_homemem *mem, unsigned long address)
-{
-	lockdep_assert_held(&mem->pages.xa_lock);
-	return xa_load(&mem->pages, address >> PAGE_SHIFT);
-}
-
-/* Publishes that the page is being taken. NULL: its state has to change first. */
+/* Publishes that the page is being taken. NULL: @busy is in the way, or a layout change. */
 static struct rad_page *begin_take(struct take *t, struct rad_page **busy)
 {
 	struct rad_process *process = t->process;
@@ -284,20 +278,10 @@ static struct rad_page *begin_take(struct take *t, struct rad_page **busy)
 	rad_process_get(process);
 
 	spin_lock(&mem->pages.xa_lock);
-	page = find_locked(mem, t->address);
+	page = xa_load(&mem->pages, t->address >> PAGE_SHIFT);
 	if (page) {
-		if (page->state == RAD_PAGE_COPIED) {
-			/* One more copy; what has been given stays as it is. */
-			rad_page_set_state(page, RAD_PAGE_TAKING);
-			page->taker = current;
-			page->stale = false;
-			refcount_inc(&page->ref);
-			spin_unlock(&mem->pages.xa_lock);
-			goto out_free;
-		}
 		refcount_inc(&page->ref);
 		*busy = page;
-		page = NULL;
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}
@@ -312,7 +296,7 @@ static struct rad_page *begin_take(struct take *t, struct rad_page **busy)
 out_free:
 	rad_process_put(process);
 	kfree(new);
-	return page;
+	return NULL;
 }
 
 static bool is_zero(struct page *page)
@@ -324,17 +308,47 @@ static bool is_zero(struct page *page)
 	return zero;
 }
 
+static struct rad_out *grant_msg(void)
+{
+	return rad_msg_alloc(RAD_MSG_PAGE_GRANT, sizeof(struct rad_wire_page_grant),
+			     GFP_KERNEL | __GFP_NOFAIL);
+}
+
+/* What @t found goes to the requester. */
+static void fill_grant(struct rad_out *msg, const struct take *t, u32 prot,
+		       const struct rad_in *in)
+{
+	const struct rad_wire_page_get *get = in->body;
+	struct rad_wire_page_grant *body = msg->body;
+
+	body->prot = cpu_to_le32(prot);
+	if (is_zero(t->data)) {
+		body->flags = cpu_to_le32(RAD_GRANT_ZERO);
+	} else {
+		body->flags = cpu_to_le32(RAD_GRANT_DATA);
+		rad_msg_set_page(msg, t->data, &get->landing);
+	}
+}
+
+static void answer(const struct rad_in *in, u32 reason, u32 flags)
+{
+	struct rad_out *msg = grant_msg();
+	struct rad_wire_page_grant *body = msg->body;
+
+	body->reason = cpu_to_le32(reason);
+	body->flags = cpu_to_le32(flags);
+	rad_answer(in, msg);
+}
+
 /* Leaves TAKING: as owner, as copy, or not at all. Queues the grant before others can revoke. */
 static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 {
 	struct rad_homemem *mem = &t->process->mem;
 	struct rad_page *page = t->page;
-	struct rad_wire_page_grant *body;
-	struct rad_out *msg;
+	struct rad_out *msg = grant_msg();
+	struct rad_wire_page_grant *body = msg->body;
 	bool granted = false, stale;
 
-	msg = rad_msg_alloc(RAD_MSG_PAGE_GRANT, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
-	body = msg->body;
 	/*
 	 * Decided and published at once: a layout change that comes later waits until the
 	 * grant is in the stream and can be revoked. From here on nothing is allocated
@@ -348,15 +362,7 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 	if (stale || t->again) {
 		body->flags = cpu_to_le32(RAD_GRANT_RETRY);
 	} else if (reason == RADIUM_R_NONE) {
-		const struct rad_wire_page_get *get = in->body;
-
-		body->prot = cpu_to_le32(t->prot);
-		if (is_zero(t->data)) {
-			body->flags = cpu_to_le32(RAD_GRANT_ZERO);
-		} else {
-			body->flags = cpu_to_le32(RAD_GRANT_DATA);
-			rad_msg_set_page(msg, t->data, &get->landing);
-		}
+		fill_grant(msg, t, t->prot, in);
 		granted = true;
 	} else {
 		body->reason = cpu_to_le32(reason);
@@ -374,7 +380,7 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 
 	spin_lock(&mem->pages.xa_lock);
 	page->taker = NULL;
-	page->granting = false;
+	page->granting = 0;
 	if (granted && !page->frame)
 		page->copies |= BIT_ULL(rad_node_id(t->to) - 1);
 	if (granted && page->frame)
@@ -391,23 +397,162 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 	if (t->data)
 		put_page(t->data);
 	if (rad_page_state(page) == RAD_PAGE_RETURNED)
-		rad_page_bring_home(page);
-	while ((stale || rad_node_is_dead(t->to)) && !rad_page_revoke(page, true))
+		rad_page_bring_home(page, RAD_USE_READ);
+	while ((stale || rad_node_is_dead(t->to)) && !rad_page_revoke(page, RAD_USE_WRITE, true))
 		schedule_timeout_uninterruptible(1);
 }
 
-static void answer(const struct rad_in *in, u32 reason, u32 flags)
+static bool begin_join(struct rad_page *page)
 {
-	struct rad_wire_page_grant *body;
-	struct rad_out *msg;
+	struct rad_homemem *mem = rad_page_mem(page);
+	bool may;
 
-	msg = rad_msg_alloc(RAD_MSG_PAGE_GRANT, sizeof(*body), GFP_KERNEL | __GFP_NOFAIL);
-	if (!msg)
+	spin_lock(&mem->pages.xa_lock);
+	may = page->state == RAD_PAGE_COPIED && !mem->invalidating && !mem->dead;
+	page->granting += may;
+	spin_unlock(&mem->pages.xa_lock);
+	return may;
+}
+
+static void end_join(struct rad_page *page, u64 copy)
+{
+	struct rad_homemem *mem = rad_page_mem(page);
+
+	spin_lock(&mem->pages.xa_lock);
+	page->copies |= copy;
+	page->granting--;
+	/* The last of the others may have died meanwhile. */
+	rad_page_forget_copy(page, 0);
+	spin_unlock(&mem->pages.xa_lock);
+	wake_up_all(&mem->wait);
+}
+
+/*
+ * One more reader. Whatever may sleep comes before the entry says that it is granting,
+ * which a revocation waits for, perhaps with mmap_lock held. Returns whether the request
+ * has been answered; if not, look again.
+ */
+static bool join(struct take *t, struct rad_page *page, const struct rad_in *in)
+{
+	struct mm_struct *mm = t->process->mm;
+	struct vm_area_struct *vma;
+	struct rad_out *msg;
+	bool done = false;
+	u32 reason;
+
+	if (!mmget_not_zero(mm)) {
+		answer(in, RADIUM_R_EXITING, 0);
+		return true;
+	}
+	msg = grant_msg();
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, t->address);
+	reason = check_vma(vma, t->access);
+	if (!reason) {
+		/* It may have been swapped out. */
+		reason = take_copy(t);
+	}
+	if (!reason)
+		put_page(t->data);
+	if (!reason && begin_join(page)) {
+		done = get_user_pages_remote(mm, t->address, 1, FOLL_NOFAULT, &t->data,
+					     NULL, NULL) == 1;
+		if (done) {
+			fill_grant(msg, t, prot_of(vma) & ~RAD_ACCESS_WRITE, in);
+			done = !rad_answer(in, msg);
+			msg = NULL;
+			put_page(t->data);
+			atomic64_add(done, &t->process->stats.pages_sent);
+			end_join(page, done ? BIT_ULL(rad_node_id(t->to) - 1) : 0);
+			/* Not sent: the session has ended, nobody waits for an answer. */
+			done = true;
+		} else {
+			end_join(page, 0);
+		}
+	}
+	t->data = NULL;
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+	rad_msg_free(msg);
+	if (reason) {
+		answer(in, reason, 0);
+		done = true;
+	}
+	return done;
+}
+
+/* Who asks for a page has no copy of it any more. */
+static void forget_copy_of(struct take *t)
+{
+	struct rad_homemem *mem = &t->process->mem;
+	struct rad_page *page;
+
+	spin_lock(&mem->pages.xa_lock);
+	page = xa_load(&mem->pages, t->address >> PAGE_SHIFT);
+	if (page)
+		rad_page_forget_copy(page, BIT_ULL(rad_node_id(t->to) - 1));
+	spin_unlock(&mem->pages.xa_lock);
+}
+
+/* Waits for the end of a layout change. False: the request has been answered. */
+static bool pass_gate(struct take *t, const struct rad_in *in)
+{
+	struct rad_homemem *mem = &t->process->mem;
+
+	if (wait_event_timeout(mem->wait, !READ_ONCE(mem->invalidating), GATE_WAIT_JIFFIES) &&
+	    !READ_ONCE(mem->dead))
+		return true;
+	answer(in, READ_ONCE(mem->dead) ? RADIUM_R_EXITING : 0, RAD_GRANT_RETRY);
+	return false;
+}
+
+/* So that its owner may go on reading, see rad_page_protect(). */
+static void protect(struct take *t, struct rad_page *page)
+{
+	struct mm_struct *mm = t->process->mm;
+
+	if (rad_page_state(page) != RAD_PAGE_AWAY || !mmget_not_zero(mm))
 		return;
-	body = msg->body;
-	body->reason = cpu_to_le32(reason);
-	body->flags = cpu_to_le32(flags);
-	rad_answer(in, msg);
+	mmap_read_lock(mm);
+	rad_page_protect(page);
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+}
+
+/*
+ * Either makes a new entry, @t->page, to be taken; or deals with the one that is there:
+ * then NULL, and the request has been answered.
+ */
+static struct rad_page *enter(struct take *t, const struct rad_in *in)
+{
+	enum rad_page_use use = t->access & RAD_ACCESS_WRITE ? RAD_USE_WRITE : RAD_USE_READ;
+	struct rad_page *busy;
+	int err = 0;
+
+	for (;;) {
+		t->page = begin_take(t, &busy);
+		if (t->page)
+			return t->page;
+		if (busy && use == RAD_USE_READ && rad_page_state(busy) == RAD_PAGE_COPIED) {
+			if (join(t, busy, in)) {
+				rad_page_put(busy);
+				return NULL;
+			}
+		} else if (busy) {
+			if (use == RAD_USE_READ)
+				protect(t, busy);
+			/* Ends: every state in motion ends, see rad_page_bring_home(). */
+			err = rad_page_bring_home(busy, use);
+		}
+		if (busy)
+			rad_page_put(busy);
+		if (err == -EHOSTDOWN) {
+			answer(in, RADIUM_R_NODE_LOST, 0);
+			return NULL;
+		}
+		if (!pass_gate(t, in))
+			return NULL;
+	}
 }
 
 /**
@@ -426,7 +571,7 @@ void rad_homemem_page_get(struct rad_in *in)
 		.access = le32_to_cpu(get->access),
 	};
 	u64 start = ktime_get_ns();
-	struct rad_page *busy;
+	struct mutex *turn;
 	int pinned = 0;
 	u32 reason;
 
@@ -441,28 +586,11 @@ void rad_homemem_page_get(struct rad_in *in)
 		answer(in, RADIUM_R_EXITING, 0);
 		return;
 	}
-	for (;;) {
-		t.page = begin_take(&t, &busy);
-		if (t.page)
-			break;
-		if (busy) {
-			/* Ends: every state in motion ends, see rad_page_bring_home(). */
-			if (rad_page_bring_home(busy) == -EHOSTDOWN) {
-				rad_page_put(busy);
-				answer(in, RADIUM_R_NODE_LOST, 0);
-				goto out;
-			}
-			rad_page_put(busy);
-			continue;
-		}
-		if (!wait_event_timeout(t.process->mem.wait,
-					!READ_ONCE(t.process->mem.invalidating),
-					GATE_WAIT_JIFFIES) || READ_ONCE(t.process->mem.dead)) {
-			answer(in, READ_ONCE(t.process->mem.dead) ? RADIUM_R_EXITING : 0,
-			       RAD_GRANT_RETRY);
-			goto out;
-		}
-	}
+	turn = &t.process->mem.turns[(t.address >> PAGE_SHIFT) % RAD_TURNS];
+	mutex_lock(turn);
+	forget_copy_of(&t);
+	if (!enter(&t, in))
+		goto out;
 	reason = take(&t);
 	if (reason == RADIUM_R_FAULT && t.below_stack &&
 	    rad_deputy_touch(t.process, le32_to_cpu(get->thread), t.address))
@@ -482,5 +610,6 @@ void rad_homemem_page_get(struct rad_in *in)
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
 out:
+	mutex_unlock(turn);
 	rad_process_put(t.process);
 }

@@ -44,6 +44,16 @@ static vm_fault_t enter_do_swap_page(struct vm_fault *vmf)
 	return ret;
 }
 
+static vm_fault_t enter_do_wp_page(struct vm_fault *vmf)
+{
+	vm_fault_t ret;
+
+	atomic_inc(&active);
+	ret = rad_homemem_do_wp_page(vmf);
+	atomic_dec(&active);
+	return ret;
+}
+
 static void enter_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned long address)
 {
 	atomic_inc(&active);
@@ -70,6 +80,7 @@ static bool enter_syscall_user_dispatch(struct pt_regs *regs)
 
 static struct hook hooks[] = {
 	HOOK(do_swap_page),
+	HOOK(do_wp_page),
 	HOOK(migration_entry_wait),
 	HOOK(syscall_user_dispatch),
 };

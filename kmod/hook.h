@@ -15,6 +15,7 @@ struct pt_regs;
 /**
  * struct rad_hook_original - the functions that are hooked
  * @do_swap_page: every fault on a non-present, non-empty page table entry
+ * @do_wp_page: every write fault on a present page that is mapped read-only
  * @migration_entry_wait: the waiters that do not come through do_swap_page
  *	(KSM's break_ksm, HMM)
  * @syscall_user_dispatch: first thing in the slow path of a system call, only
@@ -22,6 +23,7 @@ struct pt_regs;
  */
 struct rad_hook_original {
 	vm_fault_t (*do_swap_page)(struct vm_fault *vmf);
+	vm_fault_t (*do_wp_page)(struct vm_fault *vmf);
 	void (*migration_entry_wait)(struct mm_struct *mm, pmd_t *pmd, unsigned long address);
 	bool (*syscall_user_dispatch)(struct pt_regs *regs);
 };
@@ -30,6 +32,7 @@ extern struct rad_hook_original rad_hook_original;
 
 /* The replacements, each in the file that it belongs to. */
 vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf);
+vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf);
 void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned long address);
 bool rad_syscall_user_dispatch(struct pt_regs *regs);
 

@@ -89,6 +89,7 @@ static inline bool rad_visitor_may_enter(enum rad_visitor_state to, enum rad_vis
 	X(TAKING,	"a worker prepares the grant; published before the page is unmapped") \
 	X(AWAY,		"one node owns it")					\
 	X(RECALLING,	"that node was asked to give it back")			\
+	X(SHARING,	"that node was asked for the content, and goes on reading") \
 	X(RETURNED,	"the frame is current, the page tables are not yet repaired") \
 	X(FINALIZING,	"somebody repairs them")				\
 	X(COPIED,	"nodes hold read-only copies")				\
@@ -106,18 +107,22 @@ enum rad_page_state {
 #define RAD_PAGE_FIRST(X)	X(TAKING, "PAGE_GET; published before anything is unmapped")
 
 #define RAD_PAGE_MOVES(X)							\
-	X(TAKING,	COPIED,		"PAGE_GET of one more node")		\
 	X(AWAY,		TAKING,		"granted with ownership")		\
 	X(RECALLING,	AWAY,		"PAGE_REVOKE sent")			\
 	X(RETURNED,	RECALLING,	"PAGE_BACK: the frame is current; or given up") \
+	X(SHARING,	AWAY,		"PAGE_REVOKE sent, with KEEP")		\
+	X(RETURNED,	SHARING,	"PAGE_BACK: the frame is current; or given up") \
 	X(RETURNED,	TAKING,		"taken, but not granted")		\
 	X(RETURNED,	AWAY,		"given up: the address space is dead")	\
 	X(RETURNED,	LOST,		"")					\
 	X(FINALIZING,	RETURNED,	"somebody repairs the page tables")	\
 	X(COPIED,	TAKING,		"granted as a copy")			\
+	X(COPIED,	FINALIZING,	"home again, and read elsewhere")	\
+	X(REVOKING,	FINALIZING,	"home again, and the readers were asked meanwhile") \
 	X(REVOKING,	COPIED,		"PAGE_REVOKE sent to each holder")	\
 	X(LOST,		AWAY,		"the owner died, or does not have it: SIGBUS for who asks, SIGKILL") \
 	X(LOST,		RECALLING,	"")					\
+	X(LOST,		SHARING,	"")					\
 	X(GONE,		FINALIZING,	"leaves the directory: home again")	\
 	X(GONE,		TAKING,		"leaves it: not granted, nothing was held") \
 	X(GONE,		REVOKING,	"leaves it: the last copy was dropped")	\
@@ -138,7 +143,8 @@ static inline bool rad_page_may_enter(enum rad_page_state to, enum rad_page_stat
 static inline bool rad_page_in_motion(enum rad_page_state state)
 {
 	return state == RAD_PAGE_TAKING || state == RAD_PAGE_RECALLING ||
-	       state == RAD_PAGE_FINALIZING || state == RAD_PAGE_REVOKING;
+	       state == RAD_PAGE_SHARING || state == RAD_PAGE_FINALIZING ||
+	       state == RAD_PAGE_REVOKING;
 }
 
 /* ---- node, as each other node sees it (link_peer.c) ---- */

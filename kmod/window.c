@@ -209,6 +209,19 @@ static bool permits(u32 prot, u32 access)
 	return prot & access;
 }
 
+static void unmap(struct rad_window *window, unsigned long index)
+{
+	unmap_mapping_range(window->mapping, offset_of(window, index << PAGE_SHIFT), PAGE_SIZE, 1);
+}
+
+/* The replica has the page no longer; its lock is held. */
+static void drop(struct rad_window *window, struct wpage *page)
+{
+	unmap(window, page->index);
+	xa_erase(&window->pages, page->index);
+	wpage_put(page);
+}
+
 /* Inserts a present page; its lock is held. */
 static vm_fault_t insert(struct vm_fault *vmf, struct wpage *page, u32 access)
 {
@@ -221,9 +234,7 @@ static vm_fault_t insert(struct vm_fault *vmf, struct wpage *page, u32 access)
 	 */
 	if (access == RAD_ACCESS_WRITE && !page->dirty) {
 		page->dirty = true;
-		unmap_mapping_range(page->replica->window.mapping,
-				    offset_of(&page->replica->window, vmf->address & PAGE_MASK),
-				    PAGE_SIZE, 1);
+		unmap(&page->replica->window, page->index);
 	}
 	flags |= VM_READ;
 	if (page->prot & RAD_ACCESS_EXEC)
@@ -266,6 +277,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	struct wpage *page, *new = NULL;
 	unsigned long pfn;
 	vm_fault_t ret;
+	bool present;
 	u32 reason;
 	int err;
 
@@ -284,7 +296,8 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		}
 		mutex_lock(lock);
 		page = xa_load(&window->pages, index);
-		if (page && page->state == PAGE_PRESENT) {
+		present = page && page->state == PAGE_PRESENT;
+		if (present && (permits(page->prot, access) || access != RAD_ACCESS_WRITE)) {
 			if (permits(page->prot, access))
 				ret = insert(vmf, page, access);
 			else
@@ -294,17 +307,20 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				wpage_put(new);
 			return ret;
 		}
-		if (!page && !new) {
+		if ((!page || present) && !new) {
 			mutex_unlock(lock);
 			new = wpage_alloc(replica, index);
 			if (!new)
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 			continue;
 		}
-		if (page) {
+		if (page && !present) {
 			refcount_inc(&page->ref);
 			mutex_unlock(lock);
 		} else {
+			/* Others may read it, too: home knows whether it may be written to. */
+			if (present)
+				drop(window, page);
 			page = new;
 			new = NULL;
 			if (!request(page, access, visitor ? visitor->thread : 0)) {
@@ -338,26 +354,13 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 }
 
 /*
- * A write to a page that is mapped read-only: dirty from now on, if it may be
- * written at home. It must not wait here, where the caller does not understand
- * RETRY: a page that has been revoked meanwhile faults again.
+ * A write to a page that is mapped read-only. The caller knows RETRY only together with
+ * NOPAGE. To unmap the page and have it fault again would not do: the instruction that
+ * writes may be in the same page, and would map it again.
  */
 static vm_fault_t window_pfn_mkwrite(struct vm_fault *vmf)
 {
-	struct rad_replica *replica = vmf->vma->vm_private_data;
-	unsigned long index = vmf->address >> PAGE_SHIFT;
-	struct mutex *lock = lock_of(&replica->window, index);
-	vm_fault_t ret = VM_FAULT_NOPAGE;
-	struct wpage *page;
-
-	mutex_lock(lock);
-	page = xa_load(&replica->window.pages, index);
-	if (page && page->state == PAGE_PRESENT)
-		ret = permits(page->prot, RAD_ACCESS_WRITE) ?
-			insert(vmf, page, RAD_ACCESS_WRITE) :
-			go_home(vmf, RADIUM_R_FAULT, RAD_ACCESS_WRITE);
-	mutex_unlock(lock);
-	return ret;
+	return window_fault(vmf) | VM_FAULT_NOPAGE;
 }
 
 static const struct vm_operations_struct window_ops = {
@@ -367,8 +370,12 @@ static const struct vm_operations_struct window_ops = {
 
 /* ------------------------------------------------------------- revocation */
 
-/* Takes one page away from the replica. Returns what to answer. */
-static u32 revoke(struct rad_window *window, unsigned long index, struct rad_landing *landing)
+/*
+ * Takes one page away from the replica, or only the right to write to it. Returns what to
+ * answer; @content: the page that home's copy differs from, with a reference.
+ */
+static u32 revoke(struct rad_window *window, unsigned long index, bool keep,
+		  struct wpage **content)
 {
 	struct mutex *lock = lock_of(window, index);
 	struct wpage *page;
@@ -377,16 +384,20 @@ static u32 revoke(struct rad_window *window, unsigned long index, struct rad_lan
 	mutex_lock(lock);
 	page = xa_load(&window->pages, index);
 	if (page && page->state == PAGE_PRESENT) {
-		unmap_mapping_range(window->mapping, offset_of(window, index << PAGE_SHIFT),
-				    PAGE_SIZE, 1);
-		xa_erase(&window->pages, index);
 		flags = RAD_BACK_CLEAN;
 		if (page->dirty) {
 			flags = RAD_BACK_DATA;
-			*landing = page->landing;
-			page->landing.page = NULL;
+			refcount_inc(&page->ref);
+			*content = page;
 		}
-		wpage_put(page);
+		if (!keep) {
+			drop(window, page);
+		} else {
+			if (page->dirty)
+				unmap(window, index);
+			page->prot &= ~RAD_ACCESS_WRITE;
+			page->dirty = false;
+		}
 	}
 	mutex_unlock(lock);
 	return flags;
@@ -394,10 +405,7 @@ static u32 revoke(struct rad_window *window, unsigned long index, struct rad_lan
 
 static void sent(void *arg, bool delivered)
 {
-	struct rad_landing *landing = arg;
-
-	rad_landing_put(landing);
-	kfree(landing);
+	wpage_put(arg);
 }
 
 /**
@@ -413,7 +421,8 @@ void rad_window_on_revoke(struct rad_in *in)
 	const struct rad_wire_page_revoke *body = in->body;
 	u64 address = le64_to_cpu(body->address);
 	bool data = le32_to_cpu(body->flags) & RAD_REVOKE_DATA;
-	struct rad_landing *landing;
+	bool keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
+	struct wpage *content = NULL;
 	struct rad_replica *replica;
 	struct rad_wire_page_back *back;
 	struct rad_out *msg;
@@ -424,26 +433,23 @@ void rad_window_on_revoke(struct rad_in *in)
 		return;
 	}
 	msg = rad_msg_alloc(RAD_MSG_PAGE_BACK, sizeof(*back), GFP_KERNEL | __GFP_NOFAIL);
-	landing = kzalloc(sizeof(*landing), GFP_KERNEL | __GFP_NOFAIL);
 	replica = rad_replica_find(in->from, le64_to_cpu(body->process));
 	if (replica) {
-		flags = revoke(&replica->window, address >> PAGE_SHIFT, landing);
-		if (landing->page && !data) {
-			rad_landing_put(landing);
-			landing->page = NULL;
-		}
+		flags = revoke(&replica->window, address >> PAGE_SHIFT, keep, &content);
 		rad_replica_put(replica);
 	}
-	if (!data)
+	if (!data) {
 		flags = RAD_BACK_CLEAN;
+		if (content)
+			wpage_put(content);
+		content = NULL;
+	}
 	back = msg->body;
 	back->flags = cpu_to_le32(flags);
-	if (landing->page) {
-		rad_msg_set_page(msg, landing->page, &body->landing);
+	if (content) {
+		rad_msg_set_page(msg, content->landing.page, &body->landing);
 		/* The page is written again if the link has to repeat: keep it until acknowledged. */
-		rad_msg_on_sent(msg, sent, landing);
-	} else {
-		kfree(landing);
+		rad_msg_on_sent(msg, sent, content);
 	}
 	rad_answer(in, msg);
 }

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 3,
+	RAD_WIRE_VERSION	= 4,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -362,6 +362,7 @@ struct rad_wire_page_grant {
 
 enum rad_revoke_flags {
 	RAD_REVOKE_DATA = 1,	/* the content is wanted at @landing */
+	RAD_REVOKE_KEEP = 2,	/* the owner may go on reading */
 };
 
 /**
@@ -369,7 +370,7 @@ enum rad_revoke_flags {
  * @process: whose
  * @address: first page
  * @count: pages: 1 in this version
- * @flags: enum rad_revoke_flags
+ * @flags: enum rad_revoke_flags; KEEP only with DATA
  * @epoch: of the ownership that ends, 0 for any
  * @landing: where the page is to be written
  */
