@@ -484,7 +484,7 @@ int rad_homemem_create(struct rad_process *process)
 	xa_init(&mem->pages);
 	init_waitqueue_head(&mem->wait);
 	for (i = 0; i < RAD_TURNS; i++)
-		mutex_init(&mem->turns[i]);
+		mutex_init(&mem->turns[i].mutex);
 	mutex_init(&mem->faulting);
 	INIT_WORK(&mem->finalize, finalize_work);
 	INIT_LIST_HEAD(&mem->reserve);

@@ -12,7 +12,7 @@
  *           writes reaches our do_wp_page (or do_swap_page, from swap); the mmu
  *           notifier tells when the mapping or the page changes.
  *
- * Lock order: a turn, mmap_lock, faulting, folio lock of a held page, the directory's lock.
+ * Lock order: turn, mmap_lock, faulting, folio lock of a held page, the directory's lock.
  * Nothing is sent and nothing sleeps under the directory's lock.
  */
 #ifndef _RADIUM_HOMEMEM_H
@@ -25,6 +25,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include "states.h"
+#include "stay.h"
 
 struct rad_in;
 struct rad_node;
@@ -73,6 +74,20 @@ struct rad_page {
 enum { RAD_TURNS = 64 };
 
 /**
+ * struct rad_turn - for the pages whose numbers are alike modulo RAD_TURNS
+ * @mutex: one request of another node at a time, in the order of arrival
+ * @index: page that was brought home last for somebody here
+ * @until: it stays until then (ktime), see stay.h
+ * @patience: of those who have it brought home; the three under the directory's lock
+ */
+struct rad_turn {
+	struct mutex mutex;
+	unsigned long index;
+	u64 until;
+	struct rad_patience patience;
+};
+
+/**
  * struct rad_homemem - directory of one process
  * @pages: entries by page number; its xa_lock protects the entries' states and the
  *	counters as well ("the directory's lock")
@@ -82,8 +97,7 @@ enum { RAD_TURNS = 64 };
  * @epoch: last epoch given
  * @away, @copied: entries in these states
  * @order: AWAY entries, the longest away first
- * @turns: by page number: one request of another node at a time, in the order of
- *	arrival
+ * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
  * @reserve: revocations set aside for the notifier, which must not allocate
@@ -97,7 +111,7 @@ struct rad_homemem {
 	u32 away;
 	u32 copied;
 	struct list_head order;
-	struct mutex turns[RAD_TURNS];
+	struct rad_turn turns[RAD_TURNS];
 	struct mutex faulting;
 	struct work_struct finalize;
 	struct list_head reserve;

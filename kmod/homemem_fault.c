@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include "homemem_internal.h"
@@ -65,6 +66,22 @@ static struct rad_page *find_read_elsewhere(struct vm_fault *vmf)
 	return page;
 }
 
+/* Brings the page home for current, and has it stay for the access that is made now. */
+static int bring_home(struct rad_page *page, enum rad_page_use use)
+{
+	struct rad_homemem *mem = rad_page_mem(page);
+	struct rad_turn *turn = rad_turn_of(mem, page->address);
+	int err = rad_page_bring_home(page, use);
+
+	if (err || current->flags & PF_KTHREAD)
+		return err;
+	spin_lock(&mem->pages.xa_lock);
+	turn->index = page->address >> PAGE_SHIFT;
+	turn->until = ktime_get_ns() + rad_stay(&turn->patience, current_pt_regs());
+	spin_unlock(&mem->pages.xa_lock);
+	return 0;
+}
+
 /*
  * Waits for the page as the kind of fault allows, and lets go of it. The access is made
  * again afterwards.
@@ -80,7 +97,7 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
 		ret = VM_FAULT_SIGBUS;
 	} else if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/* get_user_pages without "locked", fixup_user_fault: wait with the lock. */
-		ret = rad_page_bring_home(page, use) == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
+		ret = bring_home(page, use) == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
 	} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
 		mmap_read_unlock(vmf->vma->vm_mm);
 		/*
@@ -88,7 +105,7 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
 		 * the owner alone. Everybody else really wants the page.
 		 */
 		if (!(current->flags & PF_KTHREAD && vmf->flags == FAULT_FLAG_ALLOW_RETRY))
-			rad_page_bring_home(page, use);
+			bring_home(page, use);
 	}
 	rad_page_put(page);
 	return ret;

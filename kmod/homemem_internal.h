@@ -5,6 +5,12 @@
 
 #include "process.h"
 
+/* The turn of an address. */
+static inline struct rad_turn *rad_turn_of(struct rad_homemem *mem, unsigned long address)
+{
+	return &mem->turns[(address >> PAGE_SHIFT) % RAD_TURNS];
+}
+
 extern struct xarray rad_held;
 extern struct workqueue_struct *rad_finalize_wq;
 

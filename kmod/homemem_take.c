@@ -481,6 +481,22 @@ static bool join(struct take *t, struct rad_page *page, const struct rad_in *in)
 	return done;
 }
 
+/* Whoever had the page brought home is to have used it first, see stay.h. */
+static void await_use(struct take *t, struct rad_turn *turn)
+{
+	struct rad_homemem *mem = &t->process->mem;
+	ktime_t until = 0;
+
+	spin_lock(&mem->pages.xa_lock);
+	if (turn->index == t->address >> PAGE_SHIFT)
+		until = ns_to_ktime(turn->until);
+	spin_unlock(&mem->pages.xa_lock);
+	if (ktime_before(ktime_get(), until)) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		schedule_hrtimeout(&until, HRTIMER_MODE_ABS);
+	}
+}
+
 /* Who asks for a page has no copy of it any more. */
 static void forget_copy_of(struct take *t)
 {
@@ -571,7 +587,7 @@ void rad_homemem_page_get(struct rad_in *in)
 		.access = le32_to_cpu(get->access),
 	};
 	u64 start = ktime_get_ns();
-	struct mutex *turn;
+	struct rad_turn *turn;
 	int pinned = 0;
 	u32 reason;
 
@@ -586,8 +602,9 @@ void rad_homemem_page_get(struct rad_in *in)
 		answer(in, RADIUM_R_EXITING, 0);
 		return;
 	}
-	turn = &t.process->mem.turns[(t.address >> PAGE_SHIFT) % RAD_TURNS];
-	mutex_lock(turn);
+	turn = rad_turn_of(&t.process->mem, t.address);
+	mutex_lock(&turn->mutex);
+	await_use(&t, turn);
 	forget_copy_of(&t);
 	if (!enter(&t, in))
 		goto out;
@@ -610,6 +627,6 @@ void rad_homemem_page_get(struct rad_in *in)
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
 out:
-	mutex_unlock(turn);
+	mutex_unlock(&turn->mutex);
 	rad_process_put(t.process);
 }

@@ -9,6 +9,7 @@
 #include <linux/task_work.h>
 #include <linux/wait.h>
 #include "states.h"
+#include "stay.h"
 #include "wire.h"
 #include "../uapi/linux/radium.h"
 
@@ -36,6 +37,7 @@ struct rad_replica;
  * @leave: why it has to go home, RADIUM_R_NONE: it has not
  * @discard: it is not to go home but to be forgotten
  * @detail: goes with @leave
+ * @patience: how its last fault looked; the task only
  * @told: CPU time of the task that home has been told of; the task only
  */
 struct rad_visitor {
@@ -60,6 +62,7 @@ struct rad_visitor {
 	u32 leave;
 	bool discard;
 	u64 detail;
+	struct rad_patience patience;
 	struct { u64 utime, stime, runtime; } told;
 };
 

@@ -6,17 +6,15 @@
 #include <linux/idr.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include "node.h"
 #include "replica.h"
+#include "stay.h"
 #include "visitor.h"
-#include "window.h"
+#include "window_internal.h"
 #include "wire_check.h"
 
-/* User addresses with 4-level tables; what lies above is home's business. */
-enum { WINDOW_BITS = 47 };
-#define WINDOW_START	0x10000UL
-#define WINDOW_END	((1UL << WINDOW_BITS) - PAGE_SIZE)
 /* File offsets are signed 64 bit: so many windows have one of their own. */
 enum { WINDOW_SLOTS = 1 << (63 - WINDOW_BITS - 1) };
 
@@ -24,43 +22,8 @@ enum { AHEAD_MAX = 16 };	/* pages fetched behind one that was asked for */
 
 static DEFINE_IDA(slots);
 
-/*
- * FETCHING	a request is on its way
- * PRESENT	the landing page holds the content and may be mapped
- * REFUSED	home said why not; the faulting threads take note and remove it
- */
-enum page_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_REFUSED };
-
-/**
- * struct wpage - a page of the window
- * @ref: the array has one, its request in flight one
- * @replica: holds a reference while the request is in flight
- * @index: page number
- * @state: under the page's lock of the window
- * @reason: why it was refused
- * @prot: enum rad_page_access that it may be mapped with
- * @dirty: it may differ from home's copy: it has been mapped writable
- * @landing: where the content is
- * @call: the request
- */
-struct wpage {
-	refcount_t ref;
-	struct rad_replica *replica;
-	unsigned long index;
-	enum page_state state;
-	u32 reason;
-	u32 prot;
-	bool dirty;
-	struct rad_landing landing;
-	struct rad_call call;
-};
-
-static struct mutex *lock_of(struct rad_window *window, unsigned long index)
-{
-	return &window->locks[index % RAD_WINDOW_LOCKS];
-}
-
-static void wpage_put(struct wpage *page)
+/* rad_wpage_put() - lets go of a page */
+void rad_wpage_put(struct rad_wpage *page)
 {
 	if (!refcount_dec_and_test(&page->ref))
 		return;
@@ -74,18 +37,31 @@ static loff_t offset_of(const struct rad_window *window, unsigned long address)
 	return ((loff_t)window->slot << WINDOW_BITS) + address;
 }
 
+void rad_window_unmap(struct rad_window *window, unsigned long index)
+{
+	unmap_mapping_range(window->mapping, offset_of(window, index << PAGE_SHIFT), PAGE_SIZE, 1);
+}
+
+/* rad_wpage_drop() - the replica has the page no longer; its lock is held */
+void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page)
+{
+	rad_window_unmap(window, page->index);
+	xa_erase(&window->pages, page->index);
+	rad_wpage_put(page);
+}
+
 /* ------------------------------------------------------------------ faults */
 
 /* PAGE_GRANT, or the end of the session; in the link's receive context. */
 static void granted(struct rad_call *call)
 {
-	struct wpage *page = container_of(call, struct wpage, call);
+	struct rad_wpage *page = container_of(call, struct rad_wpage, call);
 	const struct rad_wire_page_grant *grant = call->answer;
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
 	u32 flags;
 
-	mutex_lock(lock_of(window, page->index));
+	mutex_lock(rad_window_lock(window, page->index));
 	page->state = PAGE_REFUSED;
 	if (call->status || call->len < sizeof(*grant)) {
 		page->reason = RADIUM_R_NODE_LOST;
@@ -97,6 +73,8 @@ static void granted(struct rad_call *call)
 				clear_highpage(page->landing.page);
 			page->prot = le32_to_cpu(grant->prot);
 			page->state = PAGE_PRESENT;
+			if (page->awaited)
+				rad_wpage_stay(page, RAD_STAY_UNUSED_NS);
 		}
 		/* RETRY: refused without a reason; whoever faulted asks again. */
 	}
@@ -104,9 +82,9 @@ static void granted(struct rad_call *call)
 		xa_erase(&window->pages, page->index);
 		refcount_dec(&page->ref);
 	}
-	mutex_unlock(lock_of(window, page->index));
+	mutex_unlock(rad_window_lock(window, page->index));
 	wake_up_all(&window->wait);
-	wpage_put(page);
+	rad_wpage_put(page);
 	rad_replica_put(replica);
 }
 
@@ -114,9 +92,9 @@ static void granted(struct rad_call *call)
  * A page with a place to land, not yet asked for. Before any lock is taken: growing
  * the pool waits for the link, whose receive context takes the page's lock.
  */
-static struct wpage *wpage_alloc(struct rad_replica *replica, unsigned long index)
+static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long index)
 {
-	struct wpage *page = kzalloc(sizeof(*page), GFP_KERNEL_ACCOUNT);
+	struct rad_wpage *page = kzalloc(sizeof(*page), GFP_KERNEL_ACCOUNT);
 
 	if (!page)
 		return NULL;
@@ -125,6 +103,7 @@ static struct wpage *wpage_alloc(struct rad_replica *replica, unsigned long inde
 	page->index = index;
 	page->state = PAGE_FETCHING;
 	page->call.notify = granted;
+	rad_late_init(page);
 	if (!rad_landing_get(&page->landing, GFP_KERNEL))
 		return page;
 	kfree(page);
@@ -132,7 +111,7 @@ static struct wpage *wpage_alloc(struct rad_replica *replica, unsigned long inde
 }
 
 /* Asks home for it; its lock is held. Returns false without memory. */
-static bool request(struct wpage *page, u32 access, u32 thread)
+static bool request(struct rad_wpage *page, u32 access, u32 thread)
 {
 	struct rad_replica *replica = page->replica;
 	struct rad_wire_page_get *body;
@@ -173,7 +152,7 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 {
 	struct rad_window *window = &replica->window;
 	unsigned long ahead, i;
-	struct wpage *page;
+	struct rad_wpage *page;
 
 	ahead = index == READ_ONCE(window->next) ?
 		clamp_t(unsigned long, 2 * READ_ONCE(window->ahead), 1, AHEAD_MAX) : 0;
@@ -187,11 +166,11 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 		page = wpage_alloc(replica, i);
 		if (!page)
 			return;
-		mutex_lock(lock_of(window, i));
+		mutex_lock(rad_window_lock(window, i));
 		if (!xa_load(&window->pages, i))
 			request(page, access, 0);
-		mutex_unlock(lock_of(window, i));
-		wpage_put(page);
+		mutex_unlock(rad_window_lock(window, i));
+		rad_wpage_put(page);
 	}
 }
 
@@ -209,22 +188,10 @@ static bool permits(u32 prot, u32 access)
 	return prot & access;
 }
 
-static void unmap(struct rad_window *window, unsigned long index)
-{
-	unmap_mapping_range(window->mapping, offset_of(window, index << PAGE_SHIFT), PAGE_SIZE, 1);
-}
-
-/* The replica has the page no longer; its lock is held. */
-static void drop(struct rad_window *window, struct wpage *page)
-{
-	unmap(window, page->index);
-	xa_erase(&window->pages, page->index);
-	wpage_put(page);
-}
-
 /* Inserts a present page; its lock is held. */
-static vm_fault_t insert(struct vm_fault *vmf, struct wpage *page, u32 access)
+static vm_fault_t insert(struct vm_fault *vmf, struct rad_wpage *page, u32 access)
 {
+	struct rad_visitor *visitor = rad_visitor_current();
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long flags = VM_SHARED;
 
@@ -234,7 +201,12 @@ static vm_fault_t insert(struct vm_fault *vmf, struct wpage *page, u32 access)
 	 */
 	if (access == RAD_ACCESS_WRITE && !page->dirty) {
 		page->dirty = true;
-		unmap(&page->replica->window, page->index);
+		rad_window_unmap(&page->replica->window, page->index);
+	}
+	if (page->awaited) {
+		page->awaited = false;
+		rad_wpage_stay(page, visitor ? rad_stay(&visitor->patience, current_pt_regs()) :
+					       RAD_STAY_NS);
 	}
 	flags |= VM_READ;
 	if (page->prot & RAD_ACCESS_EXEC)
@@ -272,9 +244,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	struct rad_window *window = &replica->window;
 	unsigned long index = vmf->address >> PAGE_SHIFT;
 	struct rad_visitor *visitor = rad_visitor_current();
-	struct mutex *lock = lock_of(window, index);
+	struct mutex *lock = rad_window_lock(window, index);
 	u32 access = access_of(vmf);
-	struct wpage *page, *new = NULL;
+	struct rad_wpage *page, *new = NULL;
 	unsigned long pfn;
 	vm_fault_t ret;
 	bool present;
@@ -291,7 +263,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	for (;;) {
 		if (READ_ONCE(window->dead)) {
 			if (new)
-				wpage_put(new);
+				rad_wpage_put(new);
 			return leave(vmf);
 		}
 		mutex_lock(lock);
@@ -304,7 +276,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				ret = go_home(vmf, RADIUM_R_FAULT, access);
 			mutex_unlock(lock);
 			if (new)
-				wpage_put(new);
+				rad_wpage_put(new);
 			return ret;
 		}
 		if ((!page || present) && !new) {
@@ -315,17 +287,19 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			continue;
 		}
 		if (page && !present) {
+			page->awaited = true;
 			refcount_inc(&page->ref);
 			mutex_unlock(lock);
 		} else {
 			/* Others may read it, too: home knows whether it may be written to. */
 			if (present)
-				drop(window, page);
+				rad_wpage_drop(window, page);
 			page = new;
 			new = NULL;
+			page->awaited = true;
 			if (!request(page, access, visitor ? visitor->thread : 0)) {
 				mutex_unlock(lock);
-				wpage_put(page);
+				rad_wpage_put(page);
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 			}
 			mutex_unlock(lock);
@@ -336,9 +310,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		err = wait_event_interruptible(window->wait,
 					       READ_ONCE(page->state) != PAGE_FETCHING);
 		reason = READ_ONCE(page->state) == PAGE_REFUSED ? page->reason : RADIUM_R_NONE;
-		wpage_put(page);
+		rad_wpage_put(page);
 		if (new && (err || reason)) {
-			wpage_put(new);
+			rad_wpage_put(new);
 			new = NULL;
 		}
 		if (err)
@@ -367,92 +341,6 @@ static const struct vm_operations_struct window_ops = {
 	.fault = window_fault,
 	.pfn_mkwrite = window_pfn_mkwrite,
 };
-
-/* ------------------------------------------------------------- revocation */
-
-/*
- * Takes one page away from the replica, or only the right to write to it. Returns what to
- * answer; @content: the page that home's copy differs from, with a reference.
- */
-static u32 revoke(struct rad_window *window, unsigned long index, bool keep,
-		  struct wpage **content)
-{
-	struct mutex *lock = lock_of(window, index);
-	struct wpage *page;
-	u32 flags = RAD_BACK_NONE;
-
-	mutex_lock(lock);
-	page = xa_load(&window->pages, index);
-	if (page && page->state == PAGE_PRESENT) {
-		flags = RAD_BACK_CLEAN;
-		if (page->dirty) {
-			flags = RAD_BACK_DATA;
-			refcount_inc(&page->ref);
-			*content = page;
-		}
-		if (!keep) {
-			drop(window, page);
-		} else {
-			if (page->dirty)
-				unmap(window, index);
-			page->prot &= ~RAD_ACCESS_WRITE;
-			page->dirty = false;
-		}
-	}
-	mutex_unlock(lock);
-	return flags;
-}
-
-static void sent(void *arg, bool delivered)
-{
-	wpage_put(arg);
-}
-
-/**
- * rad_window_on_revoke() - PAGE_REVOKE: home takes pages back
- * @in: the message
- *
- * Context: the link's receive context: takes the page's lock and page-table locks,
- * no mmap_lock. It succeeds while a fault on the page is pending: that fault asks
- * again.
- */
-void rad_window_on_revoke(struct rad_in *in)
-{
-	const struct rad_wire_page_revoke *body = in->body;
-	u64 address = le64_to_cpu(body->address);
-	bool data = le32_to_cpu(body->flags) & RAD_REVOKE_DATA;
-	bool keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
-	struct wpage *content = NULL;
-	struct rad_replica *replica;
-	struct rad_wire_page_back *back;
-	struct rad_out *msg;
-	u32 flags = RAD_BACK_NONE;
-
-	if (!rad_wire_check_page_revoke(body, WINDOW_END)) {
-		rad_node_protocol_error(in->from, "PAGE_REVOKE: bad range");
-		return;
-	}
-	msg = rad_msg_alloc(RAD_MSG_PAGE_BACK, sizeof(*back), GFP_KERNEL | __GFP_NOFAIL);
-	replica = rad_replica_find(in->from, le64_to_cpu(body->process));
-	if (replica) {
-		flags = revoke(&replica->window, address >> PAGE_SHIFT, keep, &content);
-		rad_replica_put(replica);
-	}
-	if (!data) {
-		flags = RAD_BACK_CLEAN;
-		if (content)
-			wpage_put(content);
-		content = NULL;
-	}
-	back = msg->body;
-	back->flags = cpu_to_le32(flags);
-	if (content) {
-		rad_msg_set_page(msg, content->landing.page, &body->landing);
-		/* The page is written again if the link has to repeat: keep it until acknowledged. */
-		rad_msg_on_sent(msg, sent, content);
-	}
-	rad_answer(in, msg);
-}
 
 /* ---------------------------------------------------------------- lifetime */
 
@@ -483,11 +371,11 @@ int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *
 void rad_window_destroy(struct rad_window *window)
 {
 	unsigned long index;
-	struct wpage *page;
+	struct rad_wpage *page;
 
 	xa_for_each(&window->pages, index, page) {
 		xa_erase(&window->pages, index);
-		wpage_put(page);
+		rad_wpage_put(page);
 	}
 	xa_destroy(&window->pages);
 	rad_vvar_destroy(&window->vvar);
@@ -536,10 +424,11 @@ int rad_window_mmap(struct rad_replica *replica, struct vm_area_struct *vma)
 
 int rad_window_init(void)
 {
-	return 0;
+	return rad_late_create();
 }
 
 void rad_window_uninit(void)
 {
+	rad_late_destroy();
 	ida_destroy(&slots);
 }

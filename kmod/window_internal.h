@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Radium: what the files window*.c share; see window.h. */
+#ifndef _RADIUM_WINDOW_INTERNAL_H
+#define _RADIUM_WINDOW_INTERNAL_H
+
+#include <linux/hrtimer.h>
+#include <linux/refcount.h>
+#include <linux/workqueue.h>
+#include "window.h"
+#include "wire.h"
+
+/* User addresses with 4-level tables; what lies above is home's business. */
+enum { WINDOW_BITS = 47 };
+#define WINDOW_START	0x10000UL
+#define WINDOW_END	((1UL << WINDOW_BITS) - PAGE_SIZE)
+
+/*
+ * FETCHING	a request is on its way
+ * PRESENT	the landing page holds the content and may be mapped
+ * REFUSED	home said why not; the faulting threads take note and remove it
+ */
+enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_REFUSED };
+
+/**
+ * struct rad_late_revoke - a revocation that waits until the page has been used
+ * @home: who wants it, with a reference; NULL: nobody
+ * @call: to answer
+ * @body: what it says
+ * @timer: queues @work
+ * @work: revokes and answers
+ */
+struct rad_late_revoke {
+	struct rad_node *home;
+	u64 call;
+	struct rad_wire_page_revoke body;
+	struct hrtimer timer;
+	struct work_struct work;
+};
+
+/**
+ * struct rad_wpage - a page of the window
+ * @ref: the array has one, its request in flight one, a late revocation one
+ * @replica: holds a reference while the request is in flight, or a revocation is late
+ * @index: page number
+ * @state: under the page's lock of the window, like all that follows
+ * @reason: why it was refused
+ * @prot: enum rad_page_access that it may be mapped with
+ * @dirty: it may differ from home's copy: it has been mapped writable
+ * @awaited: a fault waits for it and has not mapped it yet
+ * @until: it stays until then (ktime), see stay.h
+ * @late: who wants it by now
+ * @landing: where the content is
+ * @call: the request
+ */
+struct rad_wpage {
+	refcount_t ref;
+	struct rad_replica *replica;
+	unsigned long index;
+	enum rad_wpage_state state;
+	u32 reason;
+	u32 prot;
+	bool dirty;
+	bool awaited;
+	u64 until;
+	struct rad_late_revoke late;
+	struct rad_landing landing;
+	struct rad_call call;
+};
+
+static inline struct mutex *rad_window_lock(struct rad_window *window, unsigned long index)
+{
+	return &window->locks[index % RAD_WINDOW_LOCKS];
+}
+
+/* window.c */
+void rad_wpage_put(struct rad_wpage *page);
+void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page);
+void rad_window_unmap(struct rad_window *window, unsigned long index);
+
+/* window_revoke.c */
+void rad_late_init(struct rad_wpage *page);
+void rad_wpage_stay(struct rad_wpage *page, u64 ns);
+int rad_late_create(void);
+void rad_late_destroy(void);
+
+#endif /* _RADIUM_WINDOW_INTERNAL_H */
