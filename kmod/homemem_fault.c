@@ -140,11 +140,14 @@ vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf)
  * above.
  */
 vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf)
+	__releases(vmf->ptl)
 {
 	struct rad_page *page = find_read_elsewhere(vmf);
 
-	if (likely(!page))
+	if (likely(!page)) {
+		__release(vmf->ptl);	/* done by the original */
 		return rad_hook_original.do_wp_page(vmf);
+	}
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	return wait_for(page, vmf);
 }

@@ -150,6 +150,7 @@ static bool away_ends_in_return(void)
 static bool held_pages_are_finalized(void)
 {
 	return !page_may(RAD_PAGE_GONE, RAD_PAGE_AWAY) && !page_may(RAD_PAGE_GONE, RAD_PAGE_RECALLING) &&
+	       !page_may(RAD_PAGE_GONE, RAD_PAGE_SHARING) && !page_may(RAD_PAGE_COPIED, RAD_PAGE_SHARING) &&
 	       !page_may(RAD_PAGE_GONE, RAD_PAGE_RETURNED) && !page_may(RAD_PAGE_GONE, RAD_PAGE_LOST) &&
 	       page_may(RAD_PAGE_GONE, RAD_PAGE_FINALIZING);
 }
@@ -168,17 +169,22 @@ static bool only_owned_are_lost(void)
 {
 	for (size_t from = 0; from < RAD_PAGE_STATE_COUNT; from++)
 		if (page_may(RAD_PAGE_LOST, from) !=
-		    (from == RAD_PAGE_AWAY || from == RAD_PAGE_RECALLING))
+		    (from == RAD_PAGE_AWAY || from == RAD_PAGE_RECALLING ||
+		     from == RAD_PAGE_SHARING))
 			return false;
 	return true;
 }
 
-/* Somebody works on a page in motion: nobody else begins to take or revoke it. */
+/*
+ * Somebody works on a page in motion: nobody else begins to take or revoke it. The one who
+ * has finalized it may find that its readers were asked meanwhile.
+ */
 static bool motion_is_left_alone(void)
 {
 	for (size_t from = 0; from < RAD_PAGE_STATE_COUNT; from++)
 		if (rad_page_in_motion(from) &&
-		    (page_may(RAD_PAGE_TAKING, from) || page_may(RAD_PAGE_REVOKING, from) ||
+		    (page_may(RAD_PAGE_TAKING, from) ||
+		     (from != RAD_PAGE_FINALIZING && page_may(RAD_PAGE_REVOKING, from)) ||
 		     (from != RAD_PAGE_AWAY && page_may(RAD_PAGE_RECALLING, from))))
 			return false;
 	return true;
