@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What threads of one process pay for being on several machines. The thread that began is
+ * at home, node 1. Prints one time in ns per line.
+ *
+ *	threads third COUNT	pages that a thread on node 2 owns, read by one on node 3
+ *	threads upgrade COUNT	pages that node 2 and home read, written to by node 2
+ *	threads one|two COUNT	an OpenMP loop without communication, COUNT million steps in
+ *				each of two threads: both at home, or one on node 2
+ */
+#include "../guest/move.h"
+
+#include <errno.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, MOVE_MS = 30000, ROUNDS = 5 };
+
+static int device;
+static unsigned int count;
+static volatile char *pages;
+static uint64_t *times;
+static pthread_barrier_t barrier;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static void die(const char *what, int error)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(error));
+	exit(1);
+}
+
+static void go(unsigned int node)
+{
+	int error = move_to(device, getpid(), node, RADIUM_MOVE_SELF, MOVE_MS, NULL);
+
+	if (error)
+		die("move", -error);
+}
+
+static void meet(void)
+{
+	pthread_barrier_wait(&barrier);
+}
+
+/* Every page once, in an order that no look-ahead can guess; its own variables are local. */
+static void touch(bool write)
+{
+	for (unsigned int i = 0, at = 0; i < count; i++) {
+		uint64_t start;
+
+		at = (at + 7919) % count;
+		times[i] = 1;	/* the page of this entry is here when the clock starts */
+		start = now_ns();
+		if (write)
+			pages[at * (size_t)PAGE] = 1;
+		else
+			(void)pages[at * (size_t)PAGE];
+		times[i] = now_ns() - start;
+	}
+}
+
+static void fill(void)
+{
+	for (unsigned int i = 0; i < count; i++)
+		pages[i * (size_t)PAGE] = i + 1;
+}
+
+static void *owner(void *unused)
+{
+	go(2);
+	fill();
+	meet();
+	meet();
+	return unused;
+}
+
+static void *third(void *unused)
+{
+	go(3);
+	meet();
+	touch(false);
+	meet();
+	return unused;
+}
+
+static void *upgrader(void *unused)
+{
+	go(2);
+	fill();
+	meet();
+	meet();
+	touch(true);
+	return unused;
+}
+
+static void measure_third(void)
+{
+	pthread_t a, b;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	if (pthread_create(&a, NULL, owner, NULL) || pthread_create(&b, NULL, third, NULL))
+		die("pthread_create", errno);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+static void measure_upgrade(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	if (pthread_create(&thread, NULL, upgrader, NULL))
+		die("pthread_create", errno);
+	meet();
+	for (unsigned int i = 0; i < count; i++)
+		(void)pages[i * (size_t)PAGE];
+	meet();
+	pthread_join(thread, NULL);
+}
+
+/* Random points in the unit square: how many of them are in the circle? */
+static uint64_t points(uint64_t seed, uint64_t n)
+{
+	uint64_t inside = 0, x = seed;
+
+	for (uint64_t i = 0; i < n; i++) {
+		double a, b;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		a = (uint32_t)x / 4294967296.0;
+		b = (x >> 32) / 4294967296.0;
+		inside += a * a + b * b < 1;
+	}
+	return inside;
+}
+
+static void measure_loop(bool two)
+{
+	uint64_t inside = 0;
+
+	omp_set_num_threads(2);
+#pragma omp parallel
+	if (two && omp_get_thread_num() == 1)
+		go(2);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t start = now_ns();
+
+#pragma omp parallel reduction(+ : inside)
+		inside += points(88172645463325252ull + omp_get_thread_num(), count * 1000000ull);
+		times[round] = now_ns() - start;
+	}
+	if (inside < count * 7000000ull)
+		die("points", EIO);
+	count = ROUNDS;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3)
+		return 2;
+	count = atoi(argv[2]);
+	times = calloc(count + ROUNDS, sizeof(*times));
+	device = move_open();
+	if (device < 0)
+		die(RADIUM_DEVICE, errno);
+	pages = mmap(NULL, count * (size_t)PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		die("mmap", errno);
+	if (!strcmp(argv[1], "third"))
+		measure_third();
+	else if (!strcmp(argv[1], "upgrade"))
+		measure_upgrade();
+	else
+		measure_loop(!strcmp(argv[1], "two"));
+	for (unsigned int i = 0; i < count; i++)
+		printf("%llu\n", (unsigned long long)times[i]);
+	return 0;
+}
