@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, clocks, control, guest, lifetime, links, moved, shows, static,
-               testbeds)
+from . import (build, clocks, coherence, control, guest, lifetime, links, moved, shows,
+               static, testbeds)
 
 
 class Suite:
     """A name, what it shows, and a generator of results."""
 
-    def __init__(self, name, what, run, machines=True, default=True, native=True):
+    def __init__(self, name, what, run, machines=2, default=True, native=True):
         self.name, self.what, self.run = name, what, run
-        self.machines = machines
+        self.machines = machines    # how many it wants
         self.default = default      # part of a run without --tests
         self.native = native        # means something without the module
 
@@ -21,11 +21,11 @@ def program(name, what):
 
 
 ALL = [
-    Suite("build", "everything builds without a warning", build.run, machines=False),
-    Suite("static", "static checks of sources and scripts", static.run, machines=False),
-    Suite("unit", "pure parts, in user space", build.unit, machines=False),
-    Suite("tools", "the tools' own checks", build.tools_check, machines=False),
-    Suite("testbed", "the testbed's own promises", testbeds.run, machines=False, native=False),
+    Suite("build", "everything builds without a warning", build.run, machines=0),
+    Suite("static", "static checks of sources and scripts", static.run, machines=0),
+    Suite("unit", "pure parts, in user space", build.unit, machines=0),
+    Suite("tools", "the tools' own checks", build.tools_check, machines=0),
+    Suite("testbed", "the testbed's own promises", testbeds.run, machines=0, native=False),
     Suite("boot", "machines, module, cluster", control.boot, native=False),
     program("blocking", "blocked calls end as if the thread had not moved"),
     program("blocking_ipc", "the same for sockets, locks and IPC"),
@@ -46,5 +46,10 @@ ALL = [
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
     Suite("leaks", "200 moves leave nothing behind", lifetime.leaks, native=False),
+    # Last, because it boots other machines.
+    Suite("coherence", "threads on three machines see one memory", coherence.run,
+          machines=coherence.MACHINES),
     Suite("soak", "10,000 moves leave nothing behind", lifetime.soak, default=False, native=False),
+    Suite("soak_coherence", "100,000 runs of each litmus shape, ten minutes of sweeping",
+          coherence.soak, machines=coherence.MACHINES, default=False, native=False),
 ]

@@ -45,7 +45,8 @@ class Testbed:
         """Boots the machines and puts the test programs into each."""
         if self.running:
             return
-        if self.keep and self.call("exec", "node1", "--timeout", 20, "--", "true").returncode == 0:
+        if self.keep and self.call("exec", f"node{self.nodes}", "--timeout", 20, "--",
+                                   "true").returncode == 0:
             self.running = True     # left by an earlier run
             self.boots += 1
             for node in range(1, self.nodes + 1):
@@ -63,6 +64,15 @@ class Testbed:
             raise Dead("testbed up failed: " + "\n".join(tail))
         for node in range(1, self.nodes + 1):
             self.provision(node)
+
+    def resize(self, nodes):
+        """So many machines from now on."""
+        if nodes == self.nodes:
+            return
+        self.discard("")
+        if self.keep:
+            self.call("down")       # as many as there were
+        self.nodes = nodes
 
     def provision(self, node):
         """Copies the test programs off the share: a test must not wait for it."""

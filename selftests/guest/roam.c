@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "move.h"
+#include "roam.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOVE_MS = 20000, PAGE = 4096 };
+
+/* What the process tells its parent when it begins. */
+struct begin {
+	pid_t tid[ROAM_THREADS];
+	unsigned int count;
+	const char *memory;
+	size_t bytes;
+};
+
+/* The process' ends of two pipes. */
+static int tells = -1, told = -1;
+
+/* The parent's side. */
+struct walk {
+	const struct roam *roam;
+	struct begin begin;
+	pid_t pid;
+	int device, hears, answers;
+	unsigned int home;
+	unsigned int at[ROAM_THREADS];		/* index of its node */
+	unsigned int moves, reads, refused[RADIUM_R_COUNT];
+	uint64_t state, alive;
+};
+
+uint64_t roam_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dull >> 20;
+}
+
+uint64_t roam_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+bool roam_nodes(struct roam *roam, const char *text)
+{
+	char *end;
+
+	for (roam->nodes = 0; roam->nodes < ROAM_NODES; text = end + 1) {
+		unsigned long node = strtoul(text, &end, 10);
+
+		if (end == text || !node || node > RADIUM_NODE_MAX)
+			return false;
+		roam->node[roam->nodes++] = node;
+		if (!*end)
+			return true;
+		if (*end != ',')
+			return false;
+	}
+	return false;
+}
+
+void roam_begin(const pid_t *tids, unsigned int count, const void *memory, size_t bytes)
+{
+	struct begin begin = { .count = count, .memory = memory, .bytes = bytes };
+	char go;
+
+	memcpy(begin.tid, tids, count * sizeof(*tids));
+	if (write(tells, &begin, sizeof(begin)) != sizeof(begin) || read(told, &go, 1) != 1)
+		_exit(3);
+}
+
+void roam_alive(void)
+{
+	if (write(tells, "", 1) != 1)
+		_exit(3);
+}
+
+void roam_report(void)
+{
+	struct radium_process_info all[64], *info = NULL;
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*all),
+		.count = 64, .entries = (uintptr_t)all,
+	};
+	int device = move_open();
+
+	if (device < 0 || ioctl(device, RADIUM_IOC_PROCESS_LIST, &list))
+		return;
+	close(device);
+	for (unsigned int i = 0; i < list.count; i++)
+		if (all[i].pid == getpid())
+			info = &all[i];
+	if (!info)
+		return;
+	printf("%llu moves, %llu returns, %llu page requests, %llu recalls, %llu pages sent, "
+	       "%llu received, %llu system calls\n",
+	       (unsigned long long)info->migrations, (unsigned long long)info->returns,
+	       (unsigned long long)info->faults, (unsigned long long)info->recalls,
+	       (unsigned long long)info->pages_sent, (unsigned long long)info->pages_received,
+	       (unsigned long long)info->syscalls);
+}
+
+/* What is known of every thread, for whoever has to find out why they stand still. */
+static void show_threads(const struct walk *walk)
+{
+	struct radium_thread_info info[ROAM_THREADS + 1];
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*info), .pid = walk->pid,
+		.count = ROAM_THREADS + 1, .entries = (uintptr_t)info,
+	};
+
+	if (ioctl(walk->device, RADIUM_IOC_THREAD_LIST, &list))
+		return;
+	for (unsigned int i = 0; i < list.count; i++)
+		printf("thread %d: state %u, node %u, wanted %u, reason %s %#llx\n", info[i].tid,
+		       info[i].state, info[i].node, info[i].wanted, move_reason(info[i].reason),
+		       (unsigned long long)info[i].reason_detail);
+}
+
+/* Moves one thread; false for what is no matter of bad luck. */
+static bool move(struct walk *walk, unsigned int thread, unsigned int index)
+{
+	unsigned int node = walk->roam->node[index];
+	struct radium_move move = {
+		.size = sizeof(move), .pid = walk->pid, .tid = walk->begin.tid[thread],
+		.node = node == walk->home ? 0 : node, .timeout_ms = MOVE_MS,
+	};
+
+	walk->at[thread] = index;
+	if (ioctl(walk->device, move.node ? RADIUM_IOC_MIGRATE : RADIUM_IOC_RECALL, &move) == 0) {
+		walk->moves++;
+		return true;
+	}
+	switch (move.reason) {
+	case RADIUM_R_NOT_AWAY:
+	case RADIUM_R_ALREADY_THERE:
+		return true;
+	/* It ends, or is in a system call; or its process is asked about another thread. */
+	case RADIUM_R_NO_PROCESS:
+	case RADIUM_R_NO_THREAD:
+	case RADIUM_R_EXITING:
+	case RADIUM_R_PENDING:
+	case RADIUM_R_BUSY:
+		walk->refused[move.reason]++;
+		return true;
+	default:
+		printf("move of thread %d to node %u: errno %d, %s\n", move.tid, node, errno,
+		       move_reason(move.reason));
+		return false;
+	}
+}
+
+/* Mostly to a node with the fewest of them, so that they are on different ones. */
+static unsigned int choose(struct walk *walk, unsigned int thread)
+{
+	unsigned int on[ROAM_NODES] = { 0 }, nodes = walk->roam->nodes, best;
+
+	for (unsigned int i = 0; i < walk->begin.count; i++)
+		on[walk->at[i]]++;
+	best = roam_random(&walk->state) % nodes;
+	if (roam_random(&walk->state) % 4 == 0)
+		return best;
+	for (unsigned int i = 0; i < nodes; i++)
+		if (on[i] < on[best] && i != walk->at[thread])
+			best = i;
+	return best;
+}
+
+/* Reads a page of its memory, which brings it home, or shares it. */
+static void touch(struct walk *walk)
+{
+	uint64_t word;
+	size_t page = roam_random(&walk->state) % (walk->begin.bytes / PAGE);
+	struct iovec to = { &word, sizeof(word) };
+	struct iovec from = { (void *)(walk->begin.memory + page * PAGE), sizeof(word) };
+
+	if (process_vm_readv(walk->pid, &to, 1, &from, 1, 0) == sizeof(word))
+		walk->reads++;
+}
+
+/* Waits until the process has said something, or for so long; false at its end. */
+static bool hear(struct walk *walk, unsigned int ms)
+{
+	struct pollfd poll_fd = { .fd = walk->hears, .events = POLLIN };
+	char signs[64];
+
+	if (poll(&poll_fd, 1, ms) == 0)
+		return true;
+	walk->alive = roam_ns();
+	return read(walk->hears, signs, sizeof(signs)) > 0;
+}
+
+/* Goes on until the process ends; false if something went wrong. */
+static bool walk_about(struct walk *walk)
+{
+	const struct roam *roam = walk->roam;
+	uint64_t next = 0;
+
+	if (read(walk->hears, &walk->begin, sizeof(walk->begin)) != sizeof(walk->begin))
+		return false;
+	for (unsigned int i = 0; roam->nodes && i < walk->begin.count; i++)
+		if (!move(walk, i, (i + walk->state) % roam->nodes))
+			return false;
+	if (write(walk->answers, "", 1) != 1)
+		return false;
+	walk->alive = roam_ns();
+	for (;;) {
+		uint64_t now = roam_ns(), ms = 100;
+
+		if (roam->mean_ms && roam->nodes) {
+			if (now >= next) {
+				unsigned int thread = roam_random(&walk->state) % walk->begin.count;
+
+				touch(walk);
+				if (!move(walk, thread, choose(walk, thread)))
+					return false;
+				next = roam_ns() + roam_random(&walk->state) %
+					(2000000ull * roam->mean_ms + 1);
+			}
+			ms = next > now ? (next - now) / 1000000 + 1 : 0;
+		}
+		if (!hear(walk, ms))
+			return true;
+		if (roam_ns() - walk->alive > roam->limit_s * 1000000000ull) {
+			printf("no sign of life for %u s\n", roam->limit_s);
+			show_threads(walk);
+			return false;
+		}
+	}
+}
+
+static void run_child(int (*program)(void *), void *argument)
+{
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	status = program(argument);
+	fflush(stdout);
+	_exit(status);
+}
+
+int roam_run(const struct roam *roam, int (*program)(void *), void *argument)
+{
+	struct walk walk = { .roam = roam, .device = -1, .state = roam->seed * 2 + 1 };
+	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
+	int up[2], down[2], status;
+	bool fine;
+
+	if (roam->nodes) {
+		walk.device = move_open();
+		if (walk.device < 0 || ioctl(walk.device, RADIUM_IOC_HELLO, &hello)) {
+			perror(RADIUM_DEVICE);
+			return 2;
+		}
+		walk.home = hello.node;
+	}
+	fflush(stdout);
+	if (pipe(up) || pipe(down))
+		return 2;
+	walk.pid = fork();
+	if (!walk.pid) {
+		close(up[0]);
+		close(down[1]);
+		tells = up[1];
+		told = down[0];
+		run_child(program, argument);
+	}
+	close(up[1]);
+	close(down[0]);
+	walk.hears = up[0];
+	walk.answers = down[1];
+	fine = walk_about(&walk);
+	if (!fine)
+		kill(walk.pid, SIGKILL);
+	waitpid(walk.pid, &status, 0);
+	close(up[0]);
+	close(down[1]);
+	close(walk.device);
+	if (roam->nodes && roam->mean_ms) {
+		printf("%u moves asked for and done, %u reads from outside", walk.moves, walk.reads);
+		for (unsigned int i = 0; i < RADIUM_R_COUNT; i++)
+			if (walk.refused[i])
+				printf(", %u refused: %s", walk.refused[i], move_reason(i));
+		putchar('\n');
+		fine &= walk.moves > walk.begin.count;
+	}
+	if (!WIFEXITED(status))
+		printf("the process ended with signal %d\n", WTERMSIG(status));
+	fflush(stdout);
+	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : !(fine && !status);
+}

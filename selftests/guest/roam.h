@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A process whose threads are placed on several nodes, and moved about among them while
+ * they work. Its parent does it, and never moves; nor does the main thread.
+ */
+#ifndef _RADIUM_SELFTEST_ROAM_H
+#define _RADIUM_SELFTEST_ROAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { ROAM_NODES = 8, ROAM_THREADS = 16 };
+
+struct roam {
+	unsigned int node[ROAM_NODES], nodes;	/* none: nothing is moved */
+	unsigned int mean_ms;			/* between moves; 0: placed once */
+	unsigned int limit_s;			/* without a sign of life */
+	uint64_t seed;
+};
+
+/* Nodes from text like 1,2,3; false if it is not like that. */
+bool roam_nodes(struct roam *roam, const char *text);
+
+/*
+ * Runs a function in a process of its own, whose exit status is what it gives, and
+ * moves its threads; 0 if it gave 0 and nothing went wrong.
+ */
+int roam_run(const struct roam *roam, int (*program)(void *), void *argument);
+
+/*
+ * For the main thread of that process: these threads may be moved from now on, and are
+ * where they belong when it returns; this memory is read from outside now and then.
+ */
+void roam_begin(const pid_t *tids, unsigned int count, const void *memory, size_t bytes);
+/* A sign of life. */
+void roam_alive(void);
+/* Prints what Radium has counted of the process. */
+void roam_report(void);
+
+uint64_t roam_random(uint64_t *state);
+uint64_t roam_ns(void);				/* CLOCK_MONOTONIC */
+
+#endif
