@@ -2,7 +2,8 @@
 /*
  * Litmus tests: no outcome that x86-TSO forbids, wherever the threads run.
  *
- *	litmus [-n NODE,NODE... [-m MEAN_MS]] [-r RUNS] [-s SEED] [-t FACTOR] [SHAPE...]
+ *	litmus [-n NODE,NODE... [-m MEAN_MS]] [-r RUNS] [-d SECONDS] [-s SEED] [-t FACTOR]
+ *	       [SHAPE...]
  *	litmus --list
  *	litmus --self-test
  *
@@ -10,15 +11,16 @@
  * the threads race all along the array, and a page that travels serves many. The rounds
  * take turns: accesses plain, locked (of several kinds), or plain with futexes in between
  * and for barriers; an instance's variables in one page, or in different ones, with all
- * others there or with few. Every
- * thread walks the array in the same order, with a beginning, a pace, and a number of
- * instances between the first and the second access of each that are its own.
+ * others there or with few. Every thread walks the array in the same order, with a
+ * beginning, a pace, and a number of instances between the first and the second access of
+ * each that are its own.
  *
  * No value is written twice: it contains the number of the round. What a read does not
  * have from its own round it has to have from the end of the last that wrote there.
  *
- * With -n the threads are on these nodes, and move about with -m. Prints how often there
- * was which outcome. Status 1: a forbidden one, or too few where threads overlapped.
+ * -d: fewer runs rather than longer, but some of each kind. With -n the threads are on
+ * these nodes, and move about with -m. Prints how often there was which outcome. Status 1:
+ * a forbidden one, or too few where threads overlapped.
  */
 #include "roam.h"
 #include "shapes.h"
@@ -46,10 +48,11 @@ static const char *const layout_names[LAYOUTS] = { "same page", "different pages
 
 /* What the threads share; each in pages of its own. */
 static uint32_t memory[PAGES * WORDS] __attribute__((aligned(PAGE)));
-static struct {
+/* One for each thread: whoever waits leaves the others alone. */
+static struct begin {
 	uint32_t round, stop;
-	uint64_t start_ns, fetch_ns;	/* fetch: what it takes to get a page */
-} begin __attribute__((aligned(PAGE)));
+	uint64_t start_ns, fetch_ns;		/* fetch: what it takes to get a page */
+} __attribute__((aligned(PAGE))) begin[SHAPE_THREADS];
 static struct { uint32_t left; } end __attribute__((aligned(PAGE)));
 /* The main thread looks at these again and again, and at what the reads gave in the end. */
 static struct {
@@ -71,9 +74,9 @@ static uint32_t stale[PAGES * WORDS];
 
 static struct {
 	struct roam roam;
-	unsigned int runs;
+	unsigned int runs, seconds;
 	bool broken;
-} option = { .runs = TALLY_VARIANTS * LAYOUTS * INSTANCES, .roam = { .seed = 1, .limit_s = 60 } };
+} option = { .seconds = 1000000, .runs = TALLY_VARIANTS * LAYOUTS * INSTANCES, .roam = { .seed = 1, .limit_s = 60 } };
 
 /* What a thread knows, on its own stack: it must not meet others where they do not race. */
 struct runner {
@@ -132,16 +135,19 @@ static uint32_t load(uint32_t *word)
 }
 
 /* The threads' waiting for each other, by futexes or by looking again and again. */
-static void await_begin(struct runner *runner, uint32_t round)
+static struct begin *await_begin(struct runner *runner, uint32_t round)
 {
-	while (load(&begin.round) != round) {
+	struct begin *mine = &begin[runner->number];
+
+	while (load(&mine->round) != round) {
 		if (variant_of(round) == TALLY_FUTEX) {
-			futex(&begin.round, FUTEX_WAIT, round - 1);
+			futex(&mine->round, FUTEX_WAIT, round - 1);
 		} else {
 			linger(roam_random(&runner->state) % (runner->moved ? 300000 : 100));
 			sched_yield();
 		}
 	}
+	return mine;
 }
 
 static void tell_end(const struct runner *runner, uint32_t round)
@@ -185,14 +191,14 @@ static inline uint32_t perform(const struct shape_op *op, enum style style, uint
 
 static struct walk plan(struct runner *runner, uint32_t round, uint64_t fetch_ns)
 {
-	static const unsigned int strides[] = { 1, 1, 5, 33, 35, 65 };	/* odd: all are met */
+	static const unsigned int strides[] = { 1, 1, 1, 5, 33, 65 };	/* odd: all are met */
 	static const unsigned int skews[] = { 0, 1, 3, 22, 50, 64 };
 	static const enum style locked[] = { XCHG, XADD, MFENCE };
 	uint64_t common = runner->seed * 1000003 + round, *own = &runner->state;
 	struct walk walk = {
 		.round = round,
 		.stride = strides[roam_random(&common) % 6],
-		.pace_ns = fetch_ns >> (2 + roam_random(own) % 6),
+		.pace_ns = fetch_ns >> (4 + roam_random(own) % 5),
 		.lag_ns = roam_random(own) % (fetch_ns + 1),
 	};
 
@@ -274,13 +280,13 @@ static void *run_thread(void *argument)
 	pthread_barrier_wait(&born);
 	for (uint32_t round = 1;; round++) {
 		struct walk walk;
+		const struct begin *mine = await_begin(&runner, round);
 
-		await_begin(&runner, round);
-		if (begin.stop)
+		if (mine->stop)
 			return NULL;
 		get_ready(&runner);
-		walk = plan(&runner, round, begin.fetch_ns);
-		await_start(&runner, begin.start_ns, walk.lag_ns);
+		walk = plan(&runner, round, mine->fetch_ns);
+		await_start(&runner, mine->start_ns, walk.lag_ns);
 		run_round(&runner, &walk);
 		tell_end(&runner, round);
 	}
@@ -337,12 +343,12 @@ static void judge_instance(const struct shape *shape, uint32_t round, unsigned i
 		complain("a forbidden outcome", round, instance);
 }
 
-/* Begins the next so late that all threads know of it, and lets it take as long as the
+/* Begins a round, so late that all threads know of it, and lets it take as long as the
  * slowest way to a page wants. */
-static void prepare(unsigned int threads)
+static void begin_round(uint32_t round, unsigned int threads, bool stop)
 {
 	static uint64_t lead_ns = 200000, fetch_ns;
-	uint64_t longest = 1000, limit = option.roam.nodes ? 8000000 : 1000;
+	uint64_t longest = 1000, limit = option.roam.nodes ? 8000000 : 1000, start;
 	bool late = false;
 
 	for (unsigned int i = 0; i < threads; i++) {
@@ -354,12 +360,16 @@ static void prepare(unsigned int threads)
 		lead_ns = lead_ns * 3 / 2;
 	else if (!late && lead_ns > 100000)
 		lead_ns = lead_ns * 15 / 16;
-	if (longest > limit)
-		longest = limit;
-	fetch_ns = (fetch_ns * 3 + longest) / 4;
-	begin.fetch_ns = fetch_ns;
-	begin.start_ns = roam_ns() + lead_ns;
+	fetch_ns = (fetch_ns * 3 + (longest < limit ? longest : limit)) / 4;
+	start = roam_ns() + lead_ns;
 	end.left = threads;
+	for (unsigned int i = 0; i < threads; i++) {
+		begin[i].stop = stop;
+		begin[i].start_ns = start;
+		begin[i].fetch_ns = fetch_ns;
+		__atomic_store_n(&begin[i].round, round, __ATOMIC_RELEASE);
+		futex(&begin[i].round, FUTEX_WAKE, 1);
+	}
 }
 
 /* One shape, in a process of its own. */
@@ -380,12 +390,12 @@ static int test_shape(void *argument)
 	roam_begin(tids, threads, memory, sizeof(memory));
 	start = roam_ns();
 	for (round = 1;; round++) {
-		begin.stop = (round - 1) * INSTANCES >= option.runs;
-		prepare(threads);
-		__atomic_store_n(&begin.round, round, __ATOMIC_RELEASE);
-		futex(&begin.round, FUTEX_WAKE, SHAPE_THREADS);
-		if (begin.stop)
+		if ((round - 1) * INSTANCES >= option.runs)
 			break;
+		if (round > TALLY_VARIANTS * LAYOUTS &&
+		    roam_ns() - start > option.seconds * 1000000000ull)
+			break;
+		begin_round(round, threads, false);
 		await_end(round, threads);
 		for (unsigned int i = 0; i < INSTANCES; i++)
 			judge_instance(shape, round, i);
@@ -394,6 +404,7 @@ static int test_shape(void *argument)
 	}
 	fine = tally_report(&judge.tally, (roam_ns() - start) / 1e9, option.roam.nodes);
 	roam_report();
+	begin_round(round, threads, true);
 	for (unsigned int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
 	return fine ? 0 : 1;
@@ -441,7 +452,7 @@ int main(int argc, char **argv)
 	};
 	int letter, status = 0;
 
-	while ((letter = getopt_long(argc, argv, "n:m:r:s:t:", names, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "n:m:r:d:s:t:", names, NULL)) != -1) {
 		switch (letter) {
 		case 'n':
 			if (!roam_nodes(&option.roam, optarg))
@@ -449,6 +460,7 @@ int main(int argc, char **argv)
 			break;
 		case 'm': option.roam.mean_ms = atoi(optarg); break;
 		case 'r': option.runs = atoi(optarg); break;
+		case 'd': option.seconds = atoi(optarg); break;
 		case 's': option.roam.seed = atoi(optarg); break;
 		case 't': option.roam.limit_s *= atoi(optarg); break;
 		case 'x': return self_test();

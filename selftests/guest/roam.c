@@ -34,7 +34,6 @@ struct walk {
 	struct begin begin;
 	pid_t pid;
 	int device, hears, answers;
-	unsigned int home;
 	unsigned int at[ROAM_THREADS];		/* index of its node */
 	unsigned int moves, reads, refused[RADIUM_R_COUNT];
 	uint64_t state, alive;
@@ -90,6 +89,27 @@ void roam_alive(void)
 		_exit(3);
 }
 
+/* Why the process' threads came home. */
+static void report_returns(int device)
+{
+	struct radium_thread_info info[ROAM_THREADS + 1];
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*info), .pid = getpid(),
+		.count = ROAM_THREADS + 1, .entries = (uintptr_t)info,
+	};
+	uint64_t count[RADIUM_R_COUNT] = { 0 };
+
+	if (ioctl(device, RADIUM_IOC_THREAD_LIST, &list))
+		list.count = 0;
+	for (unsigned int i = 0; i < list.count; i++)
+		for (unsigned int reason = 0; reason < RADIUM_R_COUNT; reason++)
+			count[reason] += info[i].returns_by_reason[reason];
+	for (unsigned int reason = 0; reason < RADIUM_R_COUNT; reason++)
+		if (count[reason])
+			printf(" %llu %s", (unsigned long long)count[reason], move_reason(reason));
+	putchar('\n');
+}
+
 void roam_report(void)
 {
 	struct radium_process_info all[64], *info = NULL;
@@ -101,18 +121,18 @@ void roam_report(void)
 
 	if (device < 0 || ioctl(device, RADIUM_IOC_PROCESS_LIST, &list))
 		return;
-	close(device);
 	for (unsigned int i = 0; i < list.count; i++)
 		if (all[i].pid == getpid())
 			info = &all[i];
-	if (!info)
-		return;
-	printf("%llu moves, %llu returns, %llu page requests, %llu recalls, %llu pages sent, "
-	       "%llu received, %llu system calls\n",
-	       (unsigned long long)info->migrations, (unsigned long long)info->returns,
-	       (unsigned long long)info->faults, (unsigned long long)info->recalls,
-	       (unsigned long long)info->pages_sent, (unsigned long long)info->pages_received,
-	       (unsigned long long)info->syscalls);
+	if (info) {
+		printf("%llu moves, %llu page requests, %llu recalls, %llu pages sent, %llu "
+		       "received, %llu system calls; returns:",
+		       (unsigned long long)info->migrations, (unsigned long long)info->faults,
+		       (unsigned long long)info->recalls, (unsigned long long)info->pages_sent,
+		       (unsigned long long)info->pages_received, (unsigned long long)info->syscalls);
+		report_returns(device);
+	}
+	close(device);
 }
 
 /* What is known of every thread, for whoever has to find out why they stand still. */
@@ -132,22 +152,21 @@ static void show_threads(const struct walk *walk)
 		       (unsigned long long)info[i].reason_detail);
 }
 
-/* Moves one thread; false for what is no matter of bad luck. */
+/* Moves one thread, home too (a recall is for all of them); false for what is no matter of bad luck. */
 static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 {
 	unsigned int node = walk->roam->node[index];
 	struct radium_move move = {
 		.size = sizeof(move), .pid = walk->pid, .tid = walk->begin.tid[thread],
-		.node = node == walk->home ? 0 : node, .timeout_ms = MOVE_MS,
+		.node = node, .timeout_ms = MOVE_MS,
 	};
 
 	walk->at[thread] = index;
-	if (ioctl(walk->device, move.node ? RADIUM_IOC_MIGRATE : RADIUM_IOC_RECALL, &move) == 0) {
+	if (ioctl(walk->device, RADIUM_IOC_MIGRATE, &move) == 0) {
 		walk->moves++;
 		return true;
 	}
 	switch (move.reason) {
-	case RADIUM_R_NOT_AWAY:
 	case RADIUM_R_ALREADY_THERE:
 		return true;
 	/* It ends, or is in a system call; or its process is asked about another thread. */
@@ -165,14 +184,25 @@ static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 	}
 }
 
-/* Mostly to a node with the fewest of them, so that they are on different ones. */
+/* Would all of them be on one node? There they race only with themselves, and fast. */
+static bool together(const struct walk *walk, unsigned int thread, unsigned int index)
+{
+	for (unsigned int i = 0; i < walk->begin.count; i++)
+		if (i != thread && walk->at[i] != index)
+			return false;
+	return walk->begin.count > 1 && walk->roam->nodes > 1;
+}
+
+/* Mostly a node with the fewest of them. */
 static unsigned int choose(struct walk *walk, unsigned int thread)
 {
 	unsigned int on[ROAM_NODES] = { 0 }, nodes = walk->roam->nodes, best;
 
 	for (unsigned int i = 0; i < walk->begin.count; i++)
 		on[walk->at[i]]++;
-	best = roam_random(&walk->state) % nodes;
+	do
+		best = roam_random(&walk->state) % nodes;
+	while (together(walk, thread, best));
 	if (roam_random(&walk->state) % 4 == 0)
 		return best;
 	for (unsigned int i = 0; i < nodes; i++)
@@ -257,17 +287,15 @@ static void run_child(int (*program)(void *), void *argument)
 int roam_run(const struct roam *roam, int (*program)(void *), void *argument)
 {
 	struct walk walk = { .roam = roam, .device = -1, .state = roam->seed * 2 + 1 };
-	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
 	int up[2], down[2], status;
 	bool fine;
 
 	if (roam->nodes) {
 		walk.device = move_open();
-		if (walk.device < 0 || ioctl(walk.device, RADIUM_IOC_HELLO, &hello)) {
+		if (walk.device < 0) {
 			perror(RADIUM_DEVICE);
 			return 2;
 		}
-		walk.home = hello.node;
 	}
 	fflush(stdout);
 	if (pipe(up) || pipe(down))

@@ -13,14 +13,15 @@ MOVE_MS = 100           # on average, between moves of threads
 class Size:
     """How much of it."""
 
-    def __init__(self, runs, sweep, patience):
+    def __init__(self, runs, limit, sweep, patience):
         self.runs = runs            # of each shape
+        self.limit = limit          # fewer on a slow host rather than more seconds than that
         self.sweep = sweep          # seconds
-        self.patience = patience    # seconds for the runs of one shape
+        self.patience = patience    # seconds until the runs of a shape have to have ended
 
 
-SHORT = Size(2304, 10, 120)         # each kind of access and of place twice
-FULL = Size(100000, 600, 3600)
+SHORT = Size(2304, 10, 10, 120)     # each kind of access and of place twice
+FULL = Size(100000, 1000000, 600, 14400)
 
 
 def play(context, name, timeout, program, *words):
@@ -43,10 +44,11 @@ def play(context, name, timeout, program, *words):
 def tests(context, only, size):
     """Every shape, and the sweep."""
     if context.debug:
-        size = Size(size.runs // 2, size.sweep, size.patience)
+        size = Size(size.runs // 2, size.limit, size.sweep, size.patience)
     for shape in guest.cases("litmus"):
         if only(shape):
-            yield play(context, shape, size.patience, "litmus", "-r", size.runs, shape)
+            yield play(context, shape, size.patience, "litmus", "-r", size.runs, "-d",
+                       size.limit * context.slow, shape)
     if only("sweep"):
         yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
 
