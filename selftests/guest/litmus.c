@@ -18,9 +18,9 @@
  * No value is written twice: it contains the number of the round. What a read does not
  * have from its own round it has to have from the end of the last that wrote there.
  *
- * -d: fewer runs rather than longer, but some of each kind. With -n the threads are on
- * these nodes, and move about with -m. Prints how often there was which outcome. Status 1:
- * a forbidden one, or too few where threads overlapped.
+ * -d: fewer runs rather than longer, but some of each kind, and enough of a race. With -n
+ * the threads are on these nodes, and move about with -m. Prints how often there was which
+ * outcome. Status 1: a forbidden one, or too little of a race.
  */
 #include "roam.h"
 #include "shapes.h"
@@ -392,7 +392,7 @@ static int test_shape(void *argument)
 	for (round = 1;; round++) {
 		if ((round - 1) * INSTANCES >= option.runs)
 			break;
-		if (round > TALLY_VARIANTS * LAYOUTS &&
+		if (round > TALLY_VARIANTS * LAYOUTS && tally_overlapped(&judge.tally) &&
 		    roam_ns() - start > option.seconds * 1000000000ull)
 			break;
 		begin_round(round, threads, false);

@@ -152,7 +152,8 @@ static void show_threads(const struct walk *walk)
 		       (unsigned long long)info[i].reason_detail);
 }
 
-/* Moves one thread, home too (a recall is for all of them); false for what is no matter of bad luck. */
+/* Moves one thread, also home: a recall is for all of them. False for what is no matter of
+ * bad luck. */
 static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 {
 	unsigned int node = walk->roam->node[index];

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the threads have to show of each other: rounds of one outcome are no race. */
-enum { MIXED_OF = 4, INTERLEAVED_OF = 5000 };
+/* One in so many at least; usual are one in two, and one in twenty to two hundred. */
+enum { MIXED_OF = 20, OVERLAPS_OF = 5000 };
 
 const char *const tally_variants[TALLY_VARIANTS] = { "plain", "locked", "futex" };
 
@@ -19,12 +19,15 @@ void tally_begin(struct tally *tally, const struct shape *shape)
 
 bool tally_add(struct tally *tally, enum tally_variant variant, unsigned int key)
 {
+	enum shape_class class = tally->classes[variant == TALLY_LOCKED][key];
+
 	tally->count[variant][key]++;
+	tally->overlaps += class != SHAPE_SERIAL;
 	if (!tally->begun)
 		tally->first = key;
 	tally->begun = true;
 	tally->differs |= key != tally->first;
-	return tally->classes[variant == TALLY_LOCKED][key] != SHAPE_FORBIDDEN;
+	return class != SHAPE_FORBIDDEN;
 }
 
 void tally_round(struct tally *tally)
@@ -32,6 +35,16 @@ void tally_round(struct tally *tally)
 	tally->rounds++;
 	tally->mixed += tally->differs;
 	tally->begun = tally->differs = false;
+}
+
+bool tally_overlapped(const struct tally *tally)
+{
+	unsigned int runs = 0;
+
+	for (unsigned int v = 0; v < TALLY_VARIANTS; v++)
+		for (unsigned int key = 0; key < SHAPE_OUTCOMES; key++)
+			runs += tally->count[v][key];
+	return tally->mixed * MIXED_OF >= tally->rounds && tally->overlaps >= runs / OVERLAPS_OF;
 }
 
 static char letter(int value)
@@ -110,8 +123,7 @@ bool tally_report(const struct tally *tally, double seconds, bool must_overlap)
 	for (unsigned int class = 0; class < SHAPE_CLASSES; class++)
 		printf(" %u %s,", sums[class], shape_class_names[class]);
 	printf(" %u of a wrong round; %u of %u rounds mixed\n", tally->stale, tally->mixed, tally->rounds);
-	if (must_overlap && (tally->mixed * MIXED_OF < tally->rounds ||
-			     runs - sums[SHAPE_SERIAL] < runs / INTERLEAVED_OF)) {
+	if (must_overlap && !tally_overlapped(tally)) {
 		puts("the threads hardly overlapped: nothing is shown");
 		return false;
 	}

@@ -14,6 +14,7 @@ struct tally {
 	unsigned int count[TALLY_VARIANTS][SHAPE_OUTCOMES];
 	unsigned int stale;			/* values that no outcome can contain */
 	unsigned int rounds, mixed;		/* mixed: with more than one outcome */
+	unsigned int overlaps;			/* outcomes that no order of threads gives */
 	unsigned int first;			/* outcome of this round */
 	bool begun, differs;
 };
@@ -25,6 +26,8 @@ void tally_begin(struct tally *tally, const struct shape *shape);
 bool tally_add(struct tally *tally, enum tally_variant variant, unsigned int key);
 /* The end of a round. */
 void tally_round(struct tally *tally);
+/* Have the threads raced? Rounds with one outcome for all are none. */
+bool tally_overlapped(const struct tally *tally);
 /* Prints the histogram; false if there was a forbidden outcome, or if threads that had to
  * overlap hardly did. */
 bool tally_report(const struct tally *tally, double seconds, bool must_overlap);
