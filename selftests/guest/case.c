@@ -4,6 +4,7 @@
 #include "ask.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -33,9 +34,12 @@ static struct answer receive(void)
 	return answer;
 }
 
+/* A question and its answer; a handler that fails in their midst goes through. */
+static pthread_mutex_t asking = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
 static struct answer ask(enum ask_kind kind, pid_t pid, const char *format, ...)
 {
-	int saved = errno;
+	int saved = errno, locked = !pthread_mutex_lock(&asking);
 	struct answer answer;
 	va_list args;
 
@@ -43,6 +47,8 @@ static struct answer ask(enum ask_kind kind, pid_t pid, const char *format, ...)
 	send_ask(kind, pid, format, args);
 	va_end(args);
 	answer = receive();
+	if (locked)
+		pthread_mutex_unlock(&asking);
 	errno = saved;
 	return answer;
 }
@@ -85,6 +91,37 @@ int where(void)
 	return ask(ASK_WHERE, getpid(), "%s", "").value;
 }
 
+static void expect(struct answer answer)
+{
+	if (answer.value)
+		fail("", 0, "%s", answer.text);
+}
+
+void send_thread(pid_t pid, pid_t tid, unsigned int node)
+{
+	expect(ask(ASK_THREAD, pid, "%d %u", tid, node));
+}
+
+void send_thread_if_there(pid_t pid, pid_t tid, unsigned int node)
+{
+	expect(ask(ASK_TRY, pid, "%d %u", tid, node));
+}
+
+void send_all(pid_t pid, unsigned int node)
+{
+	expect(ask(ASK_ALL, pid, "0 %u", node));
+}
+
+void go(unsigned int node)
+{
+	send_thread(getpid(), gettid(), node);
+}
+
+int where_is(pid_t pid, pid_t tid)
+{
+	return ask(ASK_THREAD_WHERE, pid, "%d", tid).value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
 	struct answer answer = ask(ASK_MOVE, pid, "a");
@@ -108,10 +145,12 @@ void during(const char *format, ...)
 {
 	va_list args;
 
+	pthread_mutex_lock(&asking);
 	va_start(args, format);
 	send_ask(ASK_DURING, getpid(), format, args);
 	va_end(args);
 	receive();
+	pthread_mutex_unlock(&asking);
 }
 
 void during_end(void)

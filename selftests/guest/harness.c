@@ -102,6 +102,95 @@ static int node_of(pid_t pid)
 	return info.node;
 }
 
+static bool is_gone(const struct radium_move *result)
+{
+	return result->reason == RADIUM_R_NO_PROCESS || result->reason == RADIUM_R_NO_THREAD ||
+	       result->reason == RADIUM_R_EXITING;
+}
+
+/* One thread to a node, 0: home; an empty string or what went wrong. */
+static const char *move_one(const struct ask *ask)
+{
+	static char text[160];
+	struct radium_move result;
+	unsigned int node = 0;
+	int error, tid = 0;
+
+	if (device < 0 || sscanf(ask->text, "%d %u", &tid, &node) != 2)
+		return "";
+	error = move_thread(device, ask->pid, tid, node, MOVE_TIMEOUT * factor, &result);
+	if (!error || result.reason == RADIUM_R_ALREADY_THERE ||
+	    (ask->kind == ASK_TRY && is_gone(&result)))
+		return "";
+	snprintf(text, sizeof(text), "move of thread %d of %d to node %u: %s: %s (%s)", tid, ask->pid,
+		 node, strerror(-error), move_reason_text(result.reason), move_reason(result.reason));
+	return text;
+}
+
+/* Threads of a process that run on a node, 0: home; all: how many there are. */
+static int count_on(pid_t pid, unsigned int node, int *all)
+{
+	struct radium_thread_info *list;
+	int count = move_threads(device, pid, &list), on = 0;
+
+	for (int i = 0; i < count; i++)
+		on += node ? list[i].state == RADIUM_THREAD_AWAY && list[i].node == node :
+			     list[i].state == RADIUM_THREAD_HOME;
+	free(list);
+	*all = count;
+	return on;
+}
+
+/* All threads at once: they are only told, and then looked at. */
+static const char *move_all(const struct ask *ask)
+{
+	static char text[160];
+	uint64_t end = now_ns() + 30ull * factor * 1000000000;
+	struct radium_move result;
+	unsigned int node = 0;
+	int error, all, on;
+
+	if (device < 0 || sscanf(ask->text, "0 %u", &node) != 1)
+		return "";
+	if (!node) {
+		error = move_home(device, ask->pid, 0, 30000 * factor, &result);
+		if (result.reason == RADIUM_R_NOT_AWAY)
+			error = 0;
+	} else {
+		error = move_to(device, ask->pid, node,
+				RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT, 30000, &result);
+	}
+	if (error) {
+		snprintf(text, sizeof(text), "move of all threads of %d to node %u: %s (%s)", ask->pid,
+			 node, strerror(-error), move_reason(result.reason));
+		return text;
+	}
+	while ((on = count_on(ask->pid, node, &all)) != all && node) {
+		if (now_ns() > end) {
+			snprintf(text, sizeof(text), "%d of %d threads of %d are on node %u",
+				 on, all, ask->pid, node);
+			return text;
+		}
+		sleep_ms(20);
+	}
+	return "";
+}
+
+static int node_of_thread(pid_t pid, pid_t tid)
+{
+	struct radium_thread_info *list;
+	int count, node = 0;
+
+	if (device < 0)
+		return 0;
+	count = move_threads(device, pid, &list);
+	for (int i = 0; i < count; i++)
+		if (list[i].tid == tid && list[i].state == RADIUM_THREAD_AWAY)
+			node = list[i].node;
+	free(list);
+	return node;
+}
+
 /* Why the case came home by itself, for those who read the log. */
 static void tell_returns(pid_t pid)
 {
@@ -190,6 +279,22 @@ static void serve(int answers, const struct ask *ask)
 		answer(answers, *error ? -1 : 0, error);
 		break;
 	}
+	case ASK_THREAD:
+	case ASK_TRY: {
+		const char *error = move_one(ask);
+
+		answer(answers, *error ? -1 : 0, error);
+		break;
+	}
+	case ASK_ALL: {
+		const char *error = move_all(ask);
+
+		answer(answers, *error ? -1 : 0, error);
+		break;
+	}
+	case ASK_THREAD_WHERE:
+		answer(answers, node_of_thread(ask->pid, atoi(ask->text)), "");
+		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");
 		break;

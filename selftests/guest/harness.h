@@ -39,6 +39,18 @@ void away_pid(pid_t pid);
 void home_pid(pid_t pid);
 /* Node on which the caller runs, 0 for home; in mode native always 0. */
 int where(void);
+/*
+ * The same for one thread, to a node, 0: home; with the number of its process, which may be
+ * a child's. In mode native nothing happens.
+ */
+void send_thread(pid_t pid, pid_t tid, unsigned int node);
+/* The same, of a thread that may end meanwhile. */
+void send_thread_if_there(pid_t pid, pid_t tid, unsigned int node);
+/* All threads of a process at once, none of which is blocked. */
+void send_all(pid_t pid, unsigned int node);
+/* The caller. */
+void go(unsigned int node);
+int where_is(pid_t pid, pid_t tid);
 /* A move away that has to be refused, for a reason whose name is this. */
 void away_refused(pid_t pid, const char *reason);
 /* How often the caller came home by itself for a reason; in mode native always 0. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -53,6 +54,29 @@ int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms
 	*m = (struct radium_move){ .size = sizeof(*m), .flags = flags, .pid = pid,
 				   .timeout_ms = timeout_ms };
 	return move(device, RADIUM_IOC_RECALL, m);
+}
+
+int move_thread(int device, pid_t pid, pid_t tid, unsigned int node, unsigned int timeout_ms,
+		struct radium_move *result)
+{
+	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
+	struct radium_move local, *m = result ? result : &local;
+
+	if (!node && ioctl(device, RADIUM_IOC_HELLO, &hello))
+		return -errno;
+	*m = (struct radium_move){ .size = sizeof(*m), .pid = pid, .tid = tid,
+				   .node = node ? node : hello.node, .timeout_ms = timeout_ms };
+	return move(device, RADIUM_IOC_MIGRATE, m);
+}
+
+int move_threads(int device, pid_t pid, struct radium_thread_info **infos)
+{
+	struct radium_list list = { .size = sizeof(list), .entry_size = sizeof(**infos),
+				    .pid = pid, .count = 1100 };
+
+	*infos = malloc(list.count * sizeof(**infos));
+	list.entries = (uintptr_t)*infos;
+	return *infos && !ioctl(device, RADIUM_IOC_THREAD_LIST, &list) ? (int)list.count : -1;
 }
 
 int move_processes(int device)

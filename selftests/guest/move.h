@@ -14,6 +14,11 @@ int move_to(int device, pid_t pid, unsigned int node, unsigned int flags,
 	    unsigned int timeout_ms, struct radium_move *result);
 int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms,
 	      struct radium_move *result);
+/* One thread to a node, 0: home. */
+int move_thread(int device, pid_t pid, pid_t tid, unsigned int node, unsigned int timeout_ms,
+		struct radium_move *result);
+/* Threads of a process as the module lists them, of which the caller frees the array; or -1. */
+int move_threads(int device, pid_t pid, struct radium_thread_info **list);
 /* First thread of a process; false if the process is not distributed. */
 bool move_info(int device, pid_t pid, struct radium_thread_info *info);
 /* Distributed processes whose home is here, -1: not known. */

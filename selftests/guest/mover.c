@@ -6,14 +6,18 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-c NAME,NAME...] [-l] CMD ARG...
+ *	      [-c NAME,NAME...] [-l] [-T NODE,NODE...] CMD ARG...
  *
  * Only moves and returns of processes of these names count (all without -c): it
  * goes on until there are as many of each as wanted, mostly with such processes,
  * and of them with those that compute. -l then leaves one away.
+ *
+ * With -T single threads go to any of the nodes, home among them, and stay there until
+ * they are chosen again: a process is spread over all of them.
  */
 #include "move.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,6 +40,7 @@ static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
 static const char *named = "";
 static bool leave_away;
+static unsigned int spread[8], spread_count;
 static uint64_t state = 1;
 static int device = -1;
 
@@ -189,6 +194,7 @@ static bool refused(int error, const struct radium_move *move, pid_t pid, const 
 	done.refused[reason]++;
 	switch (reason) {
 	case RADIUM_R_NO_PROCESS:
+	case RADIUM_R_NO_THREAD:
 	case RADIUM_R_EXITING:
 	case RADIUM_R_ALREADY_THERE:
 	case RADIUM_R_PENDING:
@@ -236,6 +242,48 @@ static bool come_home(const struct candidate *who)
 	done.home++;
 	if (move.ns > done.home_ns_max)
 		done.home_ns_max = move.ns;
+	return true;
+}
+
+/* Any thread of a process; the process itself if it is gone. */
+static pid_t any_thread(pid_t pid)
+{
+	pid_t list[256];
+	char path[40];
+	int count = 0;
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && count < 256 && (entry = readdir(tasks)))
+		if (*entry->d_name != '.')
+			list[count++] = atoi(entry->d_name);
+	if (tasks)
+		closedir(tasks);
+	return count ? list[next_random() % count] : pid;
+}
+
+/* The thread that is chosen is sent to one of the nodes. */
+static bool spread_one(const struct candidate *who)
+{
+	unsigned int to = spread[next_random() % spread_count];
+	struct radium_move move;
+	int error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
+
+	if (error)
+		return refused(error, &move, who->pid, "migrate");
+	if (to) {
+		done.away++;
+		done.named_away += is_named(who->comm);
+		count_of(who->comm)->away++;
+	} else {
+		done.home++;
+		done.named_returned += is_named(who->comm);
+		count_of(who->comm)->returned++;
+	}
+	if (move.ns > done.away_ns_max)
+		done.away_ns_max = move.ns;
 	return true;
 }
 
@@ -292,6 +340,15 @@ static bool play(pid_t root, int *status)
 {
 	uint64_t end = now_ms() + limit_s * 1000ull;
 
+	while (spread_count && now_ms() < end) {
+		struct candidate who;
+
+		if (wait_or_end(root, status, pause_us()))
+			return true;
+		who = choose(root);
+		if (!spread_one(&who))
+			return false;
+	}
 	while (now_ms() < end) {
 		/* Stays that met a process just gone are made up for. */
 		bool last = done.named_away >= moves_wanted && done.named_returned >= moves_wanted;
@@ -365,7 +422,7 @@ int main(int argc, char **argv)
 	uint64_t begin;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:l")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:lT:")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': state = strtoull(optarg, NULL, 10) * 2 + 1; break;
@@ -375,6 +432,12 @@ int main(int argc, char **argv)
 		case 't': limit_s = atoi(optarg); break;
 		case 'c': named = optarg; break;
 		case 'l': leave_away = true; break;
+		case 'T':
+			spread[spread_count++] = 0;
+			for (char *word = strtok(optarg, ","); word && spread_count < 8;
+			     word = strtok(NULL, ","))
+				spread[spread_count++] = atoi(word);
+			break;
 		default: return 2;
 		}
 	}

@@ -35,6 +35,7 @@ class Context:
         self.report = report
         self.kernel = args.kernel
         self.native = args.native
+        self.thorough = bool(args.tests)    # what was asked for by name is done in full
         self.seed = args.seed
         self.moves = args.moves
         self.random = random.Random(args.seed)

@@ -76,13 +76,16 @@ PROGRAMS = [
 ]
 
 
-def play(context, program, size, moves, seed, mean_ms, leave_away=False):
-    """One run in a fresh directory: (report of the mover, digest of what it gave)."""
+# pylint: disable-next=too-many-arguments
+def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=""):
+    """One run in a fresh directory: (report of the mover, digest of what it gave). With nodes
+    in spread, threads go there one by one."""
     command = program.command.format(size=size)
     limit = LIMIT * context.slow
     context.bed.run(1, f"rm -rf {WORK}; mkdir -p {WORK}")
     mover = (f"cd {WORK} && exec {ST}/mover -m {moves} -s {seed} -i {mean_ms} -t {limit} "
-             f"-c {program.counts()} {'-l' if leave_away else ''} -o /tmp/moved-output "
+             f"-c {program.counts()} {'-l' if leave_away else ''} "
+             f"{'-T ' + spread if spread else ''} -o /tmp/moved-output "
              "sh -c \"$0\"")
     done = context.bed.execute(1, "sh", "-c", mover, command, timeout=limit + 60)
     if done.returncode:

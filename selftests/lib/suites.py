@@ -2,12 +2,13 @@
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
 from . import (build, clocks, coherence, control, guest, lifetime, links, moved, shows,
-               static, testbeds)
+               static, testbeds, threaded, threads)
 
 
 class Suite:
     """A name, what it shows, and a generator of results."""
 
+    # pylint: disable-next=too-many-arguments
     def __init__(self, name, what, run, machines=2, default=True, native=True):
         self.name, self.what, self.run = name, what, run
         self.machines = machines    # how many it wants
@@ -49,6 +50,9 @@ ALL = [
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
+    Suite("threads", "threads of one process on three nodes", threads.run, machines=3),
+    Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
+          machines=3),
     Suite("soak", "10,000 moves leave nothing behind", lifetime.soak, default=False, native=False),
     Suite("soak_coherence", "100,000 runs of each litmus shape, ten minutes of sweeping",
           coherence.soak, machines=coherence.MACHINES, default=False, native=False),

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "crew.h"
+
+const unsigned int places[PLACES] = { 0, 2, 3 };
+
+/* What glibc wants of the stack, and some pages for the case. */
+enum { STACK = 64 << 10 };
+
+void down(sem_t *semaphore)
+{
+	while (sem_wait(semaphore))
+		EQUAL(errno, EINTR);
+}
+
+static void *begin(void *argument)
+{
+	struct hand *hand = argument;
+
+	hand->tid = gettid();
+	DO(sem_post(&hand->ready));
+	down(&hand->go);
+	return hand->work(hand);
+}
+
+void crew_start(struct hand *hands, unsigned int count, void *(*work)(struct hand *),
+		void *argument)
+{
+	pthread_attr_t attributes;
+
+	EQUAL(pthread_attr_init(&attributes), 0);
+	EQUAL(pthread_attr_setstacksize(&attributes, STACK), 0);
+	for (unsigned int i = 0; i < count; i++) {
+		hands[i].work = work;
+		hands[i].argument = argument;
+		hands[i].number = i;
+		DO(sem_init(&hands[i].ready, 0, 0));
+		DO(sem_init(&hands[i].go, 0, 0));
+		DO(sem_init(&hands[i].done, 0, 0));
+		EQUAL(pthread_create(&hands[i].thread, &attributes, begin, &hands[i]), 0);
+	}
+	pthread_attr_destroy(&attributes);
+	for (unsigned int i = 0; i < count; i++)
+		down(&hands[i].ready);
+}
+
+void crew_place(struct hand *hand, unsigned int node)
+{
+	send_thread(getpid(), hand->tid, node);
+}
+
+void crew_spread(struct hand *hands, unsigned int count, unsigned int first)
+{
+	for (unsigned int i = 0; i < count; i++)
+		crew_place(&hands[i], places[(first + i) % PLACES]);
+}
+
+void crew_go(struct hand *hands, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		DO(sem_post(&hands[i].go));
+}
+
+void crew_join(struct hand *hands, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		EQUAL(pthread_join(hands[i].thread, &hands[i].result), 0);
+}
+
+void crew_stir(struct hand *hands, unsigned int count, unsigned int moves, atomic_int *until)
+{
+	static unsigned int state = 1;
+
+	for (unsigned int i = 0; until ? !*until : i < moves; i++) {
+		if (until && !moving()) {
+			sleep_ms(20);
+			continue;
+		}
+		state = state * 1103515245 + 12345;
+		send_thread_if_there(getpid(), hands[(state >> 16) % count].tid,
+				     places[(state >> 24) % PLACES]);
+	}
+}

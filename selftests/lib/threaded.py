@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unmodified programs with threads, which are sent one by one to any of two or three
+nodes: they give what they give on one, the same bytes and the same exit status."""
+
+from . import paths
+from .moved import DATA, PREPARE, Program, compare, play
+from .tap import FAIL, PASS, Result
+from .testbed import Dead
+
+ST = paths.GUEST
+MOVES = 6           # as many of them away, or the program runs again with shorter pauses
+TRIES = 4
+# Nodes besides home.
+SPREADS = {"2_nodes": "2", "3_nodes": "2,3"}
+
+
+def stress(name, operations, options=""):
+    """A stressor that checks what it has done; it prints times, so that its judgement counts."""
+    return Program(f"stress_{name}", f"stress-ng --{name} 2 --{name}-ops {operations} {options} "
+                   "--verify --timeout 60 -q; echo $?", comms=f"stress-ng-{name}"[:15])
+
+
+PROGRAMS = [
+    Program("xz_2", f"xz -1 -T2 --block-size=200000 -c {DATA}/mix > out.xz && "
+            "xz -d -T2 -c out.xz | cksum", leaves="out.xz"),
+    Program("xz_4", f"xz -0 -T4 --block-size=100000 -c {DATA}/mix > out.xz && "
+            "xz -d -T4 -c out.xz | cksum", leaves="out.xz"),
+    Program("pigz", f"pigz -3 -n -p 3 -b 128 -c {DATA}/mix > out.gz && pigz -d -c out.gz | cksum",
+            leaves="out.gz"),
+    Program("zstd", f"zstd -q -3 -T4 -B524288 -c {DATA}/mix > out.zst && zstd -q -d -c out.zst | "
+            "cksum", leaves="out.zst"),
+    Program("pbzip2", f"pbzip2 -q -1 -p3 -b1 -c {DATA}/mix > out.bz2 && pbzip2 -q -d -p3 -c "
+            "out.bz2 | cksum", leaves="out.bz2"),
+    Program("python3_threads", "/usr/bin/python3 " + ST + "/threads.py threads {size}", 30, 10),
+    Program("python3_processes", "/usr/bin/python3 " + ST + "/threads.py processes {size}", 20, 8),
+    Program("sort", f"sort -r --parallel=4 -S 32M {DATA}/text > out", leaves="out"),
+    Program("openssl_speed", "openssl speed -multi 3 -seconds 1 -bytes 1024 sha256 "
+            ">/dev/null 2>&1; echo $?", comms="openssl"),
+    Program("standard_threads", ST + "/standard_threads {size}", 40, 20, comms="standard_thread"),
+    Program("openmp", "OMP_WAIT_POLICY=passive " + ST + "/openmp {size}", 30, 10),
+    Program("openmp_spinning", "OMP_WAIT_POLICY=active GOMP_SPINCOUNT=1000 " + ST +
+            "/openmp {size}", 6, 3, comms="openmp"),
+    Program("mpi", "mpiexec.mpich -n 3 " + ST + "/mpi {size}", 8, 4),
+    stress("pthread", 100, "--pthread-max 8"),
+    stress("futex", 300),
+    stress("mutex", 300, "--mutex-procs 4"),
+    stress("vm", 40, "--vm-bytes 1M"),
+    stress("fork", 30),
+]
+# Of a run that nobody asked for by name.
+SHORT = {"xz_2.2_nodes", "xz_4.3_nodes", "pigz.3_nodes", "python3_threads.3_nodes",
+         "standard_threads.3_nodes"}
+
+
+def one(context, program, nodes):
+    """Result of one program on some nodes; native[0] is its run on one."""
+    size = program.debug_size or program.size if context.debug else program.size
+    moves = context.moves or MOVES
+    native = play(context, program, size, 0, 0, 0)
+    name = f"{program.name}.{nodes}"
+    notes = [f"{program.name}: {native[0]['ms']} ms unmoved"]
+    if native[0]["error"] or context.native:
+        return Result(name, FAIL if native[0]["error"] else PASS, native[0]["error"], notes)
+    mean = max(1, native[0]["ms"] // (4 * moves))
+    for _ in range(TRIES):
+        seed = context.random.randrange(1 << 30)
+        moved = play(context, program, size, moves, seed, mean, spread=SPREADS[nodes])
+        report = moved[0]
+        notes.append(f"seed {seed}: {report['away']} moves to nodes, {report['home']} home, "
+                     f"{report['ms']} ms, longest move {report['away_ns_max'] / 1e6:.1f} ms, "
+                     f"refused {report['refused']}; of " + ", ".join(
+                         f"{comm}: {away} and {back}"
+                         for comm, (away, back) in report["comms"].items()))
+        wrong = compare(context, program, native, moved, seed)
+        if wrong:
+            return Result(name, FAIL, wrong, notes)
+        if report["named_away"] >= moves:
+            return Result(name, PASS, notes=notes)
+        mean = max(1, mean // 3)
+    return Result(name, FAIL, f"{program.counts()} ended before {moves} of its threads had gone",
+                  notes)
+
+
+def run(context, only):
+    """The suite "threaded"."""
+    boots = -1
+    for program in PROGRAMS:
+        for nodes in SPREADS:
+            name = f"{program.name}.{nodes}"
+            if not only(name) or not (context.thorough or name in SHORT):
+                continue
+            try:
+                context.bed.up()
+                if boots != context.bed.boots:
+                    context.bed.run(1, PREPARE, timeout=240 * context.slow)
+                    boots = context.bed.boots
+                yield one(context, program, nodes)
+            except (Dead, AssertionError) as error:
+                yield Result(name, FAIL, str(error))
+                if isinstance(error, Dead):
+                    context.bed.discard(f"threaded-{name}")

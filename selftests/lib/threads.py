@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The suite "threads": threads of one process on three nodes."""
+
+from . import guest
+
+# Programs, and of their cases those of a run that nobody asked for by name.
+PROGRAMS = {
+    "threads": {
+        "create_from_anywhere", "leader_ends_first", "recall_without_leader",
+        "exit_group_from_anywhere", "exec_from_anywhere", "fork_is_an_instant",
+        "core_has_every_thread", "ids_change_in_all", "stop_and_continue", "node_to_node",
+        "killed_while_faulting", "moved_while_blocked",
+    },
+    "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
+    "threads_memory": {"protected_for_all", "changed_under_fire", "one_page_for_all"},
+}
+
+
+def run(context, only):
+    """The cases of all three programs."""
+    for program, short in PROGRAMS.items():
+        yield from guest.run(context, program, lambda case, short=short: only(case) and
+                             (context.thorough or case in short))
