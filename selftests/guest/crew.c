@@ -66,17 +66,13 @@ void crew_join(struct hand *hands, unsigned int count)
 		EQUAL(pthread_join(hands[i].thread, &hands[i].result), 0);
 }
 
-void crew_stir(struct hand *hands, unsigned int count, unsigned int moves, atomic_int *until)
+void crew_stir(struct hand *hands, unsigned int count, unsigned int moves)
 {
-	static unsigned int state = 1;
+	uint64_t state = now_ns();
 
-	for (unsigned int i = 0; until ? !*until : i < moves; i++) {
-		if (until && !moving()) {
-			sleep_ms(20);
-			continue;
-		}
-		state = state * 1103515245 + 12345;
-		send_thread_if_there(getpid(), hands[(state >> 16) % count].tid,
-				     places[(state >> 24) % PLACES]);
+	while (moves--) {
+		state = state * 6364136223846793005ull + 1442695040888963407ull;
+		send_thread_if_there(getpid(), hands[(state >> 33) % count].tid,
+				     places[(state >> 45) % PLACES]);
 	}
 }

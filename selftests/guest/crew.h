@@ -39,7 +39,7 @@ void crew_go(struct hand *hands, unsigned int count);
 void crew_join(struct hand *hands, unsigned int count);
 /* Waits for a semaphore, whatever signals come. */
 void down(sem_t *semaphore);
-/* Moves threads at random until this many moves have been made, or until it is nonzero. */
-void crew_stir(struct hand *hands, unsigned int count, unsigned int moves, atomic_int *until);
+/* So many moves of threads that are chosen at random; they may end meanwhile. */
+void crew_stir(struct hand *hands, unsigned int count, unsigned int moves);
 
 #endif

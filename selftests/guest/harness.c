@@ -127,53 +127,32 @@ static const char *move_one(const struct ask *ask)
 	return text;
 }
 
-/* Threads of a process that run on a node, 0: home; all: how many there are. */
-static int count_on(pid_t pid, unsigned int node, int *all)
-{
-	struct radium_thread_info *list;
-	int count = move_threads(device, pid, &list), on = 0;
-
-	for (int i = 0; i < count; i++)
-		on += node ? list[i].state == RADIUM_THREAD_AWAY && list[i].node == node :
-			     list[i].state == RADIUM_THREAD_HOME;
-	free(list);
-	*all = count;
-	return on;
-}
-
-/* All threads at once: they are only told, and then looked at. */
+/* All threads: told at once, and then waited for; those that are blocked are woken. */
 static const char *move_all(const struct ask *ask)
 {
 	static char text[160];
-	uint64_t end = now_ns() + 30ull * factor * 1000000000;
 	struct radium_move result;
 	unsigned int node = 0;
-	int error, all, on;
+	int error;
 
 	if (device < 0 || sscanf(ask->text, "0 %u", &node) != 1)
 		return "";
-	if (!node) {
+	if (node) {
+		error = move_to(device, ask->pid, node,
+				RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT, 0, &result);
+		if (!error)
+			error = move_to(device, ask->pid, node, RADIUM_MOVE_ALL_THREADS,
+					30000 * factor, &result);
+	} else {
 		error = move_home(device, ask->pid, 0, 30000 * factor, &result);
 		if (result.reason == RADIUM_R_NOT_AWAY)
 			error = 0;
-	} else {
-		error = move_to(device, ask->pid, node,
-				RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT, 30000, &result);
 	}
-	if (error) {
-		snprintf(text, sizeof(text), "move of all threads of %d to node %u: %s (%s)", ask->pid,
-			 node, strerror(-error), move_reason(result.reason));
-		return text;
-	}
-	while ((on = count_on(ask->pid, node, &all)) != all && node) {
-		if (now_ns() > end) {
-			snprintf(text, sizeof(text), "%d of %d threads of %d are on node %u",
-				 on, all, ask->pid, node);
-			return text;
-		}
-		sleep_ms(20);
-	}
-	return "";
+	if (!error)
+		return "";
+	snprintf(text, sizeof(text), "move of all threads of %d to node %u: %s (%s)", ask->pid, node,
+		 strerror(-error), move_reason(result.reason));
+	return text;
 }
 
 static int node_of_thread(pid_t pid, pid_t tid)

@@ -46,7 +46,7 @@ int where(void);
 void send_thread(pid_t pid, pid_t tid, unsigned int node);
 /* The same, of a thread that may end meanwhile. */
 void send_thread_if_there(pid_t pid, pid_t tid, unsigned int node);
-/* All threads of a process at once, none of which is blocked. */
+/* All threads of a process at once. */
 void send_all(pid_t pid, unsigned int node);
 /* The caller. */
 void go(unsigned int node);

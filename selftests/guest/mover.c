@@ -13,7 +13,8 @@
  * and of them with those that compute. -l then leaves one away.
  *
  * With -T single threads go to any of the nodes, home among them, and stay there until
- * they are chosen again: a process is spread over all of them.
+ * they are chosen again: a process is spread over all of them. When enough have gone it
+ * is left alone.
  */
 #include "move.h"
 
@@ -340,7 +341,7 @@ static bool play(pid_t root, int *status)
 {
 	uint64_t end = now_ms() + limit_s * 1000ull;
 
-	while (spread_count && now_ms() < end) {
+	while (spread_count && done.named_away < moves_wanted && now_ms() < end) {
 		struct candidate who;
 
 		if (wait_or_end(root, status, pause_us()))
@@ -349,7 +350,7 @@ static bool play(pid_t root, int *status)
 		if (!spread_one(&who))
 			return false;
 	}
-	while (now_ms() < end) {
+	while (!spread_count && now_ms() < end) {
 		/* Stays that met a process just gone are made up for. */
 		bool last = done.named_away >= moves_wanted && done.named_returned >= moves_wanted;
 		unsigned int before = done.away;

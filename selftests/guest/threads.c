@@ -1079,38 +1079,68 @@ static void thousand_threads(void)
 		CHECK(many[i].result == &many[i]);
 }
 
-/* As they come: whoever computes, waits for a lock, or makes calls is moved. */
+/* As they come: whoever computes, waits for a lock, faults, maps or forks is moved. */
 static pthread_mutex_t stirred_lock ALONE = PTHREAD_MUTEX_INITIALIZER;
 static volatile unsigned int stirred ALONE;
-static atomic_int stir_running ALONE;
+static atomic_int stir_end ALONE;
 
 static void *work_while_stirred(struct hand *hand)
 {
-	char *memory = map_pages(4, RW);
+	uintptr_t turns = 0;
 
-	for (int i = 0; i < 40; i++) {
+	do {
+		char *memory = map_pages(4, RW);
+		pid_t pid;
+
 		EQUAL(pthread_mutex_lock(&stirred_lock), 0);
 		stirred++;
 		EQUAL(pthread_mutex_unlock(&stirred_lock), 0);
-		fill(memory, 4 * 4096, i);
-		EQUAL(getppid() > 0, 1);
-		EQUAL(differs(memory, 4 * 4096, i), -1);
-	}
-	if (!--stir_running)
-		atomic_store((atomic_int *)hand->argument, 1);
-	return NULL;
+		fill(memory, 4 * 4096, turns);
+		if (turns % 4 == hand->number) {
+			pid = DO(fork());
+			if (!pid)
+				_exit(differs(memory, 4 * 4096, turns) == -1 ? 14 : 1);
+			ends_with(pid, 14 << 8);
+		}
+		EQUAL(differs(memory, 4 * 4096, turns), -1);
+		DO(mprotect(memory, 4096, PROT_READ));
+		DO(munmap(memory, 4 * 4096));
+		turns++;
+	} while (!stir_end || turns < 8);
+	return (void *)turns;
 }
 
 static void moved_at_random(void)
 {
-	static atomic_int end ALONE;
+	unsigned int sum = 0;
 
-	stir_running = 4;
-	crew_start(crew, 4, work_while_stirred, &end);
+	crew_start(crew, 4, work_while_stirred, NULL);
 	crew_go(crew, 4);
-	crew_stir(crew, 4, 0, &end);
+	crew_stir(crew, 4, 60);
+	stir_end = 1;
 	crew_join(crew, 4);
-	EQUAL(stirred, 160);
+	for (int i = 0; i < 4; i++)
+		sum += (uintptr_t)crew[i].result;
+	EQUAL(stirred, sum);
+}
+
+static void run_stirred(void)
+{
+	crew_start(crew, 4, work_while_stirred, NULL);
+	crew_go(crew, 4);
+	crew_stir(crew, 4, 1000000);
+}
+
+/* Killed in the midst of all that. Its moves are never answered: nothing is asked after. */
+static void killed_at_random(void)
+{
+	for (int i = 0; i < 8; i++) {
+		pid_t pid = child_with(run_stirred);
+
+		sleep_ms(150 + 70 * i);
+		DO(kill(pid, SIGKILL));
+		ends_with(pid, SIGKILL);
+	}
 }
 
 int main(int argc, char **argv)
@@ -1127,6 +1157,7 @@ int main(int argc, char **argv)
 		CASE(node_to_node), CASE(moved_and_ended), CASE(killed_while_faulting),
 		{ "many_move_together", many_move_together, 70 }, CASE(moved_while_blocked),
 		{ "thousand_threads", thousand_threads, 70 }, CASE(moved_at_random),
+		CASE(killed_at_random),
 		{ 0 }
 	};
 

@@ -412,6 +412,95 @@ static void changed_under_fire(void)
 	}
 }
 
+/*
+ * A page that one node has a copy of is asked for by another, while its protection changes
+ * together with that of the pages before it. Nobody keeps the old copy.
+ */
+enum { BEFORE = 8, AFTER = 4, CHANGES = 30 };
+
+/* What all know is passed to them: reading it would make its page travel. */
+struct change {
+	volatile char *copied;
+	int clock;
+};
+
+/* A number that is passed on without touching memory. */
+static void tell(int clock, off_t number)
+{
+	EQUAL(DO(lseek(clock, number, SEEK_SET)), number);
+}
+
+static void hear(int clock, off_t number)
+{
+	while (DO(lseek(clock, 0, SEEK_CUR)) < number)
+		;
+}
+
+/* Times of change i: 3 i + 1 to have copies, + 2 to ask for them, + 3 to look. */
+static void *have_copies(struct hand *hand)
+{
+	struct change change = *(struct change *)hand->argument;
+	bool first = hand->number == 0;
+
+	for (int i = 0; i < CHANGES; i++) {
+		if (first) {
+			hear(change.clock, 3 * i + 1);
+			for (int j = 0; j < BEFORE + AFTER; j++)
+				(void)change.copied[j * 4096];
+			DO(sem_post(&hand->done));
+		} else {
+			hear(change.clock, 3 * i + 2);
+			for (int j = 0; j < AFTER; j++)
+				(void)change.copied[(BEFORE + j) * 4096];
+		}
+		hear(change.clock, 3 * i + 3);
+		for (int j = 0; j < AFTER; j++)
+			EQUAL(change.copied[(BEFORE + j) * 4096], i + 1);
+		DO(sem_post(&hand->done));
+	}
+	return NULL;
+}
+
+static void copied_while_changing(void)
+{
+	char path[] = "/tmp/st-clock-XXXXXX", *copied;
+	struct change change;
+
+	change.clock = DO(mkstemp(path));
+	unlink(path);
+	/* Nothing behind them that would be fetched ahead. */
+	copied = map_pages(BEFORE + AFTER + 32, PROT_NONE);
+	DO(mprotect(copied, (BEFORE + AFTER) * 4096, RW));
+	change.copied = copied;
+	for (int i = 0; i < BEFORE + AFTER; i++)
+		copied[i * 4096] = 0;
+	/* Two mappings: changed by one call, one after the other. */
+	DO(mprotect(copied, BEFORE * 4096, PROT_READ));
+	DO(mprotect(copied + BEFORE * 4096, AFTER * 4096, PROT_READ | PROT_EXEC));
+	crew_start(crew, 2, have_copies, &change);
+	crew_spread(crew, 2, 1);
+	crew_go(crew, 2);
+	for (int i = 0; i < CHANGES; i++) {
+		uint64_t end;
+
+		tell(change.clock, 3 * i + 1);
+		down(&crew[0].done);
+		tell(change.clock, 3 * i + 2);
+		end = now_ns() + i % 10 * 500000;
+		while (now_ns() < end)
+			;
+		DO(mprotect(copied, (BEFORE + AFTER) * 4096, RW));
+		for (int j = 0; j < AFTER; j++)
+			copied[(BEFORE + j) * 4096] = i + 1;
+		DO(mprotect(copied, BEFORE * 4096, PROT_READ));
+		DO(mprotect(copied + BEFORE * 4096, AFTER * 4096, PROT_READ | PROT_EXEC));
+		tell(change.clock, 3 * i + 3);
+		down(&crew[0].done);
+		down(&crew[1].done);
+	}
+	crew_join(crew, 2);
+}
+
 /* All of them map, use and unmap at once, as malloc() of a threaded program does. */
 static void *map_for_ever(struct hand *hand)
 {
@@ -498,7 +587,7 @@ int main(int argc, char **argv)
 		CASE(unmapped_for_all), CASE(protected_for_all), CASE(moved_for_all),
 		CASE(break_for_all), CASE(dropped_for_all), CASE(freed_for_all),
 		CASE(replaced_for_all), CASE(code_for_all), CASE(changed_under_fire),
-		CASE(all_change), CASE(one_page_for_all), CASE(two_pages_at_once),
+		CASE(copied_while_changing), CASE(all_change), CASE(one_page_for_all), CASE(two_pages_at_once),
 		{ 0 }
 	};
 

@@ -119,15 +119,15 @@ class Testbed:
         """Keeps what may explain a failure under build/logs."""
         paths.LOGS.mkdir(parents=True, exist_ok=True)
         for node in range(1, self.nodes + 1):
-            stem = paths.LOGS / f"{label.replace('/', '.')}-{self.boots}-node{node}"
-            stem.with_suffix(".console").write_text(self.console(node), encoding="utf-8")
+            stem = f"{label.replace('/', '.')}-{self.boots}-node{node}"
+            (paths.LOGS / f"{stem}.console").write_text(self.console(node), encoding="utf-8")
             if self.module:
                 state = self.call("exec", f"node{node}", "--timeout", 10, "--", "sh", "-c",
                                   "radctl node list; radctl ps; "
                                   "for p in $(radctl -j ps | grep -o '\"pid\": *[0-9]*' | tr -dc '0-9\\n');"
                                   " do radctl show $p; radctl explain $p; done; ps -ef", timeout=30)
-                stem.with_suffix(".state").write_text(state.stdout + state.stderr,
-                                                      encoding="utf-8")
+                (paths.LOGS / f"{stem}.state").write_text(state.stdout + state.stderr,
+                                                          encoding="utf-8")
 
     def discard(self, label):
         """Takes verdict and logs, then ends the machines."""

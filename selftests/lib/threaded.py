@@ -3,13 +3,20 @@
 nodes: they give what they give on one, the same bytes and the same exit status."""
 
 from . import paths
-from .moved import DATA, PREPARE, Program, compare, play
+from .moved import DATA, Program, compare, play
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 
 ST = paths.GUEST
 MOVES = 6           # as many of them away, or the program runs again with shorter pauses
 TRIES = 4
+# 300 kB that compress a little.
+PREPARE = f"""
+mkdir -p {DATA}
+seq 1 150000 | head -c 600000 > {DATA}/lines
+openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c 100000 > {DATA}/some
+head -c 200000 {DATA}/lines >> {DATA}/some
+"""
 # Nodes besides home.
 SPREADS = {"2_nodes": "2", "3_nodes": "2,3"}
 
@@ -21,19 +28,19 @@ def stress(name, operations, options=""):
 
 
 PROGRAMS = [
-    Program("xz_2", f"xz -1 -T2 --block-size=200000 -c {DATA}/mix > out.xz && "
+    Program("xz_2", f"xz -1 -T2 --block-size=100000 -c {DATA}/some > out.xz && "
             "xz -d -T2 -c out.xz | cksum", leaves="out.xz"),
-    Program("xz_4", f"xz -0 -T4 --block-size=100000 -c {DATA}/mix > out.xz && "
+    Program("xz_4", f"xz -0 -T4 --block-size=50000 -c {DATA}/some > out.xz && "
             "xz -d -T4 -c out.xz | cksum", leaves="out.xz"),
-    Program("pigz", f"pigz -3 -n -p 3 -b 128 -c {DATA}/mix > out.gz && pigz -d -c out.gz | cksum",
+    Program("pigz", f"pigz -3 -n -p 3 -b 128 -c {DATA}/some > out.gz && pigz -d -c out.gz | cksum",
             leaves="out.gz"),
-    Program("zstd", f"zstd -q -3 -T4 -B524288 -c {DATA}/mix > out.zst && zstd -q -d -c out.zst | "
+    Program("zstd", f"zstd -q -3 -T4 -B524288 -c {DATA}/lines {DATA}/some > out.zst && zstd -q -d -c out.zst | "
             "cksum", leaves="out.zst"),
-    Program("pbzip2", f"pbzip2 -q -1 -p3 -b1 -c {DATA}/mix > out.bz2 && pbzip2 -q -d -p3 -c "
+    Program("pbzip2", f"pbzip2 -q -1 -p3 -b1 -c {DATA}/some > out.bz2 && pbzip2 -q -d -p3 -c "
             "out.bz2 | cksum", leaves="out.bz2"),
-    Program("python3_threads", "/usr/bin/python3 " + ST + "/threads.py threads {size}", 30, 10),
-    Program("python3_processes", "/usr/bin/python3 " + ST + "/threads.py processes {size}", 20, 8),
-    Program("sort", f"sort -r --parallel=4 -S 32M {DATA}/text > out", leaves="out"),
+    Program("python3_threads", "/usr/bin/python3 " + ST + "/threads.py threads {size}", 4),
+    Program("python3_processes", "/usr/bin/python3 " + ST + "/threads.py processes {size}", 8),
+    Program("sort", f"sort -r --parallel=4 -S 32M {DATA}/lines > out", leaves="out"),
     Program("openssl_speed", "openssl speed -multi 3 -seconds 1 -bytes 1024 sha256 "
             ">/dev/null 2>&1; echo $?", comms="openssl"),
     Program("standard_threads", ST + "/standard_threads {size}", 40, 20, comms="standard_thread"),

@@ -1,8 +1,6 @@
 """Threads, locks and queues of Python, and processes with pipes and shared memory between them."""
 
-import concurrent.futures
 import hashlib
-import multiprocessing
 import queue
 import sys
 import threading
@@ -26,11 +24,11 @@ def with_threads(size):
             seed = todo.get()
             if seed is None:
                 return
-            value = digest(seed, 300)
+            value = digest(seed, 60)
             with lock:
                 results[seed] = value
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
+    workers = [threading.Thread(target=work) for _ in range(3)]
     for worker in workers:
         worker.start()
     for seed in range(size):
@@ -44,24 +42,26 @@ def with_threads(size):
         print(seed, results[seed])
 
 
-def add(pair):
+def add(number):
     """In another process."""
-    number, counter_rounds = pair
-    for _ in range(counter_rounds):
-        with COUNTER.get_lock():
-            COUNTER.value += 1
-    return number, digest(number, 200)
+    for _ in range(5):
+        with SHARED["counter"].get_lock():
+            SHARED["counter"].value += 1
+    return number, digest(number, 40)
 
 
-COUNTER = multiprocessing.Value("l", 0)
+SHARED = {}
 
 
 def with_processes(size):
     """A pool, whose members share a counter."""
+    import multiprocessing  # pylint: disable=import-outside-toplevel
+
+    SHARED["counter"] = multiprocessing.Value("l", 0)
     with multiprocessing.Pool(3) as pool:
-        for number, value in pool.map(add, [(i, 5) for i in range(size)]):
+        for number, value in pool.map(add, range(size)):
             print(number, value)
-    print(COUNTER.value)
+    print(SHARED["counter"].value)
 
 
 def main():
@@ -69,8 +69,6 @@ def main():
     kind, size = sys.argv[1], int(sys.argv[2])
     if kind == "threads":
         with_threads(size)
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            print(sum(len(d) for d in pool.map(lambda n: digest(n, 200), range(size))))
     else:
         with_processes(size)
 
