@@ -193,6 +193,30 @@ static struct task_struct *find_task(s32 pid)
 	return task;
 }
 
+/*
+ * A task that stands for the process of this number: it outlives its first thread, and
+ * then another one has its memory and the rights to it.
+ */
+static struct task_struct *find_process(s32 pid)
+{
+	struct task_struct *task = find_task(pid), *thread, *live = NULL;
+
+	if (!task || READ_ONCE(task->mm))
+		return task;
+	rcu_read_lock();
+	for_each_thread(task, thread) {
+		if (READ_ONCE(thread->mm) && !(READ_ONCE(thread->flags) & PF_EXITING)) {
+			live = get_task_struct(thread);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	if (!live)
+		return task;
+	put_task_struct(task);
+	return live;
+}
+
 static bool is_compat(struct task_struct *task)
 {
 	return test_tsk_thread_flag(task, TIF_ADDR32);
@@ -303,6 +327,8 @@ static int migrate(struct radium_move *move)
 	}
 	if (move->flags & RADIUM_MOVE_SELF)
 		get_task_struct(task);
+	else if (move->flags & RADIUM_MOVE_ALL_THREADS)
+		task = find_process(move->pid);
 	else
 		task = find_task(move->pid);
 	if (!task)
@@ -332,7 +358,7 @@ static int recall(struct radium_move *move)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
 	struct rad_process *process = NULL;
-	struct task_struct *task = find_task(move->pid);
+	struct task_struct *task = find_process(move->pid);
 	struct mm_struct *mm;
 	u32 reason, all;
 	u64 before;
@@ -421,7 +447,7 @@ static int list_processes(const struct radium_list *list, struct entries *e)
 
 static int list_threads(const struct radium_list *list, struct entries *e)
 {
-	struct task_struct *task = find_task(list->pid);
+	struct task_struct *task = find_process(list->pid);
 	struct rad_process *process = NULL;
 	struct mm_struct *mm;
 	int n;
