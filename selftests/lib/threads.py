@@ -12,7 +12,8 @@ PROGRAMS = {
         "killed_while_faulting", "moved_while_blocked",
     },
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
-    "threads_memory": {"protected_for_all", "changed_under_fire", "one_page_for_all"},
+    "threads_memory": {"protected_for_all", "changed_under_fire", "copied_while_changing",
+                       "one_page_for_all"},
 }
 
 

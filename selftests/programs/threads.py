@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 """Threads, locks and queues of Python, and processes with pipes and shared memory between them."""
 
 import hashlib
