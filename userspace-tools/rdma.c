@@ -11,6 +11,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -199,6 +200,39 @@ static int device_make(const char *subject, const char *netdev, char *device, si
 	return fail_errno(subject, error, "see the kernel log");
 }
 
+/* Is this the number of one of the kernel's softirq threads? Names can be chosen, parents cannot. */
+static bool is_softirq_thread(const char *pid)
+{
+	enum { KTHREADD = 2 };
+	char path[64], stat[128];
+	int parent;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+	return read_word(path, stat, sizeof(stat)) &&
+	       sscanf(stat, "%*d (ksoftirqd/%*d) %*c %d", &parent) == 1 && parent == KTHREADD;
+}
+
+/*
+ * Soft-RoCE does its work in the kernel's softirq threads, which share the CPU with all
+ * others: on a machine full of running threads its heartbeats would be late, and the
+ * other nodes think that it is dead.
+ */
+static void softirqs_first(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc || access("/sys/module/rdma_rxe", F_OK)) {
+		if (proc)
+			closedir(proc);
+		return;
+	}
+	while ((entry = readdir(proc)))
+		if (is_softirq_thread(entry->d_name))
+			setpriority(PRIO_PROCESS, (id_t)atoi(entry->d_name), -20);
+	closedir(proc);
+}
+
 static int up_done(const char *netdev, const char *device, bool created, bool loaded)
 {
 	if (options.json) {
@@ -240,6 +274,7 @@ int node_up(const struct command *c, int argc, char **argv)
 			return status;
 		created = true;
 	}
+	softirqs_first();
 	module_load("ib_uverbs");		/* only for other programs */
 	if (module_load("rdma_cm"))
 		return fail_text(subject, "no_rdma_cm", "the module rdma_cm cannot be loaded",
