@@ -33,6 +33,7 @@ struct take {
 	struct rad_page *page;
 	unsigned long address;
 	u32 access;
+	bool ahead;		/* nobody waits for it */
 	struct page *data;	/* what to send; holds a reference */
 	u32 prot;
 	bool again;		/* the layout changed meanwhile, or the page is pinned */
@@ -554,6 +555,11 @@ static struct rad_page *enter(struct take *t, const struct rad_in *in)
 				rad_page_put(busy);
 				return NULL;
 			}
+		} else if (busy && t->ahead) {
+			/* Not on the chance that somebody wants it: somebody has it. */
+			rad_page_put(busy);
+			answer(in, 0, RAD_GRANT_RETRY);
+			return NULL;
 		} else if (busy) {
 			if (use == RAD_USE_READ)
 				protect(t, busy);
@@ -585,6 +591,7 @@ void rad_homemem_page_get(struct rad_in *in)
 		.to = in->from,
 		.address = le64_to_cpu(get->address),
 		.access = le32_to_cpu(get->access),
+		.ahead = !get->thread,
 	};
 	u64 start = ktime_get_ns();
 	struct rad_turn *turn;

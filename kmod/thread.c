@@ -227,6 +227,8 @@ void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
 	rad_process_get(process);
 	spin_lock(&thread->lock);
 	thread->process = process;
+	/* That of the first thread, after another one has called exec. */
+	thread->id = task_pid_nr(thread->task);
 	spin_unlock(&thread->lock);
 	kref_get(&thread->ref);
 	spin_lock(&process->lock);

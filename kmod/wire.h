@@ -328,7 +328,7 @@ struct rad_wire_landing {
 /**
  * struct rad_wire_page_get - a replica asks home for a page
  * @process: whose
- * @thread: which thread touched it
+ * @thread: which thread touched it, 0: none yet: a page that another node has is refused
  * @access: enum rad_page_access, what the access needs
  * @address: page-aligned user address
  * @landing: where the page is to be written
