@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One in so many at least; usual are one in two, and one in twenty to two hundred. */
-enum { MIXED_OF = 20, OVERLAPS_OF = 5000 };
+/* One in so many at least; usual are one in two, and one in twenty to two thousand. */
+enum { MIXED_OF = 20, OVERLAPS_OF = 20000 };
 
 const char *const tally_variants[TALLY_VARIANTS] = { "plain", "locked", "futex" };
 
