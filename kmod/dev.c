@@ -217,6 +217,19 @@ static struct task_struct *find_process(s32 pid)
 	return live;
 }
 
+/* One of the threads of a process, instead of @task, whose reference goes; or NULL. */
+static struct task_struct *find_thread(struct task_struct *task, s32 tid)
+{
+	struct task_struct *thread = find_task(tid);
+
+	if (thread && !same_thread_group(task, thread)) {
+		put_task_struct(thread);
+		thread = NULL;
+	}
+	put_task_struct(task);
+	return thread;
+}
+
 static bool is_compat(struct task_struct *task)
 {
 	return test_tsk_thread_flag(task, TIF_ADDR32);
@@ -308,7 +321,7 @@ static bool is_known(u32 id)
 
 static int migrate(struct radium_move *move)
 {
-	struct task_struct *task = current, *thread;
+	struct task_struct *task = current;
 	struct rad_node *node;
 	u32 reason;
 	int err;
@@ -334,15 +347,9 @@ static int migrate(struct radium_move *move)
 	if (!task)
 		return refuse(move, RADIUM_R_NO_PROCESS, -ESRCH);
 	if (move->tid && !(move->flags & RADIUM_MOVE_SELF)) {
-		thread = find_task(move->tid);
-		if (!thread || !same_thread_group(task, thread)) {
-			if (thread)
-				put_task_struct(thread);
-			put_task_struct(task);
+		task = find_thread(task, move->tid);
+		if (!task)
 			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
-		}
-		put_task_struct(task);
-		task = thread;
 	}
 	reason = check_task(task, move->node);
 	if (reason)
@@ -366,20 +373,30 @@ static int recall(struct radium_move *move)
 
 	if (!task)
 		return refuse(move, RADIUM_R_NO_PROCESS, -ESRCH);
+	if (move->tid) {
+		task = find_thread(task, move->tid);
+		if (!task)
+			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
+	}
 	reason = check_task(task, 0);
 	mm = reason ? NULL : get_task_mm(task);
 	if (mm) {
 		process = rad_process_find_mm(mm);
 		mmput(mm);
 	}
-	put_task_struct(task);
-	if (reason)
-		return refuse(move, reason, errno_of_refusal(reason));
-	if (!process)
-		return refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
-	rad_thread_count(process, &all, &move->threads);
+	if (reason || !process) {
+		put_task_struct(task);
+		return reason ? refuse(move, reason, errno_of_refusal(reason)) :
+				refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
+	}
 	before = atomic64_read(&process->stats.pages_received);
-	err = rad_thread_recall_process(process, &move->reason, timeout);
+	if (move->tid) {
+		err = rad_thread_move(task, move, 0);
+	} else {
+		rad_thread_count(process, &all, &move->threads);
+		err = rad_thread_recall_process(process, &move->reason, timeout);
+	}
+	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)
 		err = rad_homemem_recall_all(process, timeout);
 	if (err == -ETIMEDOUT && !move->reason)

@@ -120,6 +120,7 @@ static const char *move_one(const struct ask *ask)
 		return "";
 	error = move_thread(device, ask->pid, tid, node, MOVE_TIMEOUT * factor, &result);
 	if (!error || result.reason == RADIUM_R_ALREADY_THERE ||
+	    (!node && result.reason == RADIUM_R_NOT_AWAY) ||
 	    (ask->kind == ASK_TRY && is_gone(&result)))
 		return "";
 	snprintf(text, sizeof(text), "move of thread %d of %d to node %u: %s: %s (%s)", tid, ask->pid,

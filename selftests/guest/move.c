@@ -59,14 +59,11 @@ int move_home(int device, pid_t pid, unsigned int flags, unsigned int timeout_ms
 int move_thread(int device, pid_t pid, pid_t tid, unsigned int node, unsigned int timeout_ms,
 		struct radium_move *result)
 {
-	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
 	struct radium_move local, *m = result ? result : &local;
 
-	if (!node && ioctl(device, RADIUM_IOC_HELLO, &hello))
-		return -errno;
 	*m = (struct radium_move){ .size = sizeof(*m), .pid = pid, .tid = tid,
-				   .node = node ? node : hello.node, .timeout_ms = timeout_ms };
-	return move(device, RADIUM_IOC_MIGRATE, m);
+				   .node = node, .timeout_ms = timeout_ms };
+	return move(device, node ? RADIUM_IOC_MIGRATE : RADIUM_IOC_RECALL, m);
 }
 
 int move_threads(int device, pid_t pid, struct radium_thread_info **infos)

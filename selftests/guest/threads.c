@@ -907,7 +907,7 @@ static void *spin_until(struct hand *hand)
 	return NULL;
 }
 
-/* From node 2 straight to node 3 and back, computing and asleep. */
+/* From node 2 straight to node 3 and back, computing and asleep; then one comes home alone. */
 static void node_to_node(void)
 {
 	static atomic_int end ALONE;
@@ -924,6 +924,9 @@ static void node_to_node(void)
 		if (i % 2)
 			sleep_ms(30);
 	}
+	crew_place(&crew[0], 0);
+	EQUAL(where_is(getpid(), crew[0].tid), 0);
+	EQUAL(where_is(getpid(), crew[1].tid), moving() ? 3 : 0);
 	end = 1;
 	crew_go(crew + 1, 1);
 	crew_join(crew, 2);

@@ -230,7 +230,7 @@ enum radium_move_flags {
  * @size: sizeof(struct radium_move)
  * @flags: enum radium_move_flags
  * @pid: process, in the caller's PID namespace
- * @tid: thread, 0 for the thread group leader
+ * @tid: thread; 0: migrate the thread group leader, recall all threads
  * @node: target node; for a recall 0
  * @timeout_ms: how long to wait, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed
