@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Radium: one page of a distributed process: its entry at home, the nodes that ask
+ * for it, a thread at home, a layout change, the death of a node, the end of the
+ * process. Documentation/model.rst says what is left out and how it is run.
+ *
+ * Parts, each by a macro: HOME, LAYOUT, KINDS, DEATH, KILL, EXIT, FORWARD; for the
+ * check of progress LIVE.
+ */
+#include "tables.h"	/* RAD_PAGE_STATES, RAD_PAGE_MOVES: from kmod/states.h */
+
+#define N	2	/* nodes but home */
+#define NOBODY	N
+
+#define NAME(name, what)	name,
+mtype = { RAD_PAGE_STATES(NAME) NONE }		/* NONE: not in the directory */
+mtype = { NO, READ, WRITE }			/* rights; what is asked for */
+mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP }	/* home to node, class ANSWER */
+mtype = { NIL, DATA, CLEAN, MISSING, ENDED }	/* PAGE_BACK; ENDED: the session has */
+
+/* ---- what is there ---- */
+
+/* The entry. */
+mtype st = NONE
+byte owner = NOBODY
+bool copies[N]		/* holders of a read-only copy */
+bool due[N]		/* a revocation that is not answered */
+bool granting		/* decided, on its way into the stream */
+bool stale		/* the layout changed while it was being taken */
+bool held		/* TAKING: it has been unmapped, its frame is held */
+mtype to = NONE		/* of set_state() */
+
+/* Who waits for the entry that he has seen: another at the same address is not his. */
+bool seen_home, seen_worker
+
+/* The address space at home. */
+mtype pte = WRITE	/* what the page tables permit */
+bool read_only		/* of a mapping that may not be written */
+bool gate		/* a layout change is under way: nothing is taken */
+byte readers		/* mmap_lock */
+bool writer		/* holds it, or waits for it: new readers wait behind him */
+bool rmap		/* locks of the reverse map, held by who changes the layout */
+bool killed, dead	/* SIGKILL; the address space is released */
+byte users		/* tasks at home that use the address space */
+bool quiet		/* nobody begins anything any more: who waits now waits for ever */
+
+/* A node. */
+mtype right[N] = NO
+bool dirty[N]
+bool asked[N]		/* a fetch is under way */
+bool down[N]		/* its session has ended */
+bool ended[N]		/* the replica was killed there */
+
+/* Links. Each of these streams keeps its order, and no other. */
+mtype get[N] = NO			/* PAGE_GET */
+chan stream[N] = [2] of { mtype }	/* PAGE_GRANT, PAGE_REVOKE */
+mtype back[N] = NIL			/* PAGE_BACK */
+
+/*
+ * Does what is in a place equal the last write? No more has to be known about
+ * content: the one question is whether a read gives the last write.
+ */
+bool fresh_home = true
+bool fresh[N], fresh_grant[N], fresh_back[N]
+
+/* ---- the table ---- */
+
+c_decl {
+	static const char *name_of[256];
+	static char rows[256][256];	/* 1: in the table; 2: taken in this run */
+
+	static int row(int to, int from)
+	{
+		if (rows[to][from] == 1) {
+			printf("row %s %s\n", name_of[to], name_of[from]);
+			rows[to][from] = 2;
+		}
+		return rows[to][from];
+	}
+}
+
+#define STATE(name, what)	to = name; c_code { name_of[now.to] = #name; };
+#define ROW(to_, from_, when)	to = to_; st = from_; c_code { rows[now.to][now.st] = 1; };
+#define FIRST(state, when)	state
+
+/* What every transition of an entry goes through. */
+inline set_state(next)
+{
+	to = next
+	c_code [row(now.to, now.st)] { ; }
+	st = to
+	to = NONE
+	stale = false
+	if
+	:: st == RETURNED || st == LOST -> owner = NOBODY
+	:: st == GONE ->
+		assert(!due[0] && !due[1])
+		st = NONE
+		owner = NOBODY
+		copies[0] = false
+		copies[1] = false
+		seen_home = false
+		seen_worker = false
+	:: else
+	fi
+}
+
+/* ---- content ---- */
+
+inline written_nowhere_else()
+{
+	fresh_grant[0] = false
+	fresh_grant[1] = false
+	fresh_back[0] = false
+	fresh_back[1] = false
+}
+
+inline write_at_home()
+{
+	written_nowhere_else()
+	fresh[0] = false
+	fresh[1] = false
+	fresh_home = true
+}
+
+inline write_at(n)
+{
+	written_nowhere_else()
+	fresh[1 - n] = false
+	fresh_home = false
+	fresh[n] = true
+	dirty[n] = true
+}
+
+/* Whether a write at home would change anything: if not, it is not a step. */
+#define fresh_elsewhere	(fresh[0] || fresh[1] || fresh_grant[0] || fresh_grant[1] || \
+			 fresh_back[0] || fresh_back[1])
+
+/*
+ * One writer or many readers, of those who count: not a node that home has no session
+ * with, and nobody when the address space is dead. And who may read reads the last write.
+ */
+#define counts(n)	(!down[n] && !ended[n] && !dead)
+#define right_of(n, r)	(counts(n) && right[n] == r)
+#define one_writer							\
+	((!right_of(0, WRITE) || (pte == NO && !right_of(1, READ) && !right_of(1, WRITE))) && \
+	 (!right_of(1, WRITE) || (pte == NO && !right_of(0, READ) && !right_of(0, WRITE))) && \
+	 (!(right_of(0, READ) || right_of(1, READ)) || pte != WRITE || dead))
+#define reads_last_write						\
+	((pte == NO || dead || fresh_home) &&				\
+	 (!counts(0) || right[0] == NO || fresh[0]) &&			\
+	 (!counts(1) || right[1] == NO || fresh[1]))
+
+/* ---- what is done under the lock of the directory ---- */
+
+#define any_due		(due[0] || due[1])
+#define any_copy	(copies[0] || copies[1])
+
+/* The answer to a revocation, or the end of the session instead. */
+inline answered(n, what, fresh_)
+{
+	due[n] = false
+	if
+	:: st == RECALLING || st == SHARING ->
+		if
+		:: what == MISSING || what == ENDED ->
+			set_state(LOST)
+		:: else ->
+			if
+			:: what == DATA -> fresh_home = fresh_
+			:: else
+			fi
+			if
+			:: st == SHARING -> copies[n] = true
+			:: else
+			fi
+			set_state(RETURNED)
+		fi
+	:: st == REVOKING ->
+		copies[n] = false
+		if
+		:: !any_due -> set_state(GONE)
+		:: else
+		fi
+	:: else ->
+		copies[n] = false
+	fi
+}
+
+inline ask(n, how)
+{
+	due[n] = true
+	if
+	:: !down[n] -> stream[n]!how
+	:: else -> answered(n, ENDED, false)
+	fi
+}
+
+/* The holders of copies are asked to drop them; what becomes of the entry is the caller's. */
+inline ask_holders()
+{
+	if
+	:: copies[0] -> copies[0] = false; due[0] = true
+	:: else
+	fi
+	if
+	:: copies[1] -> copies[1] = false; due[1] = true
+	:: else
+	fi
+	if
+	:: due[0] && down[0] -> due[0] = false
+	:: due[0] && !down[0] -> stream[0]!REVOKE
+	:: else
+	fi
+	if
+	:: due[1] && down[1] -> due[1] = false
+	:: due[1] && !down[1] -> stream[1]!REVOKE
+	:: else
+	fi
+}
+
+/* Begins to bring the page home, as far as an access needs it. */
+inline recall(access)
+{
+	if
+	:: st == AWAY && access == READ ->
+		set_state(SHARING)
+		ask(owner, KEEP)
+	:: st == AWAY && access == WRITE ->
+		set_state(RECALLING)
+		ask(owner, REVOKE)
+	:: st == COPIED && !granting ->
+		set_state(REVOKING)
+		ask_holders()
+		if
+		:: !any_due -> set_state(GONE)
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* Nothing changes by itself any more. */
+#define settled	(st == AWAY || st == LOST || (st == COPIED && !granting))
+
+/* ---- home: a worker ---- */
+
+inline reply(n, what)
+{
+	if
+	:: !down[n] -> stream[n]!what
+	:: else
+	fi
+}
+
+inline send_grant(what)
+{
+	sent = !down[n]
+	if
+	:: sent -> fresh_grant[n] = fresh_home; stream[n]!what
+	:: else
+	fi
+}
+
+/* Serves one request at a time: the turn of the page. */
+proctype worker()
+{
+	byte n
+	mtype want
+	bool sent
+
+end:	atomic {
+		if
+		:: get[0] != NO -> n = 0
+		:: get[1] != NO -> n = 1
+		fi
+		want = get[n]
+		get[n] = NO
+	}
+look:	atomic {
+		if
+		:: dead || st == LOST -> reply(n, AGAIN); goto next
+		:: !dead && st == NONE && gate -> goto closed
+		:: !dead && st == NONE && !gate -> st = RAD_PAGE_FIRST(FIRST)
+		:: st == COPIED && want == READ && gate -> goto closed
+		:: st == COPIED && want == READ && !gate -> seen_worker = true; goto add
+		:: else ->
+			assert(st != AWAY || owner != n)
+			recall(want)
+			seen_worker = st != NONE
+			goto wait
+		fi
+	}
+	/* The page as the mapping has it now; or it cannot be taken. */
+	atomic {
+		if
+		:: !writer && !read_only && pte != NO -> held = true; pte = NO
+		:: !writer && read_only && want == READ
+		:: goto not_taken
+		fi
+	}
+	/* Decided, and published, before it is in the stream: a layout change waits from now on. */
+	atomic {
+		if
+		:: stale -> goto not_taken
+		:: else -> granting = true; send_grant((held -> OWNED : COPY))
+		fi
+	}
+	atomic {
+		granting = false
+		if
+		:: sent && held -> owner = n; set_state(AWAY)
+		:: !sent && held -> set_state(RETURNED)
+		:: sent && !held && !down[n] -> copies[n] = true; set_state(COPIED)
+		:: else -> set_state(GONE)
+		fi
+		held = false
+		if
+		/* Its death may have been dealt with before. */
+		:: st == AWAY && down[n] -> set_state(RECALLING); answered(n, ENDED, false)
+		:: else
+		fi
+		goto next
+	}
+not_taken:
+	atomic {
+		reply(n, AGAIN)
+		if
+		:: held -> held = false; set_state(RETURNED)
+		:: else -> set_state(GONE)
+		fi
+		goto next
+	}
+	/* Ends: who repairs, who answers and who dies need nothing of us. */
+wait:	atomic {
+		!seen_worker || settled
+		seen_worker = false
+		goto look
+	}
+closed:	atomic {
+		if
+		:: !gate || dead -> goto look
+		:: gate -> reply(n, AGAIN); goto next	/* waited for long */
+		fi
+	}
+	/*
+	 * One more reader. The page is found, which needs mmap_lock, before it is said
+	 * that a grant is on its way, which a layout change waits for.
+	 */
+add:
+#ifdef BUG_GRANTING_EARLY
+	granting = true
+#endif
+	!writer
+	atomic {
+		if
+		:: seen_worker && st == COPIED && !gate -> granting = true; send_grant(COPY)
+		:: else ->
+#ifdef BUG_GRANTING_EARLY
+			granting = false
+#endif
+			seen_worker = false; goto look
+		fi
+	}
+	atomic {
+		assert(st == COPIED)
+		granting = false
+		if
+		:: sent && !down[n] -> copies[n] = true
+		:: else
+		fi
+		if
+		:: !any_copy -> set_state(GONE)
+		:: else
+		fi
+	}
+next:	atomic { n = 0; want = 0; sent = false; seen_worker = false; goto end }
+}
+
+/* ---- home: the poller, and who repairs the page tables ---- */
+
+proctype poller()
+{
+end:	do
+	:: atomic { back[0] != NIL -> answered(0, back[0], fresh_back[0]); back[0] = NIL; fresh_back[0] = false }
+	:: atomic { back[1] != NIL -> answered(1, back[1], fresh_back[1]); back[1] = NIL; fresh_back[1] = false }
+	od
+}
+
+/* The work, or whoever waits for the page: who does it is all the same. */
+proctype repairer()
+{
+	bool kept
+end:	do
+	:: atomic { st == RETURNED -> set_state(FINALIZING); kept = any_copy || any_due }
+	   /* Needs the locks of the reverse map. */
+	   atomic {
+		!rmap
+		if
+		:: pte == NO -> pte = (kept || read_only -> READ : WRITE)
+		:: else
+		fi
+	   }
+	   atomic {
+		kept = false
+		if
+		:: any_due -> set_state(REVOKING)
+		:: !any_due && any_copy -> set_state(COPIED)
+		:: else -> set_state(GONE)
+		fi
+	   }
+	od
+}
+
+/* ---- home: a thread ---- */
+
+#ifdef HOME
+#define may(want)	(pte == WRITE || (pte == READ && want == READ))
+
+proctype home()
+{
+	mtype want
+	bool locked
+
+end:	do
+	:: atomic { !killed && pte == WRITE && (!fresh_home || fresh_elsewhere) -> write_at_home() }
+	:: atomic { !killed && !quiet && pte == NO -> want = READ; goto fault }
+	:: atomic { !killed && !quiet && pte != WRITE && !read_only -> want = WRITE; goto fault }
+	:: atomic { killed -> users--; goto gone }
+	od
+fault:	atomic { !writer; readers++; locked = true; goto look }
+look:	atomic {
+		if
+		:: killed || may(want) || st == LOST || (want == WRITE && read_only) -> goto out
+		/* Mapped, and nobody else has it: the kernel's own business. */
+		:: want == WRITE && pte == READ && !read_only && (st == NONE || st == TAKING) ->
+			pte = WRITE; goto out
+#ifdef BUG_WRITE_COPIED
+		:: st == COPIED && want == WRITE -> pte = WRITE; goto out
+#endif
+		:: else
+		fi
+		assert(st != NONE)
+		recall(want)
+		seen_home = st != NONE
+		if
+		:: locked -> readers--; locked = false	/* RETRY */
+		:: true					/* waits with the lock */
+		fi
+	}
+	atomic {
+		!seen_home || settled || killed
+		if
+		:: seen_home && !killed -> seen_home = false; goto look
+		:: else -> seen_home = false
+		fi
+	}
+out:	atomic {
+		if
+		:: locked -> readers--; locked = false
+		:: else
+		fi
+		want = 0
+		goto end
+	}
+gone:	skip
+}
+#endif
+
+/* ---- home: the layout changes ---- */
+
+#ifdef LAYOUT
+#define has_to_wait	(st == RECALLING || st == SHARING || st == REVOKING || granting || any_due)
+#ifdef BUG_SKIP_RETURNED
+#define is_elsewhere	(st == AWAY || st == COPIED)
+#else
+#define is_elsewhere	(st == AWAY || any_copy)
+#endif
+
+proctype layout()
+{
+	bool exclusive
+
+	/* With mmap_lock for writing, or only with locks of the reverse map. */
+end:	atomic {
+		if
+		:: !killed && !quiet -> writer = true; exclusive = true
+		:: !killed && !quiet
+		:: killed -> users--; goto gone
+		fi
+	}
+	atomic { !exclusive || readers == 0; gate = true; rmap = true }
+again:	atomic {
+		if
+		:: st == TAKING -> stale = true
+		:: st == AWAY || (st == COPIED && !granting) -> recall(WRITE)
+#ifndef BUG_SKIP_RETURNED
+		/* Never waits for the repair, which needs what we hold. */
+		:: st == RETURNED || st == FINALIZING -> ask_holders()
+#endif
+		:: else
+		fi
+	}
+	atomic {
+		!has_to_wait
+		if
+		:: is_elsewhere -> goto again
+		:: else
+		fi
+	}
+	/* Another page is there now; its mapping may have another kind. */
+	atomic {
+		assert(!right_of(0, READ) && !right_of(0, WRITE))
+		assert(!right_of(1, READ) && !right_of(1, WRITE))
+		write_at_home()
+#ifdef KINDS
+		if
+		:: read_only = true
+		:: read_only = false
+		fi
+#endif
+		if
+		:: st != LOST -> pte = (read_only -> READ : WRITE)
+		:: else
+		fi
+	}
+	atomic {
+		gate = false
+		rmap = false
+		if
+		:: exclusive -> writer = false; exclusive = false
+		:: else
+		fi
+		goto end
+	}
+gone:	skip
+}
+#endif
+
+/* ---- a node ---- */
+
+/* The adapter may have read the frame only now. */
+inline take_grant(n, what)
+{
+	if
+	:: ended[n]
+	:: !ended[n] -> fresh[n] = fresh_grant[n]; right[n] = what
+	:: !ended[n] -> fresh[n] = fresh_home; right[n] = what
+	fi
+	fresh_grant[n] = false
+	asked[n] = false
+}
+
+proctype node(byte n)
+{
+end:	do
+	/* A fault; the copy goes before the page is asked for to be written. */
+	:: atomic { counts(n) && !quiet && !asked[n] && right[n] == NO ->
+		asked[n] = true; get[n] = READ }
+	:: atomic { counts(n) && !quiet && !asked[n] && right[n] != WRITE ->
+		right[n] = NO; fresh[n] = false; asked[n] = true; get[n] = WRITE }
+	:: atomic { counts(n) && right[n] == WRITE && !dirty[n] -> write_at(n) }
+
+	/* The stream. */
+	:: atomic { stream[n]?AGAIN -> asked[n] = false }
+	:: atomic { stream[n]?OWNED -> take_grant(n, WRITE) }
+	:: atomic { stream[n]?COPY -> take_grant(n, READ) }
+	:: atomic { stream[n]?REVOKE ->
+		fresh_back[n] = dirty[n] && fresh[n]
+		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
+		right[n] = NO; dirty[n] = false; fresh[n] = false }
+	:: atomic { stream[n]?KEEP ->
+		fresh_back[n] = dirty[n] && fresh[n]
+		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
+		right[n] = (right[n] == NO -> NO : READ); dirty[n] = false }
+	od
+}
+
+/* ---- ends ---- */
+
+#ifdef DEATH
+/* Of node 1: its session first, then the calls to it, then node_dead(). */
+proctype death()
+{
+	if
+	:: true -> goto alive
+	:: atomic { true ->
+		down[1] = true
+		do
+		:: stream[1]?_
+		:: empty(stream[1]) -> break
+		od
+		get[1] = NO
+		back[1] = NIL
+		right[1] = NO
+		asked[1] = false
+		dirty[1] = false
+		fresh[1] = false
+		fresh_grant[1] = false
+		fresh_back[1] = false
+	   }
+	fi
+	atomic {
+		if
+		:: due[1] -> answered(1, ENDED, false)
+		:: else
+		fi
+	}
+	atomic {
+		if
+		:: st == AWAY && owner == 1 -> set_state(LOST)
+		:: st == COPIED || st == RETURNED || st == FINALIZING ->
+			copies[1] = false
+			if
+			:: st == COPIED && !any_copy && !granting -> set_state(GONE)
+			:: else
+			fi
+		:: else
+		fi
+	}
+alive:	skip
+}
+#endif
+
+#ifdef KILL
+/* The replica at node 1 is killed, and its window goes with it. */
+proctype kill()
+{
+	if
+	:: true
+	:: atomic { true -> ended[1] = true; right[1] = NO; dirty[1] = false; fresh[1] = false }
+	fi
+}
+#endif
+
+#ifdef EXIT
+/* The process ends: by itself, or killed since a page is lost. */
+proctype exit()
+{
+end:	if
+	:: st == LOST
+	:: true
+	fi
+	killed = true
+	users == 0
+	dead = true
+	do
+	:: atomic { st == AWAY || st == LOST -> set_state(RETURNED) }
+	:: atomic { st == RECALLING || st == SHARING ->
+		/* A late answer finds nobody. */
+		due[owner] = false
+		set_state(RETURNED) }
+	:: atomic { st == COPIED && !granting ->
+		copies[0] = false
+		copies[1] = false
+		set_state(GONE) }
+	:: atomic { st == NONE -> break }
+	od
+}
+#endif
+
+/* ---- what has to hold ---- */
+
+/* Blocked for as long as everything is right, so that it adds no states. */
+proctype monitor()
+{
+end:	do
+	:: atomic { !one_writer -> assert(false) }
+	:: atomic { !reads_last_write -> assert(false) }
+	:: atomic { timeout -> assert(!asked[0] && !asked[1] && !any_due); break }
+	od
+}
+
+init
+{
+	atomic {
+		RAD_PAGE_STATES(STATE)
+		RAD_PAGE_MOVES(ROW)
+		st = NONE
+		to = NONE
+#ifdef HOME
+		users++
+		run home()
+#endif
+#ifdef LAYOUT
+		users++
+		run layout()
+#endif
+#ifdef DEATH
+		run death()
+#endif
+#ifdef KILL
+		run kill()
+#endif
+#ifdef EXIT
+		run exit()
+#endif
+		run worker()
+		run poller()
+		run repairer()
+		run node(0)
+		run node(1)
+		run monitor()
+	}
+	quiet = true
+}
