@@ -232,6 +232,10 @@ inline recall(access)
 	:: st == COPIED && !granting ->
 		set_state(REVOKING)
 		ask_holders()
+#ifdef BUG_GRANT_EARLY
+		due[0] = false
+		due[1] = false
+#endif
 		if
 		:: !any_due -> set_state(GONE)
 		:: else
@@ -262,6 +266,13 @@ inline send_grant(what)
 	fi
 }
 
+#if defined(LIVE) && !defined(BUG_NO_TURN)
+byte last
+#define in_turn(n)	(last != n || get[1 - n] == NO)
+#else
+#define in_turn(n)	true
+#endif
+
 /* Serves one request at a time: the turn of the page. */
 proctype worker()
 {
@@ -271,8 +282,8 @@ proctype worker()
 
 end:	atomic {
 		if
-		:: get[0] != NO -> n = 0
-		:: get[1] != NO -> n = 1
+		:: get[0] != NO && in_turn(0) -> n = 0
+		:: get[1] != NO && in_turn(1) -> n = 1
 		fi
 		want = get[n]
 		get[n] = NO
@@ -296,7 +307,7 @@ look:	atomic {
 		if
 		:: !writer && !read_only && pte != NO -> held = true; pte = NO
 		:: !writer && read_only && want == READ
-		:: goto not_taken
+		:: !writer -> goto not_taken
 		fi
 	}
 	/* Decided, and published, before it is in the stream: a layout change waits from now on. */
@@ -374,7 +385,12 @@ add:
 		:: else
 		fi
 	}
-next:	atomic { n = 0; want = 0; sent = false; seen_worker = false; goto end }
+next:	atomic {
+#if defined(LIVE) && !defined(BUG_NO_TURN)
+		last = n
+#endif
+		n = 0; want = 0; sent = false; seen_worker = false; goto end
+	}
 }
 
 /* ---- home: the poller, and who repairs the page tables ---- */
@@ -415,6 +431,11 @@ end:	do
 /* ---- home: a thread ---- */
 
 #ifdef HOME
+#ifdef BUG_WAIT_TAKING
+#define is_native	(st == NONE)
+#else
+#define is_native	(st == NONE || st == TAKING)
+#endif
 #define may(want)	(pte == WRITE || (pte == READ && want == READ))
 
 proctype home()
@@ -433,7 +454,10 @@ look:	atomic {
 		if
 		:: killed || may(want) || st == LOST || (want == WRITE && read_only) -> goto out
 		/* Mapped, and nobody else has it: the kernel's own business. */
-		:: want == WRITE && pte == READ && !read_only && (st == NONE || st == TAKING) ->
+		:: want == WRITE && pte == READ && !read_only && is_native ->
+#ifdef BUG_LATE_LOOK
+			goto late
+#endif
 			pte = WRITE; goto out
 #ifdef BUG_WRITE_COPIED
 		:: st == COPIED && want == WRITE -> pte = WRITE; goto out
@@ -455,6 +479,16 @@ look:	atomic {
 		:: else -> seen_home = false
 		fi
 	}
+#ifdef BUG_LATE_LOOK
+	/* The entry was looked at, the page table entry is compared, but not under one lock. */
+late:	skip
+	atomic {
+		if
+		:: pte == READ -> pte = WRITE
+		:: else -> goto look
+		fi
+	}
+#endif
 out:	atomic {
 		if
 		:: locked -> readers--; locked = false
@@ -531,6 +565,9 @@ again:	atomic {
 		:: exclusive -> writer = false; exclusive = false
 		:: else
 		fi
+#ifdef LIVE
+		goto gone	/* without end they could starve a request */
+#endif
 		goto end
 	}
 gone:	skip
@@ -538,6 +575,12 @@ gone:	skip
 #endif
 
 /* ---- a node ---- */
+
+#ifdef BUG_OVERTAKE
+#define FROM	??	/* wherever it stands */
+#else
+#define FROM	?
+#endif
 
 /* The adapter may have read the frame only now. */
 inline take_grant(n, what)
@@ -565,11 +608,11 @@ end:	do
 	:: atomic { stream[n]?AGAIN -> asked[n] = false }
 	:: atomic { stream[n]?OWNED -> take_grant(n, WRITE) }
 	:: atomic { stream[n]?COPY -> take_grant(n, READ) }
-	:: atomic { stream[n]?REVOKE ->
+	:: atomic { stream[n] FROM REVOKE ->
 		fresh_back[n] = dirty[n] && fresh[n]
 		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
 		right[n] = NO; dirty[n] = false; fresh[n] = false }
-	:: atomic { stream[n]?KEEP ->
+	:: atomic { stream[n] FROM KEEP ->
 		fresh_back[n] = dirty[n] && fresh[n]
 		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
 		right[n] = (right[n] == NO -> NO : READ); dirty[n] = false }
@@ -633,13 +676,15 @@ proctype kill()
 }
 #endif
 
-#ifdef EXIT
-/* The process ends: by itself, or killed since a page is lost. */
+/* The process ends: killed since a page is lost, or by itself. */
+#if defined(DEATH) || defined(KILL) || defined(EXIT)
 proctype exit()
 {
 end:	if
 	:: st == LOST
+#ifdef EXIT
 	:: true
+#endif
 	fi
 	killed = true
 	users == 0
@@ -659,6 +704,14 @@ end:	if
 }
 #endif
 
+#ifdef BUG_SURRENDER
+/* Who waits without a fault, and is given the frame of the lost page as it was. */
+proctype surrender()
+{
+end:	atomic { st == LOST -> set_state(RETURNED) }
+}
+#endif
+
 /* ---- what has to hold ---- */
 
 /* Blocked for as long as everything is right, so that it adds no states. */
@@ -667,6 +720,7 @@ proctype monitor()
 end:	do
 	:: atomic { !one_writer -> assert(false) }
 	:: atomic { !reads_last_write -> assert(false) }
+	:: atomic { st == LOST && !down[1] && !ended[1] -> assert(false) }
 	:: atomic { timeout -> assert(!asked[0] && !asked[1] && !any_due); break }
 	od
 }
@@ -692,8 +746,11 @@ init
 #ifdef KILL
 		run kill()
 #endif
-#ifdef EXIT
+#if defined(DEATH) || defined(KILL) || defined(EXIT)
 		run exit()
+#endif
+#ifdef BUG_SURRENDER
+		run surrender()
 #endif
 		run worker()
 		run poller()
@@ -702,5 +759,12 @@ init
 		run node(1)
 		run monitor()
 	}
+#ifndef LIVE
 	quiet = true
+#endif
 }
+
+#ifdef LIVE
+/* Every request is answered, given weak fairness. */
+ltl answer { [] (asked[0] -> <> !asked[0]) }
+#endif
