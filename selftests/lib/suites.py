@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, clocks, coherence, control, guest, lifetime, links, moved, shows,
+from . import (build, clocks, coherence, control, guest, lifetime, links, model, moved, shows,
                static, testbeds, threaded, threads)
 
 
@@ -25,6 +25,7 @@ ALL = [
     Suite("build", "everything builds without a warning", build.run, machines=0),
     Suite("static", "static checks of sources and scripts", static.run, machines=0),
     Suite("unit", "pure parts, in user space", build.unit, machines=0),
+    Suite("model", "the protocol, by a model checker", model.run, machines=0, native=False),
     Suite("tools", "the tools' own checks", build.tools_check, machines=0),
     Suite("testbed", "the testbed's own promises", testbeds.run, machines=0, native=False),
     Suite("boot", "machines, module, cluster", control.boot, native=False),
