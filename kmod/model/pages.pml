@@ -15,8 +15,8 @@
 #define NAME(name, what)	name,
 mtype = { RAD_PAGE_STATES(NAME) NONE }		/* NONE: not in the directory */
 mtype = { NO, READ, WRITE }			/* rights; what is asked for */
-mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP }	/* home to node, class ANSWER */
-mtype = { NIL, DATA, CLEAN, MISSING, ENDED }	/* PAGE_BACK; ENDED: the session has */
+mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP, PASS, CANCEL }	/* home to node, class ANSWER */
+mtype = { NIL, DATA, CLEAN, MISSING, PASSED, ARRIVED, ENDED }	/* PAGE_BACK; ENDED: the session has */
 
 /* ---- what is there ---- */
 
@@ -29,6 +29,19 @@ bool granting		/* decided, on its way into the stream */
 bool stale		/* the layout changed while it was being taken */
 bool held		/* TAKING: it has been unmapped, its frame is held */
 mtype to = NONE		/* of set_state() */
+
+#ifdef FORWARD
+/*
+ * The owner sends the page straight to who asks, over a link of their own, and home
+ * waits for both: that it was sent, and that it has arrived. A revocation could
+ * overtake the page otherwise.
+ */
+byte next = NOBODY	/* RECALLING: who gets it */
+bool passed, arrived
+bool handed		/* so the request is answered */
+bool link[N], fresh_link[N]
+bool got[N]		/* on its way home: it has arrived */
+#endif
 
 /* Who waits for the entry that he has seen: another at the same address is not his. */
 bool seen_home, seen_worker
@@ -84,25 +97,35 @@ c_decl {
 #define FIRST(state, when)	state
 
 /* What every transition of an entry goes through. */
-inline set_state(next)
+inline set_state(state)
 {
-	to = next
+	to = state
 	c_code [row(now.to, now.st)] { ; }
 	st = to
 	to = NONE
-	stale = false
-	if
-	:: st == RETURNED || st == LOST -> owner = NOBODY
-	:: st == GONE ->
-		assert(!due[0] && !due[1])
-		st = NONE
-		owner = NOBODY
-		copies[0] = false
-		copies[1] = false
-		seen_home = false
-		seen_worker = false
-	:: else
-	fi
+}
+
+/* Nobody owns it any more. */
+inline come_back(state)
+{
+	set_state(state)
+	owner = NOBODY
+#ifdef FORWARD
+	next = NOBODY
+	passed = false
+	arrived = false
+#endif
+}
+
+inline leave()
+{
+	assert(!due[0] && !due[1])
+	set_state(GONE)
+	st = NONE
+	copies[0] = false
+	copies[1] = false
+	seen_home = false
+	seen_worker = false
 }
 
 /* ---- content ---- */
@@ -113,6 +136,10 @@ inline written_nowhere_else()
 	fresh_grant[1] = false
 	fresh_back[0] = false
 	fresh_back[1] = false
+#ifdef FORWARD
+	fresh_link[0] = false
+	fresh_link[1] = false
+#endif
 }
 
 inline write_at_home()
@@ -132,9 +159,14 @@ inline write_at(n)
 	dirty[n] = true
 }
 
+#ifdef FORWARD
+#define on_link	(fresh_link[0] || fresh_link[1])
+#else
+#define on_link	false
+#endif
 /* Whether a write at home would change anything: if not, it is not a step. */
 #define fresh_elsewhere	(fresh[0] || fresh[1] || fresh_grant[0] || fresh_grant[1] || \
-			 fresh_back[0] || fresh_back[1])
+			 fresh_back[0] || fresh_back[1] || on_link)
 
 /*
  * One writer or many readers, of those who count: not a node that home has no session
@@ -156,15 +188,54 @@ inline write_at(n)
 #define any_due		(due[0] || due[1])
 #define any_copy	(copies[0] || copies[1])
 
+#ifdef FORWARD
+inline forwarded()
+{
+	if
+	:: st == RECALLING && passed && down[next] -> come_back(LOST)
+#ifdef BUG_FORWARD_EARLY
+	:: st == RECALLING && passed && !down[next] ->
+#else
+	:: st == RECALLING && passed && arrived && !down[next] ->
+#endif
+		owner = next
+		next = NOBODY
+		passed = false
+		arrived = false
+		handed = true
+		set_state(AWAY)
+	:: else
+	fi
+}
+#endif
+
 /* The answer to a revocation, or the end of the session instead. */
 inline answered(n, what, fresh_)
 {
 	due[n] = false
 	if
+#ifdef FORWARD
+	:: st == RECALLING && next != NOBODY ->
+		if
+		:: what == PASSED -> passed = true
+		:: what == ARRIVED -> passed = true; arrived = true
+		:: what == MISSING && n == owner -> come_back(LOST)
+		:: what == MISSING && n == next -> come_back(LOST)
+		/* The owner is dead: has it arrived? It will not any more, if not. */
+		:: what == ENDED && n == owner && !arrived && !down[next] ->
+			due[next] = true
+			stream[next]!CANCEL
+		:: what == ENDED && n == owner && arrived -> passed = true
+		:: else -> come_back(LOST)
+		fi
+		forwarded()
+	:: st == RECALLING && next == NOBODY || st == SHARING ->
+#else
 	:: st == RECALLING || st == SHARING ->
+#endif
 		if
 		:: what == MISSING || what == ENDED ->
-			set_state(LOST)
+			come_back(LOST)
 		:: else ->
 			if
 			:: what == DATA -> fresh_home = fresh_
@@ -174,12 +245,12 @@ inline answered(n, what, fresh_)
 			:: st == SHARING -> copies[n] = true
 			:: else
 			fi
-			set_state(RETURNED)
+			come_back(RETURNED)
 		fi
 	:: st == REVOKING ->
 		copies[n] = false
 		if
-		:: !any_due -> set_state(GONE)
+		:: !any_due -> leave()
 		:: else
 		fi
 	:: else ->
@@ -192,7 +263,7 @@ inline ask(n, how)
 	due[n] = true
 	if
 	:: !down[n] -> stream[n]!how
-	:: else -> answered(n, ENDED, false)
+	:: else -> due[n] = false; come_back(LOST)
 	fi
 }
 
@@ -237,7 +308,7 @@ inline recall(access)
 		due[1] = false
 #endif
 		if
-		:: !any_due -> set_state(GONE)
+		:: !any_due -> leave()
 		:: else
 		fi
 	:: else
@@ -245,6 +316,8 @@ inline recall(access)
 }
 
 /* Nothing changes by itself any more. */
+#define in_motion	(st == TAKING || st == RECALLING || st == SHARING || st == RETURNED || \
+			 st == FINALIZING || st == REVOKING)
 #define settled	(st == AWAY || st == LOST || (st == COPIED && !granting))
 
 /* ---- home: a worker ---- */
@@ -256,6 +329,12 @@ inline reply(n, what)
 	:: else
 	fi
 }
+
+#ifdef FORWARD
+#define is_open	!handed
+#else
+#define is_open	true
+#endif
 
 inline send_grant(what)
 {
@@ -290,13 +369,26 @@ end:	atomic {
 	}
 look:	atomic {
 		if
-		:: dead || st == LOST -> reply(n, AGAIN); goto next
-		:: !dead && st == NONE && gate -> goto closed
-		:: !dead && st == NONE && !gate -> st = RAD_PAGE_FIRST(FIRST)
-		:: st == COPIED && want == READ && gate -> goto closed
-		:: st == COPIED && want == READ && !gate -> seen_worker = true; goto add
+		:: (dead || st == LOST) && is_open -> reply(n, AGAIN); goto done
+		:: !dead && st == NONE && gate && is_open -> goto closed
+		:: !dead && st == NONE && !gate && is_open -> st = RAD_PAGE_FIRST(FIRST)
+		:: st == COPIED && want == READ && gate && is_open -> goto closed
+		:: st == COPIED && want == READ && !gate && is_open -> seen_worker = true; goto add
+#ifdef FORWARD
+		:: handed -> goto done
+		:: !handed && st == AWAY && want == WRITE && !gate ->
+			assert(owner != n)
+			next = n
+			set_state(RECALLING)
+			ask(owner, PASS)
+			seen_worker = true
+			goto wait
+		:: !handed && (in_motion || st == AWAY && (want == READ || gate) ||
+			       st == COPIED && want == WRITE) ->
+#else
 		:: else ->
 			assert(st != AWAY || owner != n)
+#endif
 			recall(want)
 			seen_worker = st != NONE
 			goto wait
@@ -321,26 +413,28 @@ look:	atomic {
 		granting = false
 		if
 		:: sent && held -> owner = n; set_state(AWAY)
-		:: !sent && held -> set_state(RETURNED)
+		:: !sent && held -> come_back(RETURNED)
 		:: sent && !held && !down[n] -> copies[n] = true; set_state(COPIED)
-		:: else -> set_state(GONE)
+		:: else -> leave()
 		fi
 		held = false
+		stale = false
 		if
 		/* Its death may have been dealt with before. */
-		:: st == AWAY && down[n] -> set_state(RECALLING); answered(n, ENDED, false)
+		:: st == AWAY && down[n] -> set_state(RECALLING); come_back(LOST)
 		:: else
 		fi
-		goto next
+		goto done
 	}
 not_taken:
 	atomic {
 		reply(n, AGAIN)
 		if
-		:: held -> held = false; set_state(RETURNED)
-		:: else -> set_state(GONE)
+		:: held -> held = false; come_back(RETURNED)
+		:: else -> leave()
 		fi
-		goto next
+		stale = false
+		goto done
 	}
 	/* Ends: who repairs, who answers and who dies need nothing of us. */
 wait:	atomic {
@@ -351,7 +445,7 @@ wait:	atomic {
 closed:	atomic {
 		if
 		:: !gate || dead -> goto look
-		:: gate -> reply(n, AGAIN); goto next	/* waited for long */
+		:: gate -> reply(n, AGAIN); goto done	/* waited for long */
 		fi
 	}
 	/*
@@ -381,13 +475,16 @@ add:
 		:: else
 		fi
 		if
-		:: !any_copy -> set_state(GONE)
+		:: !any_copy -> leave()
 		:: else
 		fi
 	}
-next:	atomic {
+done:	atomic {
 #if defined(LIVE) && !defined(BUG_NO_TURN)
 		last = n
+#endif
+#ifdef FORWARD
+		handed = false
 #endif
 		n = 0; want = 0; sent = false; seen_worker = false; goto end
 	}
@@ -395,10 +492,24 @@ next:	atomic {
 
 /* ---- home: the poller, and who repairs the page tables ---- */
 
+#ifdef FORWARD
+inline has_arrived(n)
+{
+	if
+	:: st == RECALLING && next == n -> arrived = true; forwarded()
+	:: else
+	fi
+}
+#endif
+
 proctype poller()
 {
 end:	do
 	:: atomic { back[0] != NIL -> answered(0, back[0], fresh_back[0]); back[0] = NIL; fresh_back[0] = false }
+#ifdef FORWARD
+	:: atomic { got[0] -> got[0] = false; has_arrived(0) }
+	:: atomic { got[1] -> got[1] = false; has_arrived(1) }
+#endif
 	:: atomic { back[1] != NIL -> answered(1, back[1], fresh_back[1]); back[1] = NIL; fresh_back[1] = false }
 	od
 }
@@ -422,7 +533,7 @@ end:	do
 		if
 		:: any_due -> set_state(REVOKING)
 		:: !any_due && any_copy -> set_state(COPIED)
-		:: else -> set_state(GONE)
+		:: else -> leave()
 		fi
 	   }
 	od
@@ -602,12 +713,39 @@ end:	do
 		asked[n] = true; get[n] = READ }
 	:: atomic { counts(n) && !quiet && !asked[n] && right[n] != WRITE ->
 		right[n] = NO; fresh[n] = false; asked[n] = true; get[n] = WRITE }
-	:: atomic { counts(n) && right[n] == WRITE && !dirty[n] -> write_at(n) }
+	:: atomic { counts(n) && right[n] == WRITE && (!dirty[n] || fresh_home || fresh[1 - n]) -> write_at(n) }
 
 	/* The stream. */
 	:: atomic { stream[n]?AGAIN -> asked[n] = false }
 	:: atomic { stream[n]?OWNED -> take_grant(n, WRITE) }
 	:: atomic { stream[n]?COPY -> take_grant(n, READ) }
+#ifdef FORWARD
+	:: atomic { stream[n]?PASS ->
+		if
+		:: right[n] == NO -> back[n] = MISSING
+		:: else ->
+			link[1 - n] = true
+			fresh_link[1 - n] = fresh[n]
+			back[n] = PASSED
+		fi
+		right[n] = NO; dirty[n] = false; fresh[n] = false }
+	/* What arrives differs from home's frame. A fetch that was given up takes nothing. */
+	:: atomic { link[n] ->
+		if
+		:: asked[n] && !ended[n] ->
+			right[n] = WRITE; dirty[n] = true; fresh[n] = fresh_link[n]
+			asked[n] = false
+			got[n] = true
+		:: else
+		fi
+		link[n] = false; fresh_link[n] = false }
+	:: atomic { stream[n]?CANCEL ->
+		back[n] = (right[n] == WRITE -> ARRIVED : MISSING)
+		if
+		:: right[n] == NO -> asked[n] = false; link[n] = false; fresh_link[n] = false
+		:: else
+		fi }
+#endif
 	:: atomic { stream[n] FROM REVOKE ->
 		fresh_back[n] = dirty[n] && fresh[n]
 		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
@@ -641,6 +779,11 @@ proctype death()
 		fresh[1] = false
 		fresh_grant[1] = false
 		fresh_back[1] = false
+#ifdef FORWARD
+		got[1] = false
+		link[1] = false
+		fresh_link[1] = false
+#endif
 	   }
 	fi
 	atomic {
@@ -651,11 +794,14 @@ proctype death()
 	}
 	atomic {
 		if
-		:: st == AWAY && owner == 1 -> set_state(LOST)
+#ifdef FORWARD
+		:: st == RECALLING && next == 1 && passed -> come_back(LOST)
+#endif
+		:: st == AWAY && owner == 1 -> come_back(LOST)
 		:: st == COPIED || st == RETURNED || st == FINALIZING ->
 			copies[1] = false
 			if
-			:: st == COPIED && !any_copy && !granting -> set_state(GONE)
+			:: st == COPIED && !any_copy && !granting -> leave()
 			:: else
 			fi
 		:: else
@@ -690,15 +836,15 @@ end:	if
 	users == 0
 	dead = true
 	do
-	:: atomic { st == AWAY || st == LOST -> set_state(RETURNED) }
+	:: atomic { st == AWAY || st == LOST -> come_back(RETURNED) }
 	:: atomic { st == RECALLING || st == SHARING ->
 		/* A late answer finds nobody. */
 		due[owner] = false
-		set_state(RETURNED) }
+		come_back(RETURNED) }
 	:: atomic { st == COPIED && !granting ->
 		copies[0] = false
 		copies[1] = false
-		set_state(GONE) }
+		leave() }
 	:: atomic { st == NONE -> break }
 	od
 }
@@ -708,7 +854,7 @@ end:	if
 /* Who waits without a fault, and is given the frame of the lost page as it was. */
 proctype surrender()
 {
-end:	atomic { st == LOST -> set_state(RETURNED) }
+end:	atomic { st == LOST -> come_back(RETURNED) }
 }
 #endif
 
@@ -730,6 +876,10 @@ init
 	atomic {
 		RAD_PAGE_STATES(STATE)
 		RAD_PAGE_MOVES(ROW)
+#ifdef FORWARD
+		/* Not yet in the table. */
+		ROW(AWAY, RECALLING, "the owner has sent it on, and it has arrived")
+#endif
 		st = NONE
 		to = NONE
 #ifdef HOME
