@@ -41,6 +41,8 @@ bool passed, arrived
 bool handed		/* so the request is answered */
 bool link[N], fresh_link[N]
 bool got[N]		/* on its way home: it has arrived */
+#else
+#define handed	false
 #endif
 
 /* Who waits for the entry that he has seen: another at the same address is not his. */
@@ -330,12 +332,6 @@ inline reply(n, what)
 	fi
 }
 
-#ifdef FORWARD
-#define is_open	!handed
-#else
-#define is_open	true
-#endif
-
 inline send_grant(what)
 {
 	sent = !down[n]
@@ -369,11 +365,11 @@ end:	atomic {
 	}
 look:	atomic {
 		if
-		:: (dead || st == LOST) && is_open -> reply(n, AGAIN); goto done
-		:: !dead && st == NONE && gate && is_open -> goto closed
-		:: !dead && st == NONE && !gate && is_open -> st = RAD_PAGE_FIRST(FIRST)
-		:: st == COPIED && want == READ && gate && is_open -> goto closed
-		:: st == COPIED && want == READ && !gate && is_open -> seen_worker = true; goto add
+		:: (dead || st == LOST) && !handed -> reply(n, AGAIN); goto done
+		:: !dead && st == NONE && gate && !handed -> goto closed
+		:: !dead && st == NONE && !gate && !handed -> st = RAD_PAGE_FIRST(FIRST)
+		:: st == COPIED && want == READ && gate && !handed -> goto closed
+		:: st == COPIED && want == READ && !gate && !handed -> seen_worker = true; goto add
 #ifdef FORWARD
 		:: handed -> goto done
 		:: !handed && st == AWAY && want == WRITE && !gate ->
