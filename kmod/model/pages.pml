@@ -65,6 +65,7 @@ bool dirty[N]
 bool asked[N]		/* a fetch is under way */
 bool down[N]		/* its session has ended */
 bool ended[N]		/* the replica was killed there */
+mtype late[N] = NIL	/* a revocation that waits until the page has had its use */
 
 /* Links. Each of these streams keeps its order, and no other. */
 mtype get[N] = NO			/* PAGE_GET */
@@ -362,6 +363,12 @@ end:	atomic {
 		fi
 		want = get[n]
 		get[n] = NO
+		/* Who asks has no copy any more. */
+		copies[n] = false
+		if
+		:: st == COPIED && !any_copy -> leave()
+		:: else
+		fi
 	}
 look:	atomic {
 		if
@@ -701,6 +708,15 @@ inline take_grant(n, what)
 	asked[n] = false
 }
 
+inline give_back(n, kept)
+{
+	fresh_back[n] = dirty[n] && fresh[n]
+	back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
+	right[n] = (right[n] == NO -> NO : kept)
+	fresh[n] = (right[n] == NO -> false : fresh[n])
+	dirty[n] = false
+}
+
 proctype node(byte n)
 {
 end:	do
@@ -742,14 +758,19 @@ end:	do
 		:: else
 		fi }
 #endif
+	/* Done at once, or, if a fault has just fetched the page, some time later. */
 	:: atomic { stream[n] FROM REVOKE ->
-		fresh_back[n] = dirty[n] && fresh[n]
-		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
-		right[n] = NO; dirty[n] = false; fresh[n] = false }
+		if
+		:: right[n] != NO -> late[n] = REVOKE
+		:: give_back(n, NO)
+		fi }
 	:: atomic { stream[n] FROM KEEP ->
-		fresh_back[n] = dirty[n] && fresh[n]
-		back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
-		right[n] = (right[n] == NO -> NO : READ); dirty[n] = false }
+		if
+		:: right[n] != NO -> late[n] = KEEP
+		:: give_back(n, READ)
+		fi }
+	:: atomic { late[n] == REVOKE -> late[n] = NIL; give_back(n, NO) }
+	:: atomic { late[n] == KEEP -> late[n] = NIL; give_back(n, READ) }
 	od
 }
 
@@ -769,6 +790,7 @@ proctype death()
 		od
 		get[1] = NO
 		back[1] = NIL
+		late[1] = NIL
 		right[1] = NO
 		asked[1] = false
 		dirty[1] = false
