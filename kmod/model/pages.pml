@@ -570,7 +570,7 @@ look:	atomic {
 		/* Mapped, and nobody else has it: the kernel's own business. */
 		:: want == WRITE && pte == READ && !read_only && is_native ->
 #ifdef BUG_LATE_LOOK
-			goto late
+			goto later
 #endif
 			pte = WRITE; goto out
 #ifdef BUG_WRITE_COPIED
@@ -595,7 +595,7 @@ look:	atomic {
 	}
 #ifdef BUG_LATE_LOOK
 	/* The entry was looked at, the page table entry is compared, but not under one lock. */
-late:	skip
+later:	skip
 	atomic {
 		if
 		:: pte == READ -> pte = WRITE

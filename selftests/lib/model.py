@@ -80,7 +80,8 @@ class Run:
         try:
             self.search(model, parts.split())
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError, OSError) as error:
-            self.problem = f"{error} {getattr(error, 'stderr', None) or ''}"[:2000]
+            said = [getattr(error, name, None) or "" for name in ("stdout", "stderr")]
+            self.problem = "\n".join([str(error), *map(str, said)])[:2000]
         self.rows = set(re.findall(r"^row (\w+) (\w+)$", self.output, re.M))
 
     def search(self, model, parts):
