@@ -9,7 +9,7 @@
  *           migrate_vma_setup() and migrate_device_finalize(); locked, off the LRU,
  *           unmapped everywhere. Whoever touches it reaches our do_swap_page.
  *   COPIED  read-only copies are elsewhere; the mapping here is not writable. Whoever
- *           writes reaches our do_wp_page (or do_swap_page, from swap); the mmu
+ *           writes reaches our do_wp_page, from swap, too; the mmu
  *           notifier tells when the mapping or the page changes.
  *
  * Lock order: turn, mmap_lock, faulting, folio lock of a held page, the directory's lock.

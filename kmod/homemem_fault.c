@@ -39,6 +39,14 @@ static struct rad_page *held_by_pte(pte_t pte)
 	return find_held(swp_offset_pfn(entry));
 }
 
+static bool is_distributed(struct mm_struct *mm)
+{
+	struct rad_process *process = mm_has_notifiers(mm) ? rad_process_find_mm(mm) : NULL;
+
+	rad_process_put(process);
+	return process;
+}
+
 /*
  * The page that other nodes may read and that current is about to write to, with a
  * reference, or NULL. Found by its address: fork and mremap have all copies dropped
@@ -118,17 +126,21 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
  *
  * Every access at home, by the process, by the kernel on its behalf or by another
  * process, that meets a held page comes through here, and waits until the page
- * is home; a write, until nobody reads it elsewhere: what is swapped in for writing
- * is mapped writable at once.
+ * is home. What is swapped in for writing would be mapped writable at once, without
+ * a look whether others read it: it is mapped for reading, and the write faults again.
  *
  * Return: that of do_swap_page(); VM_FAULT_RETRY with mmap_lock released where the
  * caller allows it.
  */
 vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf)
 {
-	struct rad_page *page = held_by_pte(vmf->orig_pte) ?: find_read_elsewhere(vmf);
+	struct rad_page *page = held_by_pte(vmf->orig_pte);
 
-	return unlikely(page) ? wait_for(page, vmf) : rad_hook_original.do_swap_page(vmf);
+	if (unlikely(page))
+		return wait_for(page, vmf);
+	if (vmf->flags & FAULT_FLAG_WRITE && is_distributed(vmf->vma->vm_mm))
+		vmf->flags &= ~FAULT_FLAG_WRITE;
+	return rad_hook_original.do_swap_page(vmf);
 }
 
 /**

@@ -209,11 +209,14 @@ static void *lock_pi(struct hand *hand)
 	return NULL;
 }
 
+static atomic_int tried ALONE;
+
 static void *trylock_pi(struct hand *hand)
 {
 	(void)hand;
 	EQUAL(futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0), -1);
 	EQUAL(errno, EAGAIN);
+	tried++;
 	DO(futex(&word, FUTEX_LOCK_PI2, 0, NULL, NULL, 0));
 	DO(futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	return NULL;
@@ -231,7 +234,10 @@ static void priority_inheritance(void)
 		DO(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 		EQUAL(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0), -1);
 		EQUAL(errno, EDEADLK);
+		tried = 0;
 		begin(3, round, trylock_pi);
+		while (tried < 3)
+			sleep_ms(1);
 		sleep_ms(100);
 		DO(futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 		crew_join(crew, 3);
