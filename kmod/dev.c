@@ -13,6 +13,7 @@
 #include "dev.h"
 #include "event.h"
 #include "homemem.h"
+#include "hot.h"
 #include "ksym.h"
 #include "node.h"
 #include "process.h"
@@ -462,19 +463,18 @@ static int list_processes(const struct radium_list *list, struct entries *e)
 	return e->array ? rad_process_list(e->array, list->count, &e->total) : -ENOMEM;
 }
 
-static int list_threads(const struct radium_list *list, struct entries *e)
+/* What it does, call by call and page by page, is its owner's business. Or an ERR_PTR. */
+static struct rad_process *find_readable(s32 pid)
 {
-	struct task_struct *task = find_process(list->pid);
+	struct task_struct *task = find_process(pid);
 	struct rad_process *process = NULL;
 	struct mm_struct *mm;
-	int n;
 
 	if (!task)
-		return -ESRCH;
-	/* Which calls a process makes is its owner's business. */
+		return ERR_PTR(-ESRCH);
 	if (!rad_ksym.ptrace_may_access(task, PTRACE_MODE_READ_REALCREDS)) {
 		put_task_struct(task);
-		return -EPERM;
+		return ERR_PTR(-EPERM);
 	}
 	mm = get_task_mm(task);
 	put_task_struct(task);
@@ -482,11 +482,33 @@ static int list_threads(const struct radium_list *list, struct entries *e)
 		process = rad_process_find_mm(mm);
 		mmput(mm);
 	}
-	if (!process)
-		return -ENOENT;
+	return process ?: ERR_PTR(-ENOENT);
+}
+
+static int list_threads(const struct radium_list *list, struct entries *e)
+{
+	struct rad_process *process = find_readable(list->pid);
+	int n;
+
+	if (IS_ERR(process))
+		return PTR_ERR(process);
 	e->size = sizeof(struct radium_thread_info);
 	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
 	n = e->array ? rad_thread_list(process, e->array, list->count, &e->total) : -ENOMEM;
+	rad_process_put(process);
+	return n;
+}
+
+static int list_pages(const struct radium_list *list, struct entries *e)
+{
+	struct rad_process *process = find_readable(list->pid);
+	int n;
+
+	if (IS_ERR(process))
+		return PTR_ERR(process);
+	e->size = sizeof(struct radium_page_info);
+	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
+	n = e->array ? rad_hot_list(process->hot, e->array, list->count, &e->total) : -ENOMEM;
 	rad_process_put(process);
 	return n;
 }
@@ -554,6 +576,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	case RADIUM_IOC_RECALL: return move(arg, recall);
 	case RADIUM_IOC_PROCESS_LIST: return list(arg, list_processes);
 	case RADIUM_IOC_THREAD_LIST: return list(arg, list_threads);
+	case RADIUM_IOC_PAGE_LIST: return list(arg, list_pages);
 	case RADIUM_IOC_REPLICA: return run_replica(file, arg);
 	default: return -ENOTTY;
 	}

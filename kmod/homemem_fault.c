@@ -13,6 +13,7 @@
 #include <linux/swapops.h>
 #include "homemem_internal.h"
 #include "hook.h"
+#include "hot.h"
 
 /* The held page in this frame, with a reference, or NULL. */
 static struct rad_page *find_held(unsigned long pfn)
@@ -74,15 +75,37 @@ static struct rad_page *find_read_elsewhere(struct vm_fault *vmf)
 	return page;
 }
 
+/* Is current the first to want the page back? The others wait for the same move. */
+static bool is_first(const struct rad_page *page)
+{
+	switch (READ_ONCE(page->state)) {
+	case RAD_PAGE_TAKING:
+	case RAD_PAGE_AWAY:
+	case RAD_PAGE_COPIED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Brings the page home for current, and has it stay for the access that is made now. */
 static int bring_home(struct rad_page *page, enum rad_page_use use)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 	struct rad_turn *turn = rad_turn_of(mem, page->address);
+	struct rad_hot_move move = {
+		.index = page->address >> PAGE_SHIFT,
+		.from = rad_page_holders(page),
+		.tid = task_pid_nr(current),
+		.node = rad_node_self(),
+	};
+	bool first = is_first(page);
 	int err = rad_page_bring_home(page, use);
 
 	if (err || current->flags & PF_KTHREAD)
 		return err;
+	if (first)
+		rad_hot_count(page->process->hot, &move);
 	spin_lock(&mem->pages.xa_lock);
 	turn->index = page->address >> PAGE_SHIFT;
 	turn->until = ktime_get_ns() + rad_stay(&turn->patience, current_pt_regs());

@@ -3,6 +3,7 @@
 #ifndef _RADIUM_HOMEMEM_INTERNAL_H
 #define _RADIUM_HOMEMEM_INTERNAL_H
 
+#include "node.h"
 #include "process.h"
 
 /* The turn of an address. */
@@ -51,6 +52,19 @@ static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
 	default:
 		return false;
 	}
+}
+
+/* Who has the page besides home, or has not given it back yet? Bit i: node i+1. */
+static inline u64 rad_page_holders(struct rad_page *page)
+{
+	u64 nodes;
+
+	spin_lock(&rad_page_mem(page)->pages.xa_lock);
+	nodes = page->copies;
+	if (page->node)
+		nodes |= BIT_ULL(rad_node_id(page->node) - 1);
+	spin_unlock(&rad_page_mem(page)->pages.xa_lock);
+	return nodes;
 }
 
 /* homemem_revoke.c */

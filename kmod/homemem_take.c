@@ -16,6 +16,7 @@
 #include <linux/userfaultfd_k.h>
 #include "filewatch.h"
 #include "homemem_internal.h"
+#include "hot.h"
 #include "ksym.h"
 #include "link.h"
 #include "node.h"
@@ -39,6 +40,9 @@ struct take {
 	bool again;		/* the layout changed meanwhile, or the page is pinned */
 	u32 tries;
 	bool below_stack;	/* a stack would grow to here */
+	u64 from;		/* bit i: node i+1 had to give it up */
+	bool granted;		/* it is on its way */
+	u32 bytes;		/* that travel with the grant */
 };
 
 static u32 prot_of(struct vm_area_struct *vma)
@@ -316,7 +320,7 @@ static struct rad_out *grant_msg(void)
 }
 
 /* What @t found goes to the requester. */
-static void fill_grant(struct rad_out *msg, const struct take *t, u32 prot,
+static void fill_grant(struct rad_out *msg, struct take *t, u32 prot,
 		       const struct rad_in *in)
 {
 	const struct rad_wire_page_get *get = in->body;
@@ -328,6 +332,7 @@ static void fill_grant(struct rad_out *msg, const struct take *t, u32 prot,
 	} else {
 		body->flags = cpu_to_le32(RAD_GRANT_DATA);
 		rad_msg_set_page(msg, t->data, &get->landing);
+		t->bytes = PAGE_SIZE;
 	}
 }
 
@@ -378,6 +383,7 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 		granted = false;
 	if (granted)
 		atomic64_inc(&t->process->stats.pages_sent);
+	t->granted = granted;
 
 	spin_lock(&mem->pages.xa_lock);
 	page->taker = NULL;
@@ -465,6 +471,7 @@ static bool join(struct take *t, struct rad_page *page, const struct rad_in *in)
 			put_page(t->data);
 			atomic64_add(done, &t->process->stats.pages_sent);
 			end_join(page, done ? BIT_ULL(rad_node_id(t->to) - 1) : 0);
+			t->granted = done;
 			/* Not sent: the session has ended, nobody waits for an answer. */
 			done = true;
 		} else {
@@ -561,6 +568,7 @@ static struct rad_page *enter(struct take *t, const struct rad_in *in)
 			answer(in, 0, RAD_GRANT_RETRY);
 			return NULL;
 		} else if (busy) {
+			t->from |= rad_page_holders(busy) & ~BIT_ULL(rad_node_id(t->to) - 1);
 			if (use == RAD_USE_READ)
 				protect(t, busy);
 			/* Ends: every state in motion ends, see rad_page_bring_home(). */
@@ -575,6 +583,25 @@ static struct rad_page *enter(struct take *t, const struct rad_in *in)
 		if (!pass_gate(t, in))
 			return NULL;
 	}
+}
+
+/* For people who want to know where time goes. */
+static void count(const struct take *t, const struct rad_wire_page_get *get)
+{
+	u32 id = le32_to_cpu(get->thread);
+	struct rad_thread *thread = id ? rad_thread_find_id(t->process, id) : NULL;
+	const struct rad_hot_move move = {
+		.index = t->address >> PAGE_SHIFT,
+		.from = t->from,
+		.tid = thread ? id : 0,
+		.node = rad_node_id(t->to),
+	};
+
+	if (thread)
+		rad_thread_add_fault(thread, t->granted ? t->bytes : 0, le64_to_cpu(get->waited));
+	rad_thread_put(thread);
+	if (t->granted)
+		rad_hot_count(t->process->hot, &move);
 }
 
 /**
@@ -631,9 +658,10 @@ void rad_homemem_page_get(struct rad_in *in)
 	end_take(&t, in, reason);
 	rad_page_put(t.page);
 	rad_homemem_limit(t.process);
+out:
+	count(&t, get);
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
-out:
 	mutex_unlock(&turn->mutex);
 	rad_process_put(t.process);
 }

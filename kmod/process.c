@@ -8,6 +8,7 @@
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include "event.h"
+#include "hot.h"
 #include "link.h"
 #include "node.h"
 #include "process.h"
@@ -30,6 +31,7 @@ static void free_process(struct kref *ref)
 	struct rad_process *process = container_of(ref, struct rad_process, ref);
 
 	put_pid(process->pid);
+	rad_hot_destroy(process->hot);
 	kfree(process);
 	module_put(THIS_MODULE);
 }
@@ -193,7 +195,7 @@ void rad_process_retire_if_idle(struct rad_process *process)
 static int create(struct mm_struct *mm)
 {
 	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
-	int err;
+	int err = -ENOMEM;
 
 	if (!process)
 		return -ENOMEM;
@@ -209,6 +211,9 @@ static int create(struct mm_struct *mm)
 	process->pid = get_task_pid(current, PIDTYPE_TGID);
 	__module_get(THIS_MODULE);
 
+	process->hot = rad_hot_create();
+	if (!process->hot)
+		goto err_put;
 	err = rad_homemem_create(process);
 	if (err)
 		goto err_put;

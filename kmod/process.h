@@ -19,6 +19,7 @@
 #include "../uapi/linux/radium.h"
 
 struct inode;
+struct rad_hot;
 struct rad_in;
 struct rad_node;
 
@@ -41,6 +42,7 @@ struct rad_process_stats {
  * @mm: its memory; the structure is held (mmgrab), not the address space
  * @notifier: sees every change of the layout
  * @mem: directory of the pages that have been away
+ * @hot: which of them are fought for
  * @lock: protects @threads and @nodes
  * @threads: struct rad_thread
  * @nodes: bit i: node i+1 has, or may have, a replica
@@ -58,6 +60,7 @@ struct rad_process {
 	struct mm_struct *mm;
 	struct mmu_notifier notifier;
 	struct rad_homemem mem;
+	struct rad_hot *hot;
 	spinlock_t lock;
 	struct list_head threads;
 	u64 nodes;

@@ -592,6 +592,21 @@ u32 rad_thread_count_wanted(struct rad_process *process)
 	return n;
 }
 
+/**
+ * rad_thread_add_fault() - the thread has asked for a page
+ * @thread: the thread, away
+ * @bytes: bytes that were sent for it
+ * @waited: ns that it says it has waited for those before
+ */
+void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited)
+{
+	spin_lock(&thread->lock);
+	thread->faults++;
+	thread->bytes += bytes;
+	thread->waited += waited;
+	spin_unlock(&thread->lock);
+}
+
 /* The most used calls first; a selection of the largest RADIUM_SYSCALL_TOP. */
 static void fill_syscalls(struct rad_thread *thread, struct radium_thread_info *info)
 {
@@ -633,6 +648,9 @@ static void fill(struct rad_thread *thread, struct radium_thread_info *info)
 	memcpy(info->returns_by_reason, thread->returns_by_reason,
 	       sizeof(thread->returns_by_reason));
 	fill_syscalls(thread, info);
+	info->faults = thread->faults;
+	info->bytes = thread->bytes;
+	info->waited_ns = thread->waited;
 	spin_unlock(&thread->lock);
 }
 

@@ -112,6 +112,9 @@ struct rad_thread {
 	u64 syscalls;
 	u64 returns_by_reason[RADIUM_R_COUNT];
 	u32 syscall_counts[512];
+	u64 faults;
+	u64 bytes;
+	u64 waited;
 };
 
 /* thread.c */
@@ -137,6 +140,7 @@ bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
 void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
 u32 rad_thread_count_on(struct rad_process *process, u32 node);
 u32 rad_thread_count_wanted(struct rad_process *process);
+void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited);
 int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
 		    u32 *total);
 

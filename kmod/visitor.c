@@ -596,6 +596,8 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 			if (is_free_for(visitor, thread)) {
 				if (visitor->state == RAD_VISITOR_PARKED)
 					set_state(visitor, RAD_VISITOR_PREPARED);
+				if (visitor->thread != thread)
+					visitor->waited = 0;
 				visitor->thread = thread;
 				visitor->stay = stay;
 				visitor->loading = true;

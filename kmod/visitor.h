@@ -38,6 +38,8 @@ struct rad_replica;
  * @discard: it is not to go home but to be forgotten
  * @detail: goes with @leave
  * @patience: how its last fault looked; the task only
+ * @waited: ns that the thread has waited for pages and home has not been told of;
+ *	the task only, while it runs
  * @told: CPU time of the task that home has been told of; the task only
  */
 struct rad_visitor {
@@ -63,6 +65,7 @@ struct rad_visitor {
 	bool discard;
 	u64 detail;
 	struct rad_patience patience;
+	u64 waited;
 	struct { u64 utime, stime, runtime; } told;
 };
 

@@ -110,8 +110,11 @@ static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long 
 	return NULL;
 }
 
-/* Asks home for it; its lock is held. Returns false without memory. */
-static bool request(struct rad_wpage *page, u32 access, u32 thread)
+/*
+ * Asks home for it; its lock is held. @visitor: who needs it, or NULL. Returns false
+ * without memory.
+ */
+static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
 {
 	struct rad_replica *replica = page->replica;
 	struct rad_wire_page_get *body;
@@ -127,9 +130,13 @@ static bool request(struct rad_wpage *page, u32 access, u32 thread)
 	refcount_add(2, &page->ref);	/* array, request */
 	body = msg->body;
 	body->process = cpu_to_le64(replica->process);
-	body->thread = cpu_to_le32(thread);
 	body->access = cpu_to_le32(access);
 	body->address = cpu_to_le64(page->index << PAGE_SHIFT);
+	if (visitor) {
+		body->thread = cpu_to_le32(visitor->thread);
+		body->waited = cpu_to_le64(visitor->waited);
+		visitor->waited = 0;
+	}
 	body->landing.addr = cpu_to_le64(page->landing.addr);
 	body->landing.rkey = cpu_to_le32(page->landing.rkey);
 	rad_replica_get(replica);
@@ -168,7 +175,7 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 			return;
 		mutex_lock(rad_window_lock(window, i));
 		if (!xa_load(&window->pages, i))
-			request(page, access, 0);
+			request(page, access, NULL);
 		mutex_unlock(rad_window_lock(window, i));
 		rad_wpage_put(page);
 	}
@@ -251,6 +258,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	bool present;
 	u32 reason;
+	u64 start;
 	int err;
 
 	pfn = rad_vvar_pfn(&window->vvar, vmf->address);
@@ -297,7 +305,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			page = new;
 			new = NULL;
 			page->awaited = true;
-			if (!request(page, access, visitor ? visitor->thread : 0)) {
+			if (!request(page, access, visitor)) {
 				mutex_unlock(lock);
 				rad_wpage_put(page);
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
@@ -307,8 +315,11 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		}
 
 		/* Woken by the grant, the end of the session, a recall, or a fatal signal. */
+		start = ktime_get_ns();
 		err = wait_event_interruptible(window->wait,
 					       READ_ONCE(page->state) != PAGE_FETCHING);
+		if (visitor)
+			visitor->waited += ktime_get_ns() - start;
 		reason = READ_ONCE(page->state) == PAGE_REFUSED ? page->reason : RADIUM_R_NONE;
 		rad_wpage_put(page);
 		if (new && (err || reason)) {

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 4,
+	RAD_WIRE_VERSION	= 5,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -331,6 +331,7 @@ struct rad_wire_landing {
  * @thread: which thread touched it, 0: none yet: a page that another node has is refused
  * @access: enum rad_page_access, what the access needs
  * @address: page-aligned user address
+ * @waited: ns that the thread has waited for pages since it last told
  * @landing: where the page is to be written
  */
 struct rad_wire_page_get {
@@ -338,6 +339,7 @@ struct rad_wire_page_get {
 	__le32 thread;
 	__le32 access;
 	__le64 address;
+	__le64 waited;
 	struct rad_wire_landing landing;
 } __packed;
 

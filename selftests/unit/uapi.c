@@ -13,7 +13,7 @@
 static const unsigned long calls[] = {
 	RADIUM_IOC_HELLO, RADIUM_IOC_NODE_JOIN, RADIUM_IOC_NODE_LEAVE, RADIUM_IOC_NODE_DRAIN,
 	RADIUM_IOC_NODE_LIST, RADIUM_IOC_MIGRATE, RADIUM_IOC_RECALL, RADIUM_IOC_PROCESS_LIST,
-	RADIUM_IOC_THREAD_LIST, RADIUM_IOC_REPLICA,
+	RADIUM_IOC_THREAD_LIST, RADIUM_IOC_REPLICA, RADIUM_IOC_PAGE_LIST,
 };
 
 static const struct {
@@ -66,6 +66,9 @@ int main(void)
 	TEST("struct radium_move", sizeof(struct radium_move) == 56);
 	TEST("struct radium_list", sizeof(struct radium_list) == 32);
 	TEST("struct radium_event", sizeof(struct radium_event) == 32);
+	/* This one grows at its end. */
+	TEST("struct radium_thread_info", offsetof(struct radium_thread_info, faults) == 760);
+	TEST("struct radium_page_info", sizeof(struct radium_page_info) == 56);
 	TEST("values of reasons", RADIUM_R_TIMEOUT == 12 && RADIUM_R_DISTRIBUTED == 24);
 	return test_end();
 }

@@ -198,11 +198,11 @@ struct radium_node_info {
 };
 
 /**
- * struct radium_list - read an array (nodes, processes, threads of a process)
+ * struct radium_list - read an array (nodes, processes, threads or pages of a process)
  * @size: sizeof(struct radium_list)
  * @entry_size: size of one entry as the caller knows it; entries are cut or
  *	zero-filled to it
- * @pid: for RADIUM_IOC_THREAD_LIST: the process
+ * @pid: for RADIUM_IOC_THREAD_LIST and RADIUM_IOC_PAGE_LIST: the process
  * @count: in: room; out: entries written
  * @total: out: entries there are
  * @reserved: 0
@@ -316,6 +316,9 @@ enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
  * @returns_by_reason: how often it came home, by reason
  * @syscalls: delegated calls
  * @syscall_nr, @syscall_count: the most frequent delegated calls; nr -1 ends
+ * @faults: pages that it asked home for while it was away
+ * @bytes: bytes of pages that it got; pages of zeros are not sent
+ * @waited_ns: ns that it waited for pages while away, as told with its last fault
  */
 struct radium_thread_info {
 	__s32 tid;
@@ -331,6 +334,31 @@ struct radium_thread_info {
 	__u64 returns_by_reason[64];
 	__s32 syscall_nr[RADIUM_SYSCALL_TOP];
 	__u64 syscall_count[RADIUM_SYSCALL_TOP];
+	__u64 faults;
+	__u64 bytes;
+	__u64 waited_ns;
+};
+
+enum { RADIUM_PAGE_THREADS = 4 };	/* threads named for a page */
+
+/**
+ * struct radium_page_info - a page that threads on several nodes want
+ * @address: of its first byte
+ * @moves: how often it has gone from one node to another, since it was first taken
+ *	from somebody; of a page that gave way to hotter ones, since it returned
+ * @nodes: bit i: node i+1 had it
+ * @tids: threads for which it moved last, in the caller's PID namespace: the last one
+ *	first. 0: it has no number there, or there are no more
+ * @tid_nodes: where they were then; 0: there are no more
+ *
+ * A thread that is away is also named with its home, where its system calls are done.
+ */
+struct radium_page_info {
+	__u64 address;
+	__u64 moves;
+	__u64 nodes;
+	__s32 tids[RADIUM_PAGE_THREADS];
+	__u32 tid_nodes[RADIUM_PAGE_THREADS];
 };
 
 /* Events: read() on the device gives whole structures, poll() says when. */
@@ -411,5 +439,6 @@ struct radium_replica {
 #define RADIUM_IOC_PROCESS_LIST	_IOWR(RADIUM_IOC_MAGIC, 7, struct radium_list)
 #define RADIUM_IOC_THREAD_LIST	_IOWR(RADIUM_IOC_MAGIC, 8, struct radium_list)
 #define RADIUM_IOC_REPLICA	_IOW(RADIUM_IOC_MAGIC, 9, struct radium_replica)
+#define RADIUM_IOC_PAGE_LIST	_IOWR(RADIUM_IOC_MAGIC, 10, struct radium_list)
 
 #endif /* _UAPI_LINUX_RADIUM_H */
