@@ -27,7 +27,7 @@ static const struct command commands[] = {
 	{ "monitor", "", "print events as they happen",
 	  "  --count N        end after N events\n"
 	  "  --timeout S      end after S seconds\n", cmd_monitor, NULL },
-	{ "top", "", "live view",
+	{ "top", "[PID]", "live view, of one process or of all",
 	  "  --count N        end after N views\n"
 	  "  --interval S     seconds between views (1)\n", cmd_top, NULL },
 	{ "check", "", "say what this machine lacks", NULL, cmd_check, NULL },

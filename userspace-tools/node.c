@@ -42,6 +42,17 @@ const char *node_state_name(unsigned int state)
 	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
 }
 
+/* The nodes of a mask, whose bit i is node i+1, as an array. */
+struct json_object *node_mask(__u64 mask)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (int bit = 0; bit < RADIUM_NODE_MAX; bit++)
+		if (mask >> bit & 1)
+			json_object_array_add(array, json_object_new_int(bit + 1));
+	return array;
+}
+
 static struct json_object *make_state(const void *record)
 {
 	const struct radium_node_info *node = record;

@@ -142,6 +142,8 @@ static void cell(const struct out_field *field, struct json_object *object, char
 		out_ns((double)json_object_get_int64(v), text, size);
 	} else if (v && field->style == OUT_SECONDS) {
 		snprintf(text, size, "%.6f", (double)json_object_get_int64(v) / 1e9);
+	} else if (v && field->style == OUT_HEX) {
+		snprintf(text, size, "0x%llx", (unsigned long long)json_object_get_uint64(v));
 	} else if (json_object_is_type(v, json_type_boolean)) {
 		snprintf(text, size, "%s", json_object_get_boolean(v) ? "yes" : "no");
 	} else if (v) {

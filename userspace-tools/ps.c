@@ -21,13 +21,7 @@ struct json_object *process_user(const void *record)
 
 struct json_object *process_nodes(const void *record)
 {
-	const struct radium_process_info *process = record;
-	struct json_object *array = json_object_new_array();
-
-	for (int bit = 0; bit < RADIUM_NODE_MAX; bit++)
-		if (process->nodes >> bit & 1)
-			json_object_array_add(array, json_object_new_int(bit + 1));
-	return array;
+	return node_mask(((const struct radium_process_info *)record)->nodes);
 }
 
 #define FIELD(member, key, title) OUT_FIELD(radium_process_info, member, key, title, OUT_PLAIN)
@@ -87,6 +81,20 @@ bool process_exists(__s32 pid)
 
 	snprintf(path, sizeof(path), "%s/proc/%d", device_root(), pid);
 	return !access(path, F_OK);
+}
+
+/* process_need() - process_find() where nothing else will do; 0, or EXIT_FAILED */
+int process_need(struct dev *dev, const char *subject, __s32 pid,
+		 struct radium_process_info *process)
+{
+	int status = process_find(dev, subject, pid, process);
+
+	if (status != PROCESS_NOT_DISTRIBUTED)
+		return status;
+	if (!process_exists(pid))
+		return fail_reason(subject, RADIUM_R_NO_PROCESS);
+	return fail_text(subject, "not_distributed", "the process is not distributed",
+			 "use 'radctl migrate' to move it");
 }
 
 int cmd_ps(const struct command *c, int argc, char **argv)

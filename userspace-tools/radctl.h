@@ -93,7 +93,7 @@ int fail_text(const char *subject, const char *name, const char *what, const cha
 
 /* out.c */
 enum out_type { OUT_U32, OUT_S32, OUT_U64, OUT_S64, OUT_STRING, OUT_CALL };
-enum out_style { OUT_PLAIN, OUT_BYTES, OUT_NS, OUT_SECONDS, OUT_HUNDREDTHS };
+enum out_style { OUT_PLAIN, OUT_BYTES, OUT_NS, OUT_SECONDS, OUT_HUNDREDTHS, OUT_HEX };
 
 /**
  * struct out_field - one value of a record, in JSON and in text
@@ -143,6 +143,7 @@ struct radium_node_info *node_list(struct dev *dev, size_t *count, int *error);
 uint32_t node_choose(const struct radium_node_info *nodes, size_t count);
 int node_choose_open(struct dev *dev, const char *subject, uint32_t *node);
 const char *node_state_name(unsigned int state);
+struct json_object *node_mask(__u64 mask);
 const char *replica_path(char *path, size_t size);
 
 /* join.c */
@@ -163,6 +164,8 @@ enum { PROCESS_NOT_DISTRIBUTED = -1 };
 extern const struct out_field process_fields[];
 struct radium_process_info *process_list(struct dev *dev, size_t *count, int *error);
 int process_find(struct dev *dev, const char *subject, __s32 pid,
+		 struct radium_process_info *process);
+int process_need(struct dev *dev, const char *subject, __s32 pid,
 		 struct radium_process_info *process);
 bool process_exists(__s32 pid);
 struct json_object *process_user(const void *process);
@@ -192,6 +195,30 @@ const char *thread_detail(unsigned int reason, uint64_t detail, char *text, size
 struct json_object *thread_returns(const __u64 counts[THREAD_REASONS]);
 size_t thread_syscalls(const struct radium_thread_info *threads, size_t count,
 		       struct syscall_count **calls);
+
+/* page.c */
+struct page {
+	struct radium_page_info info;
+	char mapping[128];
+	__u64 offset;
+	__u64 moves_per_s;
+};
+extern const struct out_field page_fields[], page_rate_fields[];
+struct page *page_list(struct dev *dev, __s32 pid, size_t *count, int *error);
+void page_table(const struct out_field *fields, struct json_object *array);
+
+/* live.c */
+struct live {
+	__s32 pid;
+	struct radium_thread_info *threads;
+	size_t thread_count;
+	struct page *pages;
+	size_t page_count;
+	uint64_t time_ms;
+};
+uint64_t live_rate(uint64_t now, uint64_t before, uint64_t ms);
+int live_frame(struct dev *dev, struct live *live, bool screen);
+void live_free(struct live *live);
 
 /* made by the Makefile from <asm/unistd_64.h> */
 enum { SYSCALL_NAMES = 512 };

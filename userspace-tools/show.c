@@ -69,6 +69,8 @@ struct show {
 	struct radium_process_info process;
 	struct radium_thread_info *threads;
 	size_t thread_count;
+	struct page *pages;
+	size_t page_count;
 	struct latency_row latencies[2];
 	__u64 returns[THREAD_REASONS];
 	struct syscall_count *calls;
@@ -119,6 +121,9 @@ static struct json_object *show_object(const struct show *show)
 	json_object_object_add(object, "threads",
 			       out_array(thread_fields, show->threads, sizeof(*show->threads),
 					 show->thread_count));
+	json_object_object_add(object, "hottest_pages",
+			       out_array(page_fields, show->pages, sizeof(*show->pages),
+					 show->page_count));
 	return object;
 }
 
@@ -141,6 +146,7 @@ static void show_text(const struct show *show, struct json_object *object)
 			rows[count++] = (struct return_row) { i, show->returns[i] };
 	out_lines(summary_fields, object);
 	section(thread_fields, json_object_get(json_object_object_get(object, "threads")));
+	page_table(page_fields, json_object_object_get(object, "hottest_pages"));
 	section(latency_fields, out_array(latency_fields, show->latencies,
 					  sizeof(show->latencies[0]),
 					  ARRAY_SIZE(show->latencies)));
@@ -162,15 +168,11 @@ int cmd_show(const struct command *c, int argc, char **argv)
 	snprintf(subject, sizeof(subject), "show %d", pid);
 	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
-	status = process_find(&dev, subject, pid, &show.process);
-	if (status == PROCESS_NOT_DISTRIBUTED)
-		status = process_exists(pid) ?
-			fail_text(subject, "not_distributed", "the process is not distributed",
-				  "use 'radctl migrate' to move it") :
-			fail_reason(subject, RADIUM_R_NO_PROCESS);
+	status = process_need(&dev, subject, pid, &show.process);
 	if (!status) {
 		show.threads = thread_list(&dev, pid, &show.thread_count, &error);
-		if (!show.threads)
+		show.pages = show.threads ? page_list(&dev, pid, &show.page_count, &error) : NULL;
+		if (!show.pages)
 			status = fail_errno(subject, error, "the process may just have ended");
 	}
 	dev_close(&dev);
@@ -185,6 +187,7 @@ int cmd_show(const struct command *c, int argc, char **argv)
 		json_object_put(object);
 	}
 	free(show.threads);
+	free(show.pages);
 	free(show.calls);
 	return EXIT_DONE;
 }

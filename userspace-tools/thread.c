@@ -159,7 +159,8 @@ static struct json_object *make_reason_text(const void *record)
 	return json_object_new_string(text);
 }
 
-#define FIELD(member, key, title) OUT_FIELD(radium_thread_info, member, key, title, OUT_PLAIN)
+#define STYLED(member, key, title, style) OUT_FIELD(radium_thread_info, member, key, title, style)
+#define FIELD(member, key, title) STYLED(member, key, title, OUT_PLAIN)
 const struct out_field thread_fields[] = {
 	FIELD(tid, "tid", "TID"),
 	OUT_MAKE(make_state, "state", "STATE", OUT_PLAIN),
@@ -168,6 +169,9 @@ const struct out_field thread_fields[] = {
 	FIELD(migrations, "migrations", "MIGRATIONS"),
 	FIELD(returns, "returns", "RETURNS"),
 	FIELD(syscalls, "syscalls", "SYSCALLS"),
+	FIELD(faults, "faults", "FAULTS"),
+	STYLED(bytes, "bytes", "BYTES", OUT_BYTES),
+	STYLED(waited_ns, "waited_ns", "WAITED", OUT_NS),
 	OUT_MAKE(make_reason, "reason", NULL, OUT_PLAIN),
 	FIELD(reason_detail, "reason_detail", NULL),
 	OUT_MAKE(make_reason_text, "reason_text", "LAST REASON", OUT_PLAIN),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* radctl top: nodes and distributed processes, again and again. */
+/* radctl top: nodes and distributed processes, or one process, again and again. */
 #include "radctl.h"
 
 #include <stdlib.h>
@@ -44,11 +44,6 @@ static const struct out_field row_fields[] = {
 	OUT_END
 };
 
-static __u64 rate(__u64 now, __u64 before, uint64_t ms)
-{
-	return ms && now > before ? (now - before) * 1000 / ms : 0;
-}
-
 static int view_take(struct dev *dev, struct view *view, const struct view *before)
 {
 	struct radium_process_info *list;
@@ -68,8 +63,8 @@ static int view_take(struct dev *dev, struct view *view, const struct view *befo
 		for (const struct row *old = before->rows; old < before->rows + before->count; old++) {
 			if (old->info.pid != row->info.pid)
 				continue;
-			row->faults_per_s = rate(row->info.faults, old->info.faults, ms);
-			row->syscalls_per_s = rate(row->info.syscalls, old->info.syscalls, ms);
+			row->faults_per_s = live_rate(row->info.faults, old->info.faults, ms);
+			row->syscalls_per_s = live_rate(row->info.syscalls, old->info.syscalls, ms);
 		}
 	}
 	free(list);
@@ -130,9 +125,12 @@ static bool keyboard_open(struct termios *saved)
 	return !tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
-static int frames(struct dev *dev, uint32_t left, uint32_t interval_ms, bool screen, bool keyboard)
+/* Of all processes, or of one if @pid is not 0. */
+static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_ms, bool screen,
+		  bool keyboard)
 {
 	struct view view = { 0 };
+	struct live live = { .pid = pid };
 	int stop = stop_open(), error = 0;
 	enum stop_wait woken = STOP_TIME;
 
@@ -140,7 +138,7 @@ static int frames(struct dev *dev, uint32_t left, uint32_t interval_ms, bool scr
 		uint64_t end = stop_clock_ms() + interval_ms;
 		char key;
 
-		error = frame(dev, &view, screen);
+		error = pid ? live_frame(dev, &live, screen) : frame(dev, &view, screen);
 		if (error || (left != UINT32_MAX && !--left))
 			break;
 		while ((woken = stop_wait(stop, keyboard ? STDIN_FILENO : -1, end)) == STOP_INPUT)
@@ -152,6 +150,7 @@ static int frames(struct dev *dev, uint32_t left, uint32_t interval_ms, bool scr
 			break;
 	}
 	free(view.rows);
+	live_free(&live);
 	return error;
 }
 
@@ -164,6 +163,9 @@ int cmd_top(const struct command *c, int argc, char **argv)
 		ARGS_COMMON
 	};
 	uint32_t count = 0, interval_ms = 1000;
+	struct radium_process_info process;
+	char subject[32] = "top";
+	__s32 pid = 0;
 	struct termios saved;
 	bool screen, keyboard;
 	int option, error;
@@ -175,20 +177,29 @@ int cmd_top(const struct command *c, int argc, char **argv)
 		else
 			interval_ms = args_milliseconds(c, "interval", optarg);
 	}
-	args_done(c, argc, argv, 0, 0);
-	if (dev_open(&dev, c->name))
+	args_done(c, argc, argv, 0, 1);
+	if (optind < argc) {
+		pid = args_pid(c, "PID", argv[optind]);
+		snprintf(subject, sizeof(subject), "top %d", pid);
+	}
+	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
+	if (pid && process_need(&dev, subject, pid, &process)) {
+		dev_close(&dev);
+		return EXIT_FAILED;
+	}
 	screen = !options.json && isatty(STDOUT_FILENO);
 	keyboard = screen && keyboard_open(&saved);
 	if (!count)
 		count = screen ? UINT32_MAX : 1;
 	if (screen)
 		fputs("\033[?1049h\033[?25l", stdout);	/* other screen, no cursor */
-	error = frames(&dev, count, interval_ms, screen, keyboard);
+	error = frames(&dev, pid, count, interval_ms, screen, keyboard);
 	if (screen)
 		fputs("\033[?25h\033[?1049l", stdout);
 	if (keyboard)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	dev_close(&dev);
-	return error ? fail_errno(c->name, error, "") : EXIT_DONE;
+	return error ? fail_errno(subject, error, pid ? "the process may just have ended" : "") :
+		       EXIT_DONE;
 }

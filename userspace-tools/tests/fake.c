@@ -67,7 +67,7 @@ static const struct radium_process_info processes[] = {
 static const struct radium_thread_info threads[] = {
 	{ .tid = 1234, .state = RADIUM_THREAD_AWAY, .node = 2, .wanted = 2,
 	  .reason = RADIUM_R_EXCEPTION, .reason_detail = 10, .migrations = 5, .returns = 4,
-	  .syscalls = 60,
+	  .syscalls = 60, .faults = 9, .bytes = 36864, .waited_ns = 1234567,
 	  .returns_by_reason = { [RADIUM_R_EXCEPTION] = 3, [RADIUM_R_ASKED] = 1 },
 	  .syscall_nr = { 0, 1, 202, -1 }, .syscall_count = { 10, 30, 20 } },
 	{ .tid = 1235, .state = RADIUM_THREAD_HOME, .node = 1, .wanted = 2,
@@ -79,6 +79,15 @@ static const struct radium_thread_info threads[] = {
 	{ .tid = 1237, .state = RADIUM_THREAD_RETURNING, .node = 64, .reason = RADIUM_R_FAULT,
 	  .reason_detail = 0xdeadb000, .returns_by_reason = { [RADIUM_R_FAULT] = 1 },
 	  .returns = 1, .migrations = 1, .syscall_nr = { -1 } },
+};
+
+static const struct radium_page_info pages[] = {
+	{ .address = 0x55d000402000, .moves = 5000000000, .nodes = 3, .tids = { 1234, 1235 },
+	  .tid_nodes = { 2, 1 } },
+	{ .address = 0x7f0000005000, .moves = 31, .nodes = 1ULL << 63 | 1,
+	  .tids = { 0, 1236, 1237, 1234 }, .tid_nodes = { 64, 1, 1, 2 } },
+	{ .address = 0x7ffd00001000, .moves = 2, .nodes = 3, .tids = { 1234 }, .tid_nodes = { 2 } },
+	{ .address = 0x1000, .moves = 1, .nodes = 2 },
 };
 
 int device_open(void)
@@ -205,6 +214,8 @@ int device_ioctl(int fd, unsigned long request, void *argument)
 		if (((struct radium_list *)argument)->pid != 1234)
 			return -ESRCH;
 		return answer_list(argument, threads, sizeof(threads[0]), ARRAY_SIZE(threads));
+	case RADIUM_IOC_PAGE_LIST:
+		return answer_list(argument, pages, sizeof(pages[0]), ARRAY_SIZE(pages));
 	default:
 		return -ENOTTY;
 	}

@@ -5,6 +5,15 @@ import signal
 import subprocess
 
 from harness import RADCTL, contains, environment, equal, golden, radctl, test
+from machine import tree
+
+# As the kernel writes it: a file, the heap, memory without a name, a name from a program.
+MAPS = """\
+55d000400000-55d000403000 rw-p 00001000 fe:01 1234                       /opt/a \x1b b.so
+55d000403000-55d000424000 rw-p 00000000 00:00 0                          [heap]
+7f0000000000-7f0000010000 rw-p 00000000 00:00 0\x20
+7ffd00000000-7ffd00002000 rw-p 00000000 00:00 0                          [stack]
+"""
 
 
 @test
@@ -18,7 +27,7 @@ def usage():
              "run --node 65 -- true", "show", "show a", "explain", "ps 1", "node", "node foo",
              "node join", "node join --id 65", "node join --id 1", "node key", "node list x",
              "node join --id 1 --addr 1.2.3.4 --key k --port 65536", "monitor --count 0",
-             "monitor --timeout x", "top --interval 0", "check x", "node up a b"]
+             "monitor --timeout x", "top --interval 0", "top x", "top 1 2", "check x", "node up a b"]
     for line in wrong:
         result = radctl(*line.split())
         equal((line, result.status, result.out, result.log), (line, 2, "", ""))
@@ -53,12 +62,14 @@ def absent():
 @test
 def golden_output():
     "reading commands print what they should, as text and as JSON"
+    root = tree(proc__1234__maps=MAPS)
     for name, arguments in (("status", ()), ("node_list", ("node", "list")), ("ps", ("ps",)),
                             ("show", ("show", "1234")), ("explain", ("explain", "1234"))):
-        result = radctl(*arguments)
+        result = radctl(*arguments, root=root)
         equal((result.status, result.err), (0, ""), name)
         golden(name + ".txt", result.out)
-        before, after = radctl("-j", *arguments), radctl(*arguments, "-j")
+        before, after = (radctl(*words, root=root)
+                         for words in (("-j", *arguments), (*arguments, "-j")))
         equal(before.out, after.out, name)
         equal(before.json() is not None, True)
         golden(name + ".json", before.out)
@@ -118,6 +129,27 @@ def top():
     view = radctl("top", "-j").json()
     equal((len(view["nodes"]), view["processes"][0]["pid"]), (5, 1234))
     equal(radctl("top", "--count", "2", "--interval", "0.1").out.count("SYSCALLS/S"), 2)
+
+
+@test
+def top_of_one():
+    "top PID shows its threads and its hottest pages"
+    root = tree(proc__1234__maps=MAPS)
+    views = radctl("top", "1234", "-j", "--count", "2", "--interval", "0.1", root=root)
+    view = json.loads(views.out.splitlines()[1])
+    equal([(t["tid"], t["faults_per_s"], t["waiting_percent"]) for t in view["threads"]],
+          [(tid, 0, 0) for tid in range(1234, 1238)])
+    equal([(p["mapping"], p["offset"], p["moves"]) for p in view["hottest_pages"]],
+          [("/opt/a ? b.so", 0x3000, 5000000000), ("[anon]", 0x5000, 31), ("[stack]", 0x1000, 2),
+           ("", 0, 1)])
+    equal(view["hottest_pages"][1]["threads"][:2], [{"tid": 0, "node": 64}, {"tid": 1236, "node": 1}])
+    text = radctl("top", "1234", root=root).out
+    for part in "WAITING %", "HOTTEST PAGES", "MOVES/S", "1234@2 1235@1":
+        contains(text, part)
+    equal(radctl("top", "6", root=root).status, 1)
+    # As many lines as one reads.
+    pages = radctl("show", "1234", root=root, fake="repeat=20").out.partition("HOTTEST PAGES\n")[2]
+    equal(len(pages.partition("\n\n")[0].splitlines()), 11)
 
 
 @test
