@@ -61,6 +61,10 @@ int main(void)
 	expect("negative pid", ioctl(fd, RADIUM_IOC_MIGRATE, &move), ESRCH);
 	list.entries = 1;
 	expect("list to a bad address", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EFAULT);
+	list.pid = getpid();
+	expect("pages of a process at home", ioctl(fd, RADIUM_IOC_PAGE_LIST, &list), ENOENT);
+	list.pid = 4194303;
+	expect("pages of no process", ioctl(fd, RADIUM_IOC_PAGE_LIST, &list), ESRCH);
 	list.reserved = 5;
 	expect("reserved not zero", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EINVAL);
 	expect("replica with no token", ioctl(fd, RADIUM_IOC_REPLICA,

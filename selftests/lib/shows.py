@@ -108,6 +108,66 @@ def status_and_show(context):
         stop(bed, pid)
 
 
+def rivals(bed):
+    """The PID of guest/rivals, and its threads: [(tid, address of the page of its word)]."""
+    bed.run(1, "rm -f /tmp/rivals")
+    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
+    within(10 * bed.slow, lambda: bed.run(1, "cat /tmp/rivals || true").count("\n") == 4,
+           "four threads")
+    lines = [map(int, line.split()) for line in bed.run(1, "cat /tmp/rivals").splitlines()]
+    return pid, [(tid, word & -4096) for tid, word in lines]
+
+
+def false_sharing_is_named(context):
+    """The page that two threads on two nodes fight for is the hottest, with who they are and
+    where; pages that one thread each has to itself are not there. Its visitor is seen to
+    fault and to wait."""
+    bed = context.bed
+    pid, ((here, fought), (there, same), (_, own), (away, other)) = rivals(bed)
+
+    def first():
+        pages = shown(bed, "show", str(pid))["hottest_pages"]
+        return pages[0] if pages else {"address": 0, "moves": 0, "threads": []}
+
+    def of_thread(tid):
+        return [t for t in shown(bed, "show", str(pid))["threads"] if t["tid"] == tid][0]
+    try:
+        assert fought == same and len({fought, own, other}) == 3
+        for tid in there, away:
+            done = radctl(bed, "migrate", "--thread", str(tid), str(pid), "2")
+            assert done.returncode == 0, done.stderr
+        within(20 * context.slow, lambda: first()["address"] == fought and
+               first()["moves"] >= 10, "the page is the hottest")
+        before, page = of_thread(there), first()
+        within(20 * context.slow, lambda: first()["moves"] >= page["moves"] + 10, "it goes on")
+        after, page = of_thread(there), first()
+        assert {(t["tid"], t["node"]) for t in page["threads"]} == {(here, 1), (there, 2)}, page
+        assert page["nodes"] == [1, 2] and page["mapping"] == "[heap]", page
+        for key in "faults", "bytes", "waited_ns":
+            assert after[key] > before[key] > 0, (key, before[key], after[key])
+        assert after["bytes"] <= after["faults"] * 4096, after
+        hot = {p["address"] for p in shown(bed, "show", str(pid))["hottest_pages"]}
+        assert not hot & {own, other}, hot
+        idle = of_thread(away)["faults"]
+        assert idle < after["faults"], (idle, after)
+
+        text = radctl(bed, "show", str(pid)).stdout
+        line = [words.split() for words in text.partition("HOTTEST PAGES\n")[2].splitlines()][1]
+        assert line[:2] == [hex(fought), "[heap]"], text
+        assert {f"{here}@1", f"{there}@2"} == set(line[4:]), text
+        views = radctl(bed, "-j", "top", str(pid), "--count", "2", "--interval",
+                       str(2 * context.slow)).stdout.splitlines()
+        view = json.loads(views[1])
+        rates = {t["tid"]: t for t in view["threads"]}
+        assert view["hottest_pages"][0]["address"] == fought, view
+        assert view["hottest_pages"][0]["moves_per_s"] > 0, view
+        assert 0 < rates[there]["waiting_percent"] <= 100 and rates[there]["faults_per_s"] > 0, view
+        assert rates[there]["bytes_per_s"] > 0 == rates[away]["faults_per_s"], view
+        assert "MOVES/S" in radctl(bed, "top", str(pid)).stdout
+    finally:
+        stop(bed, pid)
+
+
 def visitors_are_counted(context):
     """By both sides, and only while one is there."""
     bed = context.bed
@@ -128,4 +188,5 @@ def visitors_are_counted(context):
 def run(context, only):
     """The suite "shows"."""
     yield from each(context, [explain_says_why, explain_of_a_resting_process, monitor_tells,
-                              status_and_show, visitors_are_counted], only)
+                              status_and_show, false_sharing_is_named,
+                              visitors_are_counted], only)
