@@ -69,7 +69,7 @@ static bool last_threads_are_known(void)
 		move(9, 1, tid, 2);
 	move(9, 1, 4, 2);
 	move(9, 1, 4, 1);	/* where its system calls are done */
-	move(9, 1, 0, 3);	/* fetched ahead */
+	move(9, 1, 0, 3);	/* not known */
 	page = find(9);
 	return page && page->tids[0] == 4 && page->tid_nodes[0] == 1 &&
 	       page->tids[1] == 4 && page->tid_nodes[1] == 2 &&
