@@ -122,6 +122,11 @@ int where_is(pid_t pid, pid_t tid)
 	return ask(ASK_THREAD_WHERE, pid, "%d", tid).value;
 }
 
+int faults_of(pid_t pid, pid_t tid)
+{
+	return ask(ASK_FAULTS, pid, "%d", tid).value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
 	struct answer answer = ask(ASK_MOVE, pid, "a");

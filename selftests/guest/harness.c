@@ -171,6 +171,21 @@ static int node_of_thread(pid_t pid, pid_t tid)
 	return node;
 }
 
+static int faults_of_thread(pid_t pid, pid_t tid)
+{
+	struct radium_thread_info *list;
+	int count, faults = 0;
+
+	if (device < 0)
+		return 0;
+	count = move_threads(device, pid, &list);
+	for (int i = 0; i < count; i++)
+		if (list[i].tid == tid)
+			faults = list[i].faults;
+	free(list);
+	return faults;
+}
+
 /* Why the case came home by itself, for those who read the log. */
 static void tell_returns(pid_t pid)
 {
@@ -274,6 +289,9 @@ static void serve(int answers, const struct ask *ask)
 	}
 	case ASK_THREAD_WHERE:
 		answer(answers, node_of_thread(ask->pid, atoi(ask->text)), "");
+		break;
+	case ASK_FAULTS:
+		answer(answers, faults_of_thread(ask->pid, atoi(ask->text)), "");
 		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");
