@@ -272,8 +272,9 @@ static bool spread_one(const struct candidate *who)
 	struct radium_move move;
 	int error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
 
-	if (error)
-		return refused(error, &move, who->pid, "migrate");
+	/* Home is where the threads of a process are that was never away. */
+	if (error && (to || move.reason != RADIUM_R_NOT_AWAY))
+		return refused(error, &move, who->pid, to ? "migrate" : "recall");
 	if (to) {
 		done.away++;
 		done.named_away += is_named(who->comm);
