@@ -156,34 +156,37 @@ static const char *move_all(const struct ask *ask)
 	return text;
 }
 
-static int node_of_thread(pid_t pid, pid_t tid)
+/* What the module knows of a thread; false: nothing. */
+static bool thread_info(pid_t pid, pid_t tid, struct radium_thread_info *info)
 {
 	struct radium_thread_info *list;
-	int count, node = 0;
+	bool found = false;
+	int count;
 
 	if (device < 0)
-		return 0;
+		return false;
 	count = move_threads(device, pid, &list);
 	for (int i = 0; i < count; i++)
-		if (list[i].tid == tid && list[i].state == RADIUM_THREAD_AWAY)
-			node = list[i].node;
+		if (list[i].tid == tid) {
+			*info = list[i];
+			found = true;
+		}
 	free(list);
-	return node;
+	return found;
+}
+
+static int node_of_thread(pid_t pid, pid_t tid)
+{
+	struct radium_thread_info info;
+
+	return thread_info(pid, tid, &info) && info.state == RADIUM_THREAD_AWAY ? info.node : 0;
 }
 
 static int faults_of_thread(pid_t pid, pid_t tid)
 {
-	struct radium_thread_info *list;
-	int count, faults = 0;
+	struct radium_thread_info info;
 
-	if (device < 0)
-		return 0;
-	count = move_threads(device, pid, &list);
-	for (int i = 0; i < count; i++)
-		if (list[i].tid == tid)
-			faults = list[i].faults;
-	free(list);
-	return faults;
+	return thread_info(pid, tid, &info) ? info.faults : 0;
 }
 
 /* Why the case came home by itself, for those who read the log. */
