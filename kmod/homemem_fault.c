@@ -40,9 +40,15 @@ static struct rad_page *held_by_pte(pte_t pte)
 	return find_held(swp_offset_pfn(entry));
 }
 
+/* The distributed process with this memory, with a reference, or NULL; soon, for others. */
+static struct rad_process *process_of(struct mm_struct *mm)
+{
+	return mm_has_notifiers(mm) ? rad_process_find_mm(mm) : NULL;
+}
+
 static bool is_distributed(struct mm_struct *mm)
 {
-	struct rad_process *process = mm_has_notifiers(mm) ? rad_process_find_mm(mm) : NULL;
+	struct rad_process *process = process_of(mm);
 
 	rad_process_put(process);
 	return process;
@@ -55,13 +61,12 @@ static bool is_distributed(struct mm_struct *mm)
  */
 static struct rad_page *find_read_elsewhere(struct vm_fault *vmf)
 {
-	struct mm_struct *mm = vmf->vma->vm_mm;
 	struct rad_process *process;
 	struct rad_page *page;
 
-	if (!(vmf->flags & FAULT_FLAG_WRITE) || !mm_has_notifiers(mm))
+	if (!(vmf->flags & FAULT_FLAG_WRITE))
 		return NULL;
-	process = rad_process_find_mm(mm);
+	process = process_of(vmf->vma->vm_mm);
 	if (!process)
 		return NULL;
 	spin_lock(&process->mem.pages.xa_lock);
