@@ -53,6 +53,8 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
 	page->state = to;
+	if (to != RAD_PAGE_RECALLING && to != RAD_PAGE_SHARING)
+		page->asked = NULL;
 	if (to == RAD_PAGE_AWAY)
 		list_add_tail(&page->order, &mem->order);
 	else if (from == RAD_PAGE_AWAY)
@@ -89,9 +91,10 @@ void rad_page_give_back(struct rad_page *page)
 	page->frame = NULL;
 	node = page->node;
 	page->node = NULL;
-	/* Its owner may read on, or was asked meanwhile not to. */
+	/* Others may read on, or were asked meanwhile not to. */
 	rad_page_set_state(page, page->revokes ? RAD_PAGE_REVOKING :
-				 page->copies ? RAD_PAGE_COPIED : RAD_PAGE_GONE);
+				 page->copies || page->granting ? RAD_PAGE_COPIED :
+								  RAD_PAGE_GONE);
 	spin_unlock(&mem->pages.xa_lock);
 	if (node)
 		rad_node_put(node);
@@ -138,7 +141,7 @@ static bool is_leaving(const struct rad_page *page)
 		return READ_ONCE(page->granting);
 	case RAD_PAGE_RETURNED:
 	case RAD_PAGE_FINALIZING:
-		return READ_ONCE(page->revokes);
+		return READ_ONCE(page->revokes) || READ_ONCE(page->granting);
 	default:
 		return false;
 	}
@@ -411,6 +414,7 @@ bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 			rad_page_set_state(page, RAD_PAGE_LOST);
 			lost = true;
 		}
+		rad_forward_node_dead(page, node);
 		/* Who was asked to drop it answers through his call. */
 		rad_page_forget_copy(page, bit);
 	}
@@ -429,6 +433,7 @@ static bool abandon(struct rad_homemem *mem)
 	while ((page = xa_find(&mem->pages, &index, ULONG_MAX, XA_PRESENT))) {
 		index++;
 		left = true;
+		rad_forward_drop(page);
 		switch (page->state) {
 		case RAD_PAGE_AWAY:
 		case RAD_PAGE_RECALLING:

@@ -27,9 +27,11 @@
 #include "states.h"
 #include "stay.h"
 
+struct rad_forward;
 struct rad_in;
 struct rad_node;
 struct rad_process;
+struct rad_revoke;
 
 /**
  * struct rad_page - one page of a distributed process
@@ -39,11 +41,14 @@ struct rad_process;
  * @address: page-aligned user address at which it was taken
  * @state: under the directory's lock
  * @stale: the layout changed while it was being taken; under the directory's lock
- * @granting: grants that are decided and on their way into the stream; until they are
- *	there, revocations wait: their makers need nothing that the waiter may have
+ * @granting: grants that are decided and on their way into the stream, or, from the owner,
+ *	to the reader; until they are there, revocations wait: their makers need nothing
+ *	that the waiter may have
+ * @wanted: those who wait for it to come home; under the directory's lock
  * @taker: the task that takes it, while TAKING: its own notifier events are not news
- * @epoch: of the ownership
  * @node: the owner (AWAY, RECALLING, SHARING); holds a reference
+ * @forward: its way from one node to another, NULL: none; under the directory's lock
+ * @asked: what the owner is to answer (RECALLING, SHARING); compared, not followed
  * @copies: bit i: node i+1 has a copy and was not asked to drop it
  * @revokes: holders of copies who have not answered yet; under the directory's lock
  * @order: in rad_homemem.order while AWAY
@@ -60,9 +65,11 @@ struct rad_page {
 	enum rad_page_state state;
 	bool stale;
 	u32 granting;
+	u32 wanted;
 	struct task_struct *taker;
-	u32 epoch;
 	struct rad_node *node;
+	struct rad_forward *forward;
+	struct rad_revoke *asked;
 	u64 copies;
 	u32 revokes;
 	struct list_head order;
@@ -94,7 +101,6 @@ struct rad_turn {
  * @wait: woken at every change of state
  * @invalidating: layout changes under way (between range_start and range_end)
  * @dead: the address space is gone; nothing goes over the network any more
- * @epoch: last epoch given
  * @away, @copied: entries in these states
  * @order: AWAY entries, the longest away first
  * @turns: by page number
@@ -107,7 +113,6 @@ struct rad_homemem {
 	wait_queue_head_t wait;
 	u32 invalidating;
 	bool dead;
-	u32 epoch;
 	u32 away;
 	u32 copied;
 	struct list_head order;
@@ -123,6 +128,7 @@ int rad_homemem_create(struct rad_process *process);
 void rad_homemem_destroy(struct rad_process *process);
 
 void rad_homemem_page_get(struct rad_in *in);
+void rad_homemem_page_arrived(struct rad_in *in);
 void rad_homemem_trim(struct rad_process *process, u32 n);
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);

@@ -3,8 +3,10 @@
 #ifndef _RADIUM_HOMEMEM_INTERNAL_H
 #define _RADIUM_HOMEMEM_INTERNAL_H
 
+#include "link.h"
 #include "node.h"
 #include "process.h"
+#include "wire.h"
 
 /* The turn of an address. */
 static inline struct rad_turn *rad_turn_of(struct rad_homemem *mem, unsigned long address)
@@ -48,7 +50,7 @@ static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
 		return true;
 	case RAD_PAGE_RETURNED:
 	case RAD_PAGE_FINALIZING:
-		return page->copies || page->revokes;
+		return page->copies || page->revokes || page->granting;
 	default:
 		return false;
 	}
@@ -67,12 +69,84 @@ static inline u64 rad_page_holders(struct rad_page *page)
 	return nodes;
 }
 
+/**
+ * struct rad_revoke - one page asked back
+ * @call: the request
+ * @page: holds a reference
+ * @done: makes of the answer what it means for the entry; RAD_BACK_NONE, and not
+ *	@answered: the session has ended. Under the directory's lock.
+ * @landing: where the owner writes the page (only when its data is wanted)
+ * @list: in the reserve
+ * @reserved: belongs to the reserve
+ * @doomed: id of the node with which the page was lost, for which the process has to die
+ */
+struct rad_revoke {
+	struct rad_call call;
+	struct rad_page *page;
+	void (*done)(struct rad_revoke *revoke, u32 flags, bool answered);
+	struct rad_landing landing;
+	struct list_head list;
+	bool reserved;
+	u32 doomed;
+};
+
 /* homemem_revoke.c */
+struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate);
+void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke);
+struct rad_out *rad_revoke_msg(struct rad_page *page, struct rad_revoke *revoke, u32 flags,
+			       gfp_t gfp);
+void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct rad_out *msg);
+void rad_revoke_land(struct rad_revoke *revoke);
+void rad_page_returned(struct rad_page *page);
 void rad_page_protect(struct rad_page *page);
 bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allocate);
 int rad_page_bring_home(struct rad_page *page, enum rad_page_use use);
 void rad_page_surrender(struct rad_page *page);
 int rad_reserve_create(struct rad_homemem *mem);
 void rad_reserve_destroy(struct rad_homemem *mem);
+
+/**
+ * struct rad_forward - a page on its way from its owner to another node
+ * @page: the entry; holds a reference
+ * @to: that node; who made this has a reference
+ * @call: id of its request
+ * @use: READ: the owner and home read on
+ * @owner: the revocation that the owner answers, until it is sent
+ * @ask: another one, for @to, should the owner not be able to say what has become of it
+ * @owner_msg, @ask_msg: their messages, until they are sent
+ * @passed: the owner says that @to has received it; READ: that he has sent it
+ * @unsure: only @to knows
+ * @asking: it was asked
+ * @content: the frame at home has what the owner had
+ * @over: nobody but who made this uses it any more
+ * @arrived: @to has the page
+ *
+ * The flags are under the directory's lock.
+ */
+struct rad_forward {
+	struct rad_page *page;
+	struct rad_node *to;
+	u64 call;
+	enum rad_page_use use;
+	struct rad_revoke *owner;
+	struct rad_revoke *ask;
+	struct rad_out *owner_msg;
+	struct rad_out *ask_msg;
+	bool passed;
+	bool unsure;
+	bool asking;
+	bool content;
+	bool over;
+	bool arrived;
+};
+
+/* homemem_forward.c */
+bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, struct rad_node *to,
+			const struct rad_in *in, enum rad_page_use use);
+bool rad_forward_begin(struct rad_forward *forward, u32 prot);
+bool rad_forward_end(struct rad_forward *forward);
+void rad_forward_destroy(struct rad_forward *forward);
+void rad_forward_drop(struct rad_page *page);
+void rad_forward_node_dead(struct rad_page *page, struct rad_node *node);
 
 #endif /* _RADIUM_HOMEMEM_INTERNAL_H */

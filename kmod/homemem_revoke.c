@@ -19,52 +19,35 @@ enum {
 	RETRY_JIFFIES		= 1,	/* until the reserve is looked at again */
 };
 
-/**
- * struct revoke - one page asked back
- * @call: the request
- * @page: holds a reference
- * @landing: where the owner writes the page (only when its data is wanted)
- * @list: in the reserve
- * @reserved: belongs to the reserve
- * @copy: of a read-only copy
- */
-struct revoke {
-	struct rad_call call;
-	struct rad_page *page;
-	struct rad_landing landing;
-	struct list_head list;
-	bool reserved;
-	bool copy;
-};
-
-static struct revoke *revoke_alloc(struct rad_homemem *mem, bool copy, bool may_allocate)
+/* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL */
+struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate)
 {
-	struct revoke *revoke;
+	struct rad_revoke *revoke;
 
 	if (may_allocate) {
 		revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
-		if (revoke && (copy || !rad_landing_get(&revoke->landing, GFP_KERNEL))) {
-			revoke->copy = copy;
+		if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_KERNEL)))
 			return revoke;
-		}
 		/* Pages come home one by one also when visitors have all of the pool. */
 		kfree(revoke);
 	}
 	spin_lock(&mem->pages.xa_lock);
-	revoke = list_first_entry_or_null(&mem->reserve, struct revoke, list);
-	if (revoke) {
+	revoke = list_first_entry_or_null(&mem->reserve, struct rad_revoke, list);
+	if (revoke)
 		list_del(&revoke->list);
-		revoke->copy = copy;
-	}
 	spin_unlock(&mem->pages.xa_lock);
 	return revoke;
 }
 
-static void revoke_free(struct rad_homemem *mem, struct revoke *revoke)
+/* rad_revoke_free() - one that was not sent, or is over; NULL is fine */
+void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke)
 {
+	if (!revoke)
+		return;
 	if (revoke->reserved) {
 		spin_lock(&mem->pages.xa_lock);
 		if (!mem->dead) {
+			revoke->doomed = 0;
 			list_add(&revoke->list, &mem->reserve);
 			spin_unlock(&mem->pages.xa_lock);
 			wake_up_all(&mem->wait);
@@ -91,72 +74,120 @@ static void copy_dropped(struct rad_page *page)
 		wake_up_all(&mem->wait);
 }
 
+/* Whether it was dropped or its holder has died: the copy is no more. */
+static void copy_done(struct rad_revoke *revoke, u32 flags, bool answered)
+{
+	copy_dropped(revoke->page);
+}
+
+/*
+ * rad_revoke_land() - the content that came with an answer is that of the frame, which is
+ * ours in RECALLING and SHARING only
+ */
+void rad_revoke_land(struct rad_revoke *revoke)
+{
+	struct rad_page *page = revoke->page;
+
+	copy_highpage(page->frame, revoke->landing.page);
+	set_page_dirty(page->frame);
+	atomic64_inc(&page->process->stats.pages_received);
+}
+
+/* rad_page_returned() - its frame is current: its page tables can be repaired */
+void rad_page_returned(struct rad_page *page)
+{
+	struct rad_homemem *mem = rad_page_mem(page);
+
+	rad_page_set_state(page, RAD_PAGE_RETURNED);
+	/* Not after the directory has died: its end does it, and frees the work. */
+	if (!mem->dead)
+		queue_work(rad_finalize_wq, &mem->finalize);
+}
+
+static void owner_done(struct rad_revoke *revoke, u32 flags, bool answered)
+{
+	struct rad_page *page = revoke->page;
+	u32 node;
+
+	if (page->asked != revoke)
+		return;
+	node = rad_node_id(page->node);
+	if (flags & RAD_BACK_NONE) {
+		rad_page_set_state(page, RAD_PAGE_LOST);
+		/* An owner that does not have the page any more was killed there. */
+		if (answered)
+			revoke->doomed = node;
+		return;
+	}
+	if (flags & RAD_BACK_DATA)
+		rad_revoke_land(revoke);
+	if (page->state == RAD_PAGE_SHARING)
+		page->copies |= BIT_ULL(node - 1);
+	rad_page_returned(page);
+}
+
 /*
  * The answer to a revocation, or the end of the session. Runs in the link's
  * receive context: takes no mmap_lock, allocates nothing, waits for nothing.
  */
 static void revoke_done(struct rad_call *call)
 {
-	struct revoke *revoke = container_of(call, struct revoke, call);
+	struct rad_revoke *revoke = container_of(call, struct rad_revoke, call);
 	const struct rad_wire_page_back *back = call->answer;
 	struct rad_page *page = revoke->page;
 	struct rad_process *process = page->process;
 	struct rad_homemem *mem = &process->mem;
 	bool answered = !call->status && call->len >= sizeof(*back);
-	u32 flags = answered ? le32_to_cpu(back->flags) : RAD_BACK_NONE;
-	bool lost = false;
-	u32 node = 0;
+	u32 doomed;
 
 	spin_lock(&mem->pages.xa_lock);
-	if (revoke->copy) {
-		/* Whether it was dropped or its holder has died: the copy is no more. */
-		copy_dropped(page);
-	} else if (page->state == RAD_PAGE_RECALLING || page->state == RAD_PAGE_SHARING) {
-		/* The frame is ours only in these states: copy before anybody can give it back. */
-		if (flags & RAD_BACK_DATA) {
-			copy_highpage(page->frame, revoke->landing.page);
-			set_page_dirty(page->frame);
-			atomic64_inc(&process->stats.pages_received);
-		}
-		lost = flags & RAD_BACK_NONE;
-		node = rad_node_id(page->node);
-		if (page->state == RAD_PAGE_SHARING && !lost)
-			page->copies = BIT_ULL(node - 1);
-		rad_page_set_state(page, lost ? RAD_PAGE_LOST : RAD_PAGE_RETURNED);
-		/* Not after the directory has died: its end does it, and frees the work. */
-		if (!lost && !mem->dead)
-			queue_work(rad_finalize_wq, &mem->finalize);
-	}
-	lost &= !mem->dead;
+	revoke->done(revoke, answered ? le32_to_cpu(back->flags) : RAD_BACK_NONE, answered);
+	doomed = mem->dead ? 0 : revoke->doomed;
 	spin_unlock(&mem->pages.xa_lock);
-	/* An owner that does not have the page any more was killed there. */
-	if (lost && answered)
-		rad_process_kill(process, node, RADIUM_R_NODE_LOST);
-	revoke_free(mem, revoke);
+	if (doomed)
+		rad_process_kill(process, doomed, RADIUM_R_NODE_LOST);
+	rad_revoke_free(mem, revoke);
 	rad_page_put(page);
 	rad_process_put(process);
 }
 
-/* Asks one node for one page, or to drop its copy. */
-static void revoke_send(struct rad_page *page, struct rad_node *node, struct revoke *revoke,
-			struct rad_out *msg, enum rad_page_use use)
+/**
+ * rad_revoke_msg() - the message of a revocation
+ * @page: which page
+ * @revoke: with a landing place if the content is wanted
+ * @flags: enum rad_revoke_flags
+ * @gfp: how to allocate
+ * Return: the message or NULL.
+ */
+struct rad_out *rad_revoke_msg(struct rad_page *page, struct rad_revoke *revoke, u32 flags,
+			       gfp_t gfp)
 {
-	struct rad_wire_page_revoke *body = msg->body;
+	struct rad_wire_page_revoke *body;
+	struct rad_out *msg;
 
-	refcount_inc(&page->ref);
-	rad_process_get(page->process);
-	revoke->page = page;
-	revoke->call = (struct rad_call){ .notify = revoke_done };
+	msg = rad_msg_alloc(RAD_MSG_PAGE_REVOKE, sizeof(*body), gfp);
+	if (!msg)
+		return NULL;
+	body = msg->body;
 	body->process = cpu_to_le64(page->process->id);
 	body->address = cpu_to_le64(page->address);
-	body->count = cpu_to_le32(1);
-	body->epoch = cpu_to_le32(page->epoch);
-	if (!revoke->copy) {
-		body->flags = cpu_to_le32(RAD_REVOKE_DATA |
-					  (use == RAD_USE_READ ? RAD_REVOKE_KEEP : 0));
-		body->landing.addr = cpu_to_le64(revoke->landing.addr);
-		body->landing.rkey = cpu_to_le32(revoke->landing.rkey);
-	}
+	body->flags = cpu_to_le32(flags);
+	if (flags & RAD_REVOKE_DATA)
+		rad_landing_name(&revoke->landing, &body->landing);
+	return msg;
+}
+
+/**
+ * rad_revoke_send() - ask one node for one page, or to drop its copy
+ * @node: whom
+ * @revoke: its page and done are set, the entry says what is going on; consumed, and so is
+ *	a reference to the page that the caller has taken for it
+ * @msg: consumed
+ */
+void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct rad_out *msg)
+{
+	rad_process_get(revoke->page->process);
+	revoke->call = (struct rad_call){ .notify = revoke_done };
 	if (rad_call_send(node, &revoke->call, msg)) {
 		revoke->call.status = -EHOSTDOWN;
 		revoke_done(&revoke->call);
@@ -174,19 +205,21 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 
 	for (; copies; copies &= copies - 1) {
 		struct rad_node *node = rad_node_get_up(__ffs64(copies) + 1);
-		struct revoke *revoke = NULL;
+		struct rad_revoke *revoke = NULL;
 		struct rad_out *msg = NULL;
 
 		/* A node that is not up has no copies any more. */
 		while (node && !(revoke && msg)) {
-			revoke = revoke ?: revoke_alloc(mem, true, may_allocate);
-			msg = msg ?: rad_msg_alloc(RAD_MSG_PAGE_REVOKE,
-						   sizeof(struct rad_wire_page_revoke), gfp);
+			revoke = revoke ?: rad_revoke_alloc(mem, false, may_allocate);
+			msg = msg ?: rad_revoke_msg(page, revoke, 0, gfp);
 			if (!revoke || !msg)
 				wait_event_timeout(mem->wait, !list_empty(&mem->reserve), 1);
 		}
 		if (node) {
-			revoke_send(page, node, revoke, msg, RAD_USE_WRITE);
+			refcount_inc(&page->ref);
+			revoke->page = page;
+			revoke->done = copy_done;
+			rad_revoke_send(node, revoke, msg);
 			rad_node_put(node);
 			continue;
 		}
@@ -275,7 +308,7 @@ bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allo
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 	gfp_t gfp = may_allocate ? GFP_KERNEL : GFP_ATOMIC | __GFP_NOWARN;
-	struct revoke *revoke;
+	struct rad_revoke *revoke;
 	struct rad_node *node;
 	struct rad_out *msg;
 
@@ -292,45 +325,43 @@ bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allo
 	}
 	spin_unlock(&mem->pages.xa_lock);
 
-	revoke = revoke_alloc(mem, false, may_allocate);
+	revoke = rad_revoke_alloc(mem, true, may_allocate);
 	if (!revoke)
 		return false;
-	msg = rad_msg_alloc(RAD_MSG_PAGE_REVOKE, sizeof(struct rad_wire_page_revoke), gfp);
+	/* The flags are filled in when it is known how the page would come back. */
+	msg = rad_revoke_msg(page, revoke, RAD_REVOKE_DATA, gfp);
 	if (!msg) {
-		revoke_free(mem, revoke);
+		rad_revoke_free(mem, revoke);
 		return false;
 	}
 	spin_lock(&mem->pages.xa_lock);
 	if (page->state != RAD_PAGE_AWAY) {
 		spin_unlock(&mem->pages.xa_lock);
 		rad_msg_free(msg);
-		revoke_free(mem, revoke);
+		rad_revoke_free(mem, revoke);
 		return true;
 	}
 	if (!page->read_only)
 		use = RAD_USE_WRITE;
+	if (use == RAD_USE_READ) {
+		struct rad_wire_page_revoke *body = msg->body;
+
+		body->flags |= cpu_to_le32(RAD_REVOKE_KEEP);
+	}
 	rad_page_set_state(page, use == RAD_USE_READ ? RAD_PAGE_SHARING : RAD_PAGE_RECALLING);
 	node = rad_node_get(page->node);
+	refcount_inc(&page->ref);
+	revoke->page = page;
+	revoke->done = owner_done;
+	page->asked = revoke;
 	spin_unlock(&mem->pages.xa_lock);
 	atomic64_inc(&page->process->stats.recalls);
-	revoke_send(page, node, revoke, msg, use);
+	rad_revoke_send(node, revoke, msg);
 	rad_node_put(node);
 	return true;
 }
 
-/**
- * rad_page_bring_home() - have a page at home, with its page tables repaired
- * @page: the caller has a reference
- * @use: for what
- *
- * Ends when the page may be used so at home (and may be gone again by now), its owner
- * has died, or current is killed.
- *
- * Context: sleeps; may hold mmap_lock for reading: what ends the wait needs no
- * lock of the mm.
- * Return: 0, -EHOSTDOWN (the page is lost), -EINTR (killed).
- */
-int rad_page_bring_home(struct rad_page *page, enum rad_page_use use)
+static int bring_home(struct rad_page *page, enum rad_page_use use)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 	int err;
@@ -374,6 +405,34 @@ int rad_page_bring_home(struct rad_page *page, enum rad_page_use use)
 	}
 }
 
+/**
+ * rad_page_bring_home() - have a page at home, with its page tables repaired
+ * @page: the caller has a reference
+ * @use: for what
+ *
+ * Ends when the page may be used so at home (and may be gone again by now), its owner
+ * has died, or current is killed.
+ *
+ * Context: sleeps; may hold mmap_lock for reading: what ends the wait needs no
+ * lock of the mm.
+ * Return: 0, -EHOSTDOWN (the page is lost), -EINTR (killed).
+ */
+int rad_page_bring_home(struct rad_page *page, enum rad_page_use use)
+{
+	struct rad_homemem *mem = rad_page_mem(page);
+	int err;
+
+	/* It does not go from node to node meanwhile. */
+	spin_lock(&mem->pages.xa_lock);
+	page->wanted++;
+	spin_unlock(&mem->pages.xa_lock);
+	err = bring_home(page, use);
+	spin_lock(&mem->pages.xa_lock);
+	page->wanted--;
+	spin_unlock(&mem->pages.xa_lock);
+	return err;
+}
+
 /* Gives back the frame of a lost page, as it was when it left. */
 void rad_page_surrender(struct rad_page *page)
 {
@@ -389,7 +448,7 @@ void rad_page_surrender(struct rad_page *page)
 /* rad_reserve_destroy() - those in flight free themselves, since the directory is dead */
 void rad_reserve_destroy(struct rad_homemem *mem)
 {
-	struct revoke *revoke, *next;
+	struct rad_revoke *revoke, *next;
 	LIST_HEAD(reserve);
 
 	spin_lock(&mem->pages.xa_lock);
@@ -407,7 +466,7 @@ int rad_reserve_create(struct rad_homemem *mem)
 	int i;
 
 	for (i = 0; i < RESERVED_REVOKES; i++) {
-		struct revoke *revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
+		struct rad_revoke *revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
 
 		if (!revoke || rad_landing_get(&revoke->landing, GFP_KERNEL)) {
 			kfree(revoke);

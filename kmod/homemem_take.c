@@ -363,7 +363,6 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 	spin_lock(&mem->pages.xa_lock);
 	stale = page->stale;
 	page->granting = !stale && !t->again && reason == RADIUM_R_NONE;
-	page->epoch = ++mem->epoch;
 	spin_unlock(&mem->pages.xa_lock);
 	if (stale || t->again) {
 		body->flags = cpu_to_le32(RAD_GRANT_RETRY);
@@ -518,6 +517,48 @@ static void forget_copy_of(struct take *t)
 	spin_unlock(&mem->pages.xa_lock);
 }
 
+/*
+ * The page's owner sends it to who asks. Returns whether the request has been answered;
+ * if not, the page may be where it was, and home fetches it.
+ */
+static bool forward(struct take *t, struct rad_page *page, enum rad_page_use use,
+		    const struct rad_in *in)
+{
+	struct mm_struct *mm = t->process->mm;
+	struct rad_forward forward;
+	struct vm_area_struct *vma;
+	bool begun = false, done;
+	u32 reason;
+
+	if (!rad_forward_create(&forward, page, t->to, in, use))
+		return false;
+	if (!mmget_not_zero(mm)) {
+		rad_forward_destroy(&forward);
+		return false;
+	}
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, t->address);
+	reason = check_vma(vma, t->access);
+	if (!reason) {
+		if (use == RAD_USE_READ)
+			rad_page_protect(page);
+		begun = rad_forward_begin(&forward, prot_of(vma));
+	}
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+	done = begun && rad_forward_end(&forward);
+	if (done && forward.arrived) {
+		t->granted = true;
+		t->bytes = PAGE_SIZE;
+		atomic64_inc(&t->process->stats.pages_forwarded);
+		/* It may have died before its ownership was written down. */
+		if (rad_node_is_dead(t->to))
+			rad_page_bring_home(page, RAD_USE_WRITE);
+	}
+	rad_forward_destroy(&forward);
+	return done;
+}
+
 /* Waits for the end of a layout change. False: the request has been answered. */
 static bool pass_gate(struct take *t, const struct rad_in *in)
 {
@@ -569,6 +610,10 @@ static struct rad_page *enter(struct take *t, const struct rad_in *in)
 			return NULL;
 		} else if (busy) {
 			t->from |= rad_page_holders(busy) & ~BIT_ULL(rad_node_id(t->to) - 1);
+			if (forward(t, busy, use, in)) {
+				rad_page_put(busy);
+				return NULL;
+			}
 			if (use == RAD_USE_READ)
 				protect(t, busy);
 			/* Ends: every state in motion ends, see rad_page_bring_home(). */

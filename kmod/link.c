@@ -123,7 +123,9 @@ static u32 unfold(struct rad_node *node, struct rad_wire_header *h, const struct
 	spin_lock_bh(&node->lock);
 	received = node->streams[RAD_CLASS_ANSWER].received;
 	h->epoch = cpu_to_le64(node->session);
-	h->call = cpu_to_le64(rad_call_expand(node, rad_wire_fold_call(fold)));
+	h->call = cpu_to_le64(rad_wire_fold_type(fold) == RAD_FOLD_FORWARD ?
+			      rad_wire_fold_call(fold) :
+			      rad_call_expand(node, rad_wire_fold_call(fold)));
 	for (class = 0; class < RAD_CLASS_COUNT; class++) {
 		h->ack[class] = cpu_to_le64(node->streams[class].acked);
 		h->credit[class] = cpu_to_le64(node->streams[class].limit);
@@ -224,6 +226,8 @@ void rad_link_handle(struct rad_node *node, struct rad_buf *buf)
 		return;
 	if (rad_wire_is_answer(in.type))
 		rad_call_answer(node, &in);
+	else if (in.type == RAD_MSG_PAGE_FORWARD)
+		rad_call_forwarded(&in);
 	else if (rad_handlers[in.type])
 		rad_handlers[in.type](&in);
 	else
@@ -365,8 +369,7 @@ void rad_link_detach(struct rad_node *node, struct rad_conn *conn)
  * 2. The connection is closed: its queue pair is destroyed, so the peer can
  *    write nowhere any more, nothing arrives, no send is under way.
  * 3. Timers are gone: none is started when not alive.
- * 4. So nobody else uses queue and calls: messages are dropped, calls fail,
- *    landing places that had been given up are free again.
+ * 4. So nobody else uses queue and calls: messages are dropped, calls fail.
  * 5. Receive threads end when their handlers return; the memory stays until then.
  *
  * Context: process, bounded by closing a connection; in the peer's work item.
@@ -385,6 +388,5 @@ void rad_link_stop(struct rad_node *node)
 	rad_beat_stop(node);
 	rad_link_drop(node);
 	rad_call_fail_all(node);
-	rad_landing_release_orphans(&node->orphans);
 	rad_rx_stop(node);
 }

@@ -68,6 +68,7 @@ struct rad_landing {
 	struct page *page;
 	u64 addr;
 	u32 rkey;
+	u32 token;
 	void *slot;
 };
 
@@ -77,23 +78,25 @@ struct rad_landing {
  *	the link's receive context: must not sleep on anything that waits for a
  *	message. May free the call. NULL: wait with rad_call_wait().
  * @status: 0, or -EHOSTDOWN
+ * @answered_by: type of the answer: PAGE_FORWARD, or the one that belongs to the request
  * @answer: answer's body, valid during @notify, or copied to @buf
  * @len: its length
  * @buf, @size: where to copy the answer (up to @size bytes), may be NULL
- * @landing: NULL, or the landing place that the request names: if the wait is
- *	given up, the link keeps it until the peer can no longer write there, and
- *	then puts it
+ * @landing: NULL, or the landing place that the request names, so that a node other than
+ *	the one that was asked can answer (PAGE_FORWARD). Its maker lets go of it with
+ *	rad_landing_put_late() unless the call has been answered.
  *
  * Set @notify, @buf, @size and @landing, zero the rest.
  */
 struct rad_call {
 	void (*notify)(struct rad_call *call);
 	int status;
+	u32 answered_by;
 	u32 len;
 	const void *answer;
 	void *buf;
 	u32 size;
-	const struct rad_landing *landing;
+	struct rad_landing *landing;
 	/* private to link.c */
 	u64 id;
 	u32 answer_type;
@@ -113,8 +116,11 @@ int rad_answer(const struct rad_in *request, struct rad_out *msg);
 int rad_answer_to(struct rad_node *to, u64 call, struct rad_out *msg);
 int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *msg);
 int rad_call_wait(struct rad_call *call, unsigned long timeout);
+bool rad_call_cancel(struct rad_call *call);
 
 int rad_landing_get(struct rad_landing *landing, gfp_t gfp);
 void rad_landing_put(struct rad_landing *landing);
+void rad_landing_put_late(struct rad_landing *landing);
+void rad_landing_name(const struct rad_landing *landing, struct rad_wire_landing *wire);
 
 #endif /* _RADIUM_LINK_H */

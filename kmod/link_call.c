@@ -43,6 +43,8 @@ void rad_call_add(struct rad_node *node, struct rad_call *call)
 	} while (call_find_low(node, rad_wire_fold_call(call->id)));
 	call->pending = true;
 	hlist_add_head(&call->entry, call_bucket(node, call->id));
+	if (call->landing)
+		rad_landing_expect(call->landing, call);
 }
 
 static struct rad_call *call_find(struct rad_node *node, u64 id)
@@ -74,6 +76,8 @@ static void call_remove(struct rad_call *call)
 {
 	hlist_del_init(&call->entry);
 	call->pending = false;
+	if (call->landing)
+		rad_landing_expect(call->landing, NULL);
 }
 
 /* The one end of a call that was not given up: it belongs to its maker again. */
@@ -88,6 +92,16 @@ static void call_complete(struct rad_call *call, int status)
 	}
 	call->notify(call);
 	rad_node_put(node);
+}
+
+static void call_take_answer(struct rad_call *call, const struct rad_in *in)
+{
+	call->answer = in->body;
+	call->answered_by = in->type;
+	call->len = in->len;
+	if (call->buf)
+		memcpy(call->buf, in->body, min(call->size, in->len));
+	call_complete(call, 0);
 }
 
 /**
@@ -108,19 +122,41 @@ void rad_call_answer(struct rad_node *node, const struct rad_in *in)
 		wrong = call->answer_type != in->type;
 		if (!wrong)
 			call_remove(call);
-	} else {
-		rad_landing_claim(in->call, &node->orphans);
 	}
 	spin_unlock_bh(&node->lock);
 	if (wrong)
 		rad_node_protocol_error(node, "answers with the wrong type");
 	if (!call || wrong)
 		return;
-	call->answer = in->body;
-	call->len = in->len;
-	if (call->buf)
-		memcpy(call->buf, in->body, min(call->size, in->len));
-	call_complete(call, 0);
+	call_take_answer(call, in);
+}
+
+/**
+ * rad_call_forwarded - PAGE_FORWARD: a call has been answered by another node
+ * @in: the answer; to a call that was given up it is dropped
+ *
+ * Context: the polling thread of the node that answers, not of the one that was asked.
+ */
+void rad_call_forwarded(const struct rad_in *in)
+{
+	struct rad_node *asked, *now = NULL;
+	struct rad_call *call;
+
+	if (!rad_landing_expected(in->call, &asked))
+		return;
+	/* What is expected is pending, and stays so while the lock of its session is held. */
+	spin_lock_bh(&asked->lock);
+	call = rad_landing_expected(in->call, &now);
+	if (call && now == asked)
+		call_remove(call);
+	else
+		call = NULL;
+	spin_unlock_bh(&asked->lock);
+	if (call)
+		call_take_answer(call, in);
+	if (now)
+		rad_node_put(now);
+	rad_node_put(asked);
 }
 
 /**
@@ -179,20 +215,36 @@ int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *ou
 	return err;
 }
 
-/* Give a call up. Returns false if its end is under way already. */
-static bool call_cancel(struct rad_call *call)
+static bool call_give_up(struct rad_call *call)
 {
 	struct rad_node *node = call->to;
 	bool pending;
 
 	spin_lock_bh(&node->lock);
 	pending = call->pending;
-	if (pending) {
+	if (pending)
 		call_remove(call);
-		if (call->landing)
-			rad_landing_orphan(call->landing, call->id, &node->orphans);
-	}
 	spin_unlock_bh(&node->lock);
+	return pending;
+}
+
+/**
+ * rad_call_cancel - give a call up that has a notify function
+ * @call: has not ended, or is kept by the caller until it has
+ *
+ * An answer that comes later is dropped.
+ *
+ * Context: any.
+ * Return: true: notify is not called; false: its end is under way, notify has been or
+ * will be called.
+ */
+bool rad_call_cancel(struct rad_call *call)
+{
+	struct rad_node *node = call->to;
+	bool pending = call_give_up(call);
+
+	if (pending)
+		rad_node_put(node);
 	return pending;
 }
 
@@ -201,8 +253,7 @@ static bool call_cancel(struct rad_call *call)
  * @call: after this has returned the link knows nothing of it any more
  * @timeout: jiffies, at most MAX_SCHEDULE_TIMEOUT
  *
- * An answer that comes after the call was given up is dropped. A landing place
- * named in @call->landing then belongs to the link, see struct rad_call.
+ * An answer that comes after the call was given up is dropped.
  *
  * Context: process, sleeps, killable.
  * Return: 0; -EHOSTDOWN: the session has ended, the peer can no longer write to a
@@ -215,7 +266,7 @@ int rad_call_wait(struct rad_call *call, unsigned long timeout)
 
 	left = wait_for_completion_killable_timeout(&call->done, timeout);
 	if (left <= 0) {
-		if (call_cancel(call))
+		if (call_give_up(call))
 			err = left ? -EINTR : -ETIMEDOUT;
 		else	/* it is between call_remove() and complete() */
 			wait_for_completion(&call->done);

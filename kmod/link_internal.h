@@ -283,7 +283,6 @@ struct rad_node {
 	struct rad_stream streams[RAD_CLASS_COUNT];
 	u64 next_call;
 	struct hlist_head calls[RAD_CALL_BUCKETS];
-	struct hlist_head orphans;	/* landing slots of calls given up */
 	struct timer_list ack_timer;
 	struct rad_rx rx;
 	struct rad_beat beat;
@@ -361,6 +360,7 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr);
 void rad_call_add(struct rad_node *node, struct rad_call *call);
 u64 rad_call_expand(struct rad_node *node, u32 low);
 void rad_call_answer(struct rad_node *node, const struct rad_in *in);
+void rad_call_forwarded(const struct rad_in *in);
 void rad_call_fail_all(struct rad_node *node);
 
 /* link_rx.c */
@@ -397,9 +397,7 @@ int rad_dev_open(struct ib_device *ibdev);
 void rad_dev_close(void);
 struct rad_dev *rad_dev_get(struct ib_device *ibdev);
 void rad_dev_put(struct rad_dev *dev);
-void rad_landing_orphan(const struct rad_landing *landing, u64 call,
-			struct hlist_head *orphans);
-bool rad_landing_claim(u64 call, struct hlist_head *orphans);
-void rad_landing_release_orphans(struct hlist_head *orphans);
+void rad_landing_expect(struct rad_landing *landing, struct rad_call *call);
+struct rad_call *rad_landing_expected(u32 token, struct rad_node **node);
 
 #endif /* _RADIUM_LINK_INTERNAL_H */

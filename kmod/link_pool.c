@@ -9,7 +9,7 @@
  * peer has authenticated itself, since registering needs its queue pair.
  *
  * A landing page is not reused while a peer might still write to it: see
- * rad_landing_put() and rad_landing_orphan().
+ * rad_landing_put() and rad_landing_put_late().
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -30,17 +30,19 @@ enum {
 	POOL_HIGH	= 4 * RAD_CHUNK_PAGES,	/* free pages above which it shrinks */
 	REGISTER_TRIES	= 20,
 	RETRY_MS	= 50,	/* while a lost connection is being replaced */
+	CHUNK_NUMBERS	= RAD_TOKENS / RAD_CHUNK_PAGES,
 };
 
 /*
  * struct slot - one landing page
- * @entry: in chunk->free
- * @orphan: in the list of a session, while the answer to @call may still come
+ * @entry: in chunk->free, or in pool.late
+ * @until: in pool.late: jiffies from which on nobody writes to it any more
+ * @call: that is answered by writing to it, under the lock of numbers
  */
 struct slot {
 	struct list_head entry;
-	struct hlist_node orphan;
-	u64 call;
+	unsigned long until;
+	struct rad_call *call;
 	struct page *page;
 	struct chunk *chunk;
 };
@@ -48,12 +50,14 @@ struct slot {
 /*
  * struct chunk - pages registered together
  * @entry: in pool.usable while a page is free, else in pool.full; after @dead in none
+ * @number: the tokens of its pages begin with number * RAD_CHUNK_PAGES; CHUNK_NUMBERS: none
  * @used: pages that somebody has
  * @dead: the registration is gone; freed with the last page
  */
 struct chunk {
 	struct list_head entry;
 	struct list_head free;
+	u32 number;
 	u32 used;
 	bool dead;
 	u32 rkey;
@@ -69,12 +73,17 @@ static struct {
 	spinlock_t lock;
 	struct list_head usable;
 	struct list_head full;
+	struct list_head late;
 	u32 free;
 	u32 total;
 	bool open;
 	struct mutex growing;
 	struct work_struct work;
+	struct delayed_work late_work;
 } pool;
+
+/* Chunks by number, and what is expected in their pages. Inside a session's lock. */
+static DEFINE_XARRAY_FLAGS(numbers, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
 
 /* ---- the device ---- */
 
@@ -155,6 +164,8 @@ static void chunk_free(struct chunk *chunk)
 {
 	u32 i;
 
+	if (chunk->number < CHUNK_NUMBERS)
+		xa_erase_bh(&numbers, chunk->number);
 	for (i = 0; i < RAD_CHUNK_PAGES; i++)
 		if (chunk->slots[i].page)
 			__free_page(chunk->slots[i].page);
@@ -178,6 +189,9 @@ static struct chunk *chunk_alloc(gfp_t gfp)
 	if (!chunk)
 		return NULL;
 	INIT_LIST_HEAD(&chunk->free);
+	/* Without a number its pages can be answered for by who was asked only. */
+	if (xa_alloc_bh(&numbers, &chunk->number, chunk, XA_LIMIT(0, CHUNK_NUMBERS - 1), gfp))
+		chunk->number = CHUNK_NUMBERS;
 	sg_init_table(chunk->sg, RAD_CHUNK_PAGES);
 	for (i = 0; i < RAD_CHUNK_PAGES; i++) {
 		struct slot *slot = &chunk->slots[i];
@@ -380,6 +394,9 @@ static bool pool_get(struct rad_landing *landing)
 		landing->page = slot->page;
 		landing->addr = chunk->iova + (u64)(slot - chunk->slots) * PAGE_SIZE;
 		landing->rkey = chunk->rkey;
+		landing->token = chunk->number * RAD_CHUNK_PAGES + (slot - chunk->slots);
+		if (chunk->number == CHUNK_NUMBERS)
+			landing->token = RAD_TOKENS;
 		landing->slot = slot;
 	}
 	if (pool.free < POOL_LOW && pool.open)
@@ -442,8 +459,7 @@ int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
  * @landing: from rad_landing_get()
  *
  * Only when no peer can write to it any more: the answer to the request that
- * named it has come, or the session has ended. A call that is given up
- * keeps the page itself, see struct rad_call.
+ * named it has come; or the session has ended, and no other node was told of the page.
  *
  * Context: any.
  */
@@ -454,54 +470,107 @@ void rad_landing_put(struct rad_landing *landing)
 	landing->slot = NULL;
 }
 
+/* Puts the pages whose time has come; @all: their connections are gone, too. */
+static void put_late(bool all)
+{
+	struct slot *slot, *next;
+	LIST_HEAD(due);
+
+	spin_lock_irq(&pool.lock);
+	list_for_each_entry_safe(slot, next, &pool.late, entry) {
+		if (!all && time_before(jiffies, slot->until)) {
+			mod_delayed_work(rad_worker_wq, &pool.late_work, slot->until - jiffies);
+			break;
+		}
+		list_move_tail(&slot->entry, &due);
+	}
+	spin_unlock_irq(&pool.lock);
+	list_for_each_entry_safe(slot, next, &due, entry)
+		slot_put(slot);
+}
+
+static void late_work(struct work_struct *work)
+{
+	put_late(false);
+}
+
 /**
- * rad_landing_orphan - keep a landing page until the answer to its call
- * @landing: the page, whose owner has given up
- * @call: id of the call
- * @orphans: list of the session, under its lock
+ * rad_landing_put_late - give a landing page back that a peer may still write to
+ * @landing: from rad_landing_get()
+ *
+ * The node that was asked has passed the request on, or may have, and will not say how
+ * that ended. Who was to answer writes at once, or never: its session with us has the
+ * write on its way, and if it does not deliver it within dead_ms it has ended, and
+ * its queue pair is gone. After twice as long the page is used again.
+ *
+ * Context: any.
  */
-void rad_landing_orphan(const struct rad_landing *landing, u64 call,
-			struct hlist_head *orphans)
+void rad_landing_put_late(struct rad_landing *landing)
+{
+	struct slot *slot = landing->slot;
+	unsigned long delay = 2 * msecs_to_jiffies(READ_ONCE(rad_dead_ms)), flags;
+	bool open;
+
+	spin_lock_irqsave(&pool.lock, flags);
+	open = pool.open;
+	if (open) {
+		slot->until = jiffies + delay;
+		list_add_tail(&slot->entry, &pool.late);
+		queue_delayed_work(rad_worker_wq, &pool.late_work, delay);
+	}
+	spin_unlock_irqrestore(&pool.lock, flags);
+	/* No connection is left. */
+	if (!open)
+		slot_put(slot);
+	landing->page = NULL;
+	landing->slot = NULL;
+}
+
+/* rad_landing_name() - what a peer has to know to write there */
+void rad_landing_name(const struct rad_landing *landing, struct rad_wire_landing *wire)
+{
+	wire->addr = cpu_to_le64(landing->addr);
+	wire->rkey = cpu_to_le32(landing->rkey);
+	wire->token = cpu_to_le32(landing->token);
+}
+
+/**
+ * rad_landing_expect - say which call is answered by writing to a page
+ * @landing: the page
+ * @call: the call; NULL: none any more
+ *
+ * Context: the lock of the call's session is held.
+ */
+void rad_landing_expect(struct rad_landing *landing, struct rad_call *call)
 {
 	struct slot *slot = landing->slot;
 
+	xa_lock_bh(&numbers);
 	slot->call = call;
-	hlist_add_head(&slot->orphan, orphans);
+	xa_unlock_bh(&numbers);
 }
 
 /**
- * rad_landing_claim - a late answer has come
- * @call: id of the call
- * @orphans: list of the session, under its lock
+ * rad_landing_expected - the call that is answered by writing to a page
+ * @token: of the page, from a peer
+ * @node: where to put the node that was asked, with a reference
  *
- * Return: whether a page had waited for it.
+ * Context: process; the call may be gone by now unless that node's lock is held.
+ * Return: the call or NULL.
  */
-bool rad_landing_claim(u64 call, struct hlist_head *orphans)
+struct rad_call *rad_landing_expected(u32 token, struct rad_node **node)
 {
-	struct slot *slot;
+	struct rad_call *call = NULL;
+	struct chunk *chunk;
 
-	hlist_for_each_entry(slot, orphans, orphan)
-		if (slot->call == call) {
-			hlist_del(&slot->orphan);
-			slot_put(slot);
-			return true;
-		}
-	return false;
-}
-
-/**
- * rad_landing_release_orphans - the session has ended, its queue pair is gone
- * @orphans: list of the session, which nobody else uses any more
- */
-void rad_landing_release_orphans(struct hlist_head *orphans)
-{
-	struct hlist_node *next;
-	struct slot *slot;
-
-	hlist_for_each_entry_safe(slot, next, orphans, orphan) {
-		hlist_del(&slot->orphan);
-		slot_put(slot);
-	}
+	xa_lock_bh(&numbers);
+	chunk = xa_load(&numbers, token / RAD_CHUNK_PAGES);
+	if (chunk)
+		call = chunk->slots[token % RAD_CHUNK_PAGES].call;
+	if (call)
+		*node = rad_node_get(call->to);
+	xa_unlock_bh(&numbers);
+	return call;
 }
 
 static struct chunk *pool_take_any(void)
@@ -540,9 +609,10 @@ static void chunk_bury(struct chunk *chunk)
  *
  * 1. All connections are closed, and none can be made: the listener is gone.
  * 2. The pool is closed: no page is given out, growing ends (its registration
- *    fails without a connection), so that no chunk is added after step 3.
- * 3. All chunks are unregistered. Pages that somebody has stay his.
- * 4. The last reference to the device goes.
+ *    fails without a connection), so that no chunk is added after step 4.
+ * 3. Pages that were put late are free: no connection is left to write to them.
+ * 4. All chunks are unregistered. Pages that somebody has stay his.
+ * 5. The last reference to the device goes.
  *
  * Context: process.
  */
@@ -563,6 +633,8 @@ void rad_dev_close(void)
 	mutex_lock(&pool.growing);
 	mutex_unlock(&pool.growing);
 	cancel_work_sync(&pool.work);
+	cancel_delayed_work_sync(&pool.late_work);
+	put_late(true);
 	while ((chunk = pool_take_any()))
 		chunk_bury(chunk);
 	rad_dev_put(dev);
@@ -599,6 +671,8 @@ int rad_dev_init(void)
 	mutex_init(&pool.growing);
 	INIT_LIST_HEAD(&pool.usable);
 	INIT_LIST_HEAD(&pool.full);
+	INIT_LIST_HEAD(&pool.late);
+	INIT_DELAYED_WORK(&pool.late_work, late_work);
 	INIT_WORK(&pool.work, pool_work);
 	return ib_register_client(&client);
 }

@@ -31,6 +31,7 @@ const rad_handler_fn rad_handlers[RAD_MSG_COUNT] = {
 	[RAD_MSG_DRAIN]		= rad_process_on_drain,
 	[RAD_MSG_PAGE_GET]	= rad_homemem_page_get,
 	[RAD_MSG_PAGE_REVOKE]	= rad_window_on_revoke,
+	[RAD_MSG_PAGE_ARRIVED]	= rad_homemem_page_arrived,
 };
 
 /* Bottom up; stopped in the opposite order. */

@@ -108,6 +108,7 @@ enum rad_page_state {
 
 #define RAD_PAGE_MOVES(X)							\
 	X(AWAY,		TAKING,		"granted with ownership")		\
+	X(AWAY,		RECALLING,	"PAGE_ARRIVED: its owner has sent it on")	\
 	X(RECALLING,	AWAY,		"PAGE_REVOKE sent")			\
 	X(RETURNED,	RECALLING,	"PAGE_BACK: the frame is current; or given up") \
 	X(SHARING,	AWAY,		"PAGE_REVOKE sent, with KEEP")		\

@@ -27,7 +27,9 @@ void rad_wpage_put(struct rad_wpage *page)
 {
 	if (!refcount_dec_and_test(&page->ref))
 		return;
-	if (page->landing.page)
+	if (page->landing.page && page->exposed)
+		rad_landing_put_late(&page->landing);
+	else if (page->landing.page)
 		rad_landing_put(&page->landing);
 	kfree(page);
 }
@@ -52,38 +54,57 @@ void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page)
 
 /* ------------------------------------------------------------------ faults */
 
-/* PAGE_GRANT, or the end of the session; in the link's receive context. */
+/*
+ * rad_wpage_refuse() - a page that was asked for does not come; its lock is held, and the
+ * request's reference stays the caller's. Without a reason whoever faulted asks again.
+ */
+void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 reason)
+{
+	page->reason = reason;
+	/* Read without the lock. */
+	smp_store_release(&page->state, PAGE_REFUSED);
+	xa_erase(&window->pages, page->index);
+	refcount_dec(&page->ref);
+}
+
+/*
+ * PAGE_GRANT, PAGE_FORWARD or the end of the session; in the link's receive context, for
+ * PAGE_FORWARD in that of the node that owned the page.
+ */
 static void granted(struct rad_call *call)
 {
 	struct rad_wpage *page = container_of(call, struct rad_wpage, call);
 	const struct rad_wire_page_grant *grant = call->answer;
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
-	u32 flags;
+	bool forwarded = !call->status && call->answered_by == RAD_MSG_PAGE_FORWARD;
+	u32 flags, reason;
 
 	mutex_lock(rad_window_lock(window, page->index));
-	page->state = PAGE_REFUSED;
 	if (call->status || call->len < sizeof(*grant)) {
-		page->reason = RADIUM_R_NODE_LOST;
+		/* Home may have asked another node to write it. */
+		page->exposed = true;
+		rad_wpage_refuse(window, page, RADIUM_R_NODE_LOST);
 	} else {
 		flags = le32_to_cpu(grant->flags);
-		page->reason = rad_wire_reason(grant->reason);
-		if (!page->reason && flags & (RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
+		reason = rad_wire_reason(grant->reason);
+		if (!reason && flags & (RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
 			if (flags & RAD_GRANT_ZERO)
 				clear_highpage(page->landing.page);
 			page->prot = le32_to_cpu(grant->prot);
+			/* Home's frame is older than what its last owner wrote. */
+			page->dirty = forwarded && page->prot & RAD_ACCESS_WRITE;
 			page->state = PAGE_PRESENT;
 			if (page->awaited)
 				rad_wpage_stay(page, RAD_STAY_UNUSED_NS);
+		} else {
+			rad_wpage_refuse(window, page, reason);
 		}
-		/* RETRY: refused without a reason; whoever faulted asks again. */
-	}
-	if (page->state == PAGE_REFUSED) {
-		xa_erase(&window->pages, page->index);
-		refcount_dec(&page->ref);
 	}
 	mutex_unlock(rad_window_lock(window, page->index));
 	wake_up_all(&window->wait);
+	if (forwarded)
+		rad_wpage_arrived(replica->home, replica->process, page->index, call->id);
 	rad_wpage_put(page);
 	rad_replica_put(replica);
 }
@@ -103,6 +124,7 @@ static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long 
 	page->index = index;
 	page->state = PAGE_FETCHING;
 	page->call.notify = granted;
+	page->call.landing = &page->landing;
 	rad_late_init(page);
 	if (!rad_landing_get(&page->landing, GFP_KERNEL))
 		return page;
@@ -137,8 +159,7 @@ static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visi
 		body->waited = cpu_to_le64(visitor->waited);
 		visitor->waited = 0;
 	}
-	body->landing.addr = cpu_to_le64(page->landing.addr);
-	body->landing.rkey = cpu_to_le32(page->landing.rkey);
+	rad_landing_name(&page->landing, &body->landing);
 	rad_replica_get(replica);
 	if (!rad_call_send(replica->home, &page->call, msg))
 		return true;
@@ -320,7 +341,8 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 					       READ_ONCE(page->state) != PAGE_FETCHING);
 		if (visitor)
 			visitor->waited += ktime_get_ns() - start;
-		reason = READ_ONCE(page->state) == PAGE_REFUSED ? page->reason : RADIUM_R_NONE;
+		reason = smp_load_acquire(&page->state) == PAGE_REFUSED ? page->reason :
+									  RADIUM_R_NONE;
 		rad_wpage_put(page);
 		if (new && (err || reason)) {
 			rad_wpage_put(new);

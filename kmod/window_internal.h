@@ -50,6 +50,7 @@ struct rad_late_revoke {
  * @until: it stays until then (ktime), see stay.h
  * @late: who wants it by now
  * @landing: where the content is
+ * @exposed: somebody may still write there
  * @call: the request
  */
 struct rad_wpage {
@@ -64,6 +65,7 @@ struct rad_wpage {
 	u64 until;
 	struct rad_late_revoke late;
 	struct rad_landing landing;
+	bool exposed;
 	struct rad_call call;
 };
 
@@ -76,8 +78,16 @@ static inline struct mutex *rad_window_lock(struct rad_window *window, unsigned 
 void rad_wpage_put(struct rad_wpage *page);
 void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page);
 void rad_window_unmap(struct rad_window *window, unsigned long index);
+void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 reason);
+
+/* window_forward.c */
+bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
+		       const struct rad_wire_page_revoke *body, u32 *flags);
+void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call);
+struct rad_wpage *rad_wpage_cancel(struct rad_window *window, struct rad_wpage *page, u64 call);
 
 /* window_revoke.c */
+struct rad_out *rad_back_msg(void);
 void rad_late_init(struct rad_wpage *page);
 void rad_wpage_stay(struct rad_wpage *page, u64 ns);
 int rad_late_create(void);

@@ -16,21 +16,23 @@ static struct workqueue_struct *late_wq;
 
 /*
  * Takes a page away from the replica, or only the right to write to it; its lock is held.
- * Returns what to answer; @content: the page, with a reference, if home's copy differs.
+ * Returns what to answer; @content: the page, with a reference, if home's copy differs, or
+ * another node is to have it.
  */
-static u32 revoke(struct rad_window *window, struct rad_wpage *page, bool keep,
+static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 		  struct rad_wpage **content)
 {
 	u32 flags = RAD_BACK_CLEAN;
 
 	if (!page || page->state != PAGE_PRESENT)
 		return RAD_BACK_NONE;
-	if (page->dirty) {
+	if (page->dirty)
 		flags = RAD_BACK_DATA;
+	if (page->dirty || how & RAD_REVOKE_FORWARD) {
 		refcount_inc(&page->ref);
 		*content = page;
 	}
-	if (!keep) {
+	if (!(how & RAD_REVOKE_KEEP)) {
 		rad_wpage_drop(window, page);
 		return flags;
 	}
@@ -52,15 +54,19 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 {
 	struct rad_wire_page_back *back = msg->body;
 
-	if (!(le32_to_cpu(body->flags) & RAD_REVOKE_DATA)) {
+	if (!(le32_to_cpu(body->flags) & RAD_REVOKE_DATA))
 		/* A copy: whatever has become of it, it is no more. */
 		flags = RAD_BACK_CLEAN;
-		if (content)
-			rad_wpage_put(content);
-		content = NULL;
+	if (content && le32_to_cpu(body->flags) & RAD_REVOKE_FORWARD &&
+	    rad_wpage_forward(content, home, call, body, &flags)) {
+		/* Home is answered when it has got there. */
+		rad_msg_free(msg);
+		return;
 	}
 	back->flags = cpu_to_le32(flags);
-	if (content) {
+	if (content && !(flags & RAD_BACK_DATA)) {
+		rad_wpage_put(content);
+	} else if (content) {
 		rad_msg_set_page(msg, content->landing.page, &body->landing);
 		/* The page is written again if the link has to repeat: keep it until acknowledged. */
 		rad_msg_on_sent(msg, sent, content);
@@ -68,7 +74,7 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 	rad_answer_to(home, call, msg);
 }
 
-static struct rad_out *back_msg(void)
+struct rad_out *rad_back_msg(void)
 {
 	return rad_msg_alloc(RAD_MSG_PAGE_BACK, sizeof(struct rad_wire_page_back),
 			     GFP_KERNEL | __GFP_NOFAIL);
@@ -91,9 +97,9 @@ static void late_work(struct work_struct *work)
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
 	struct mutex *lock = rad_window_lock(window, page->index);
-	bool keep = le32_to_cpu(late->body.flags) & RAD_REVOKE_KEEP;
+	u32 how = le32_to_cpu(late->body.flags);
 	struct rad_wpage *content = NULL;
-	struct rad_out *msg = back_msg();
+	struct rad_out *msg = rad_back_msg();
 	struct rad_node *home;
 	u32 flags;
 
@@ -108,7 +114,7 @@ static void late_work(struct work_struct *work)
 	home = late->home;
 	late->home = NULL;
 	/* A write to a page that is read elsewhere, too, drops it: nothing to revoke. */
-	flags = revoke(window, xa_load(&window->pages, page->index) == page ? page : NULL, keep,
+	flags = revoke(window, xa_load(&window->pages, page->index) == page ? page : NULL, how,
 		       &content);
 	mutex_unlock(lock);
 	answer(home, late->call, msg, &late->body, flags, content);
@@ -163,7 +169,7 @@ void rad_window_on_revoke(struct rad_in *in)
 {
 	const struct rad_wire_page_revoke *body = in->body;
 	unsigned long index = le64_to_cpu(body->address) >> PAGE_SHIFT;
-	bool keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
+	u32 how = le32_to_cpu(body->flags);
 	struct rad_wpage *page, *content = NULL;
 	u32 flags = RAD_BACK_NONE;
 	struct rad_replica *replica;
@@ -173,18 +179,20 @@ void rad_window_on_revoke(struct rad_in *in)
 		rad_node_protocol_error(in->from, "PAGE_REVOKE: bad range");
 		return;
 	}
-	msg = back_msg();
+	msg = rad_back_msg();
 	replica = rad_replica_find(in->from, le64_to_cpu(body->process));
 	if (replica) {
 		mutex_lock(rad_window_lock(&replica->window, index));
 		page = xa_load(&replica->window.pages, index);
+		if (page && how & RAD_REVOKE_CANCEL)
+			page = rad_wpage_cancel(&replica->window, page, le64_to_cpu(body->call));
 		if (page && page->state == PAGE_PRESENT && !page->late.home &&
 		    ktime_get_ns() < page->until) {
 			postpone(page, in);
 			rad_msg_free(msg);
 			msg = NULL;
 		} else {
-			flags = revoke(&replica->window, page, keep, &content);
+			flags = revoke(&replica->window, page, how, &content);
 		}
 		mutex_unlock(rad_window_lock(&replica->window, index));
 		rad_replica_put(replica);

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 5,
+	RAD_WIRE_VERSION	= 6,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -60,7 +60,11 @@ enum {
 	X(PAGE_GET,	REQUEST, WORKER, sizeof(struct rad_wire_page_get))	\
 	X(PAGE_GRANT,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
 	X(PAGE_REVOKE,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_revoke))	\
-	X(PAGE_BACK,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_back))
+	X(PAGE_BACK,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_back))	\
+	/* owner to who asked home */						\
+	X(PAGE_FORWARD,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
+	/* who asked, to home */						\
+	X(PAGE_ARRIVED,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_arrived))
 
 /* X(REQUEST, ANSWER): calls; the others are messages without an answer. */
 #define RAD_ANSWERS(X)			\
@@ -105,22 +109,26 @@ struct rad_wire_header {
 } __packed;
 
 /*
- * An answer that brings a page says little besides: PAGE_GRANT and PAGE_BACK with DATA
- * travel as immediate data of the RDMA write of their page, and there is no header. The
- * rest of the header is as it was in the sender's last one.
+ * A message that brings a page says little besides: PAGE_GRANT and PAGE_BACK with DATA, and
+ * PAGE_FORWARD, travel as immediate data of the RDMA write of their page, and there is no
+ * header. The rest of the header is as it was in the sender's last one.
  *
- *	bits  0..19	call: low bits of its id; calls of a session that are not
- *			answered differ in them
- *	bits 20..22	PAGE_GRANT: prot; PAGE_BACK: 0
- *	bit      23	0 PAGE_GRANT, 1 PAGE_BACK
- *	bits 24..31	low bits of the sequence number, in class ANSWER
+ *	bits  0..19	low bits of the call's id: calls of a session that are not
+ *			answered differ in them; PAGE_FORWARD: token of the landing place
+ *	bits 20..22	PAGE_GRANT, PAGE_FORWARD: prot; PAGE_BACK: flags, from SENT on
+ *	bits 23..24	enum rad_fold_type
+ *	bits 25..31	low bits of the sequence number, in class ANSWER
  */
 enum {
 	RAD_FOLD_CALL_BITS	= 20,
 	RAD_FOLD_PROT		= 20,	/* first bit */
-	RAD_FOLD_BACK		= 23,
-	RAD_FOLD_SEQ		= 24,
+	RAD_FOLD_TYPE		= 23,
+	RAD_FOLD_SEQ		= 25,
+	RAD_FOLD_SEQ_BITS	= 7,	/* RAD_WINDOW messages back and on */
+	RAD_TOKENS		= 1 << RAD_FOLD_CALL_BITS,
 };
+
+enum rad_fold_type { RAD_FOLD_GRANT, RAD_FOLD_BACK, RAD_FOLD_FORWARD, RAD_FOLD_TYPES };
 
 /**
  * struct rad_wire_hello - private data of rdma_cm's connect and accept
@@ -318,11 +326,16 @@ enum rad_page_access {
 	RAD_ACCESS_EXEC		= 4,
 };
 
-/* Where an RDMA write may put a page. */
+/**
+ * struct rad_wire_landing - where an RDMA write may put a page
+ * @addr, @rkey: for the write
+ * @token: names the place to the node that it is on; RAD_TOKENS: it has no name, and
+ *	only who was told of it can write there
+ */
 struct rad_wire_landing {
 	__le64 addr;
 	__le32 rkey;
-	__le32 reserved;
+	__le32 token;
 } __packed;
 
 /**
@@ -350,7 +363,7 @@ enum rad_grant_flags {
 };
 
 /**
- * struct rad_wire_page_grant - home's answer to PAGE_GET
+ * struct rad_wire_page_grant - home's answer to PAGE_GET, or the owner's: PAGE_FORWARD
  * @reason: NONE: granted; otherwise the access has to be done at home, and why
  * @flags: enum rad_grant_flags
  * @prot: enum rad_page_access that the page may be mapped with
@@ -363,38 +376,60 @@ struct rad_wire_page_grant {
 } __packed;
 
 enum rad_revoke_flags {
-	RAD_REVOKE_DATA = 1,	/* the content is wanted at @landing */
-	RAD_REVOKE_KEEP = 2,	/* the owner may go on reading */
+	RAD_REVOKE_DATA		= 1,	/* the content is wanted at @landing */
+	RAD_REVOKE_KEEP		= 2,	/* the owner may go on reading */
+	RAD_REVOKE_FORWARD	= 4,	/* the content is wanted by @next, at @forward */
+	RAD_REVOKE_CANCEL	= 8,	/* the receiver asked for it in @call: no longer */
+	RAD_REVOKE_FLAGS	= 15,
 };
 
 /**
  * struct rad_wire_page_revoke - home takes a page back
  * @process: whose
- * @address: first page
- * @count: pages: 1 in this version
- * @flags: enum rad_revoke_flags; KEEP only with DATA
- * @epoch: of the ownership that ends, 0 for any
- * @landing: where the page is to be written
+ * @address: of the page
+ * @flags: enum rad_revoke_flags; KEEP and FORWARD only with DATA
+ * @next: FORWARD: node that asked for the page
+ * @prot: FORWARD: enum rad_page_access that @next may map it with
+ * @call: CANCEL: id of the receiver's PAGE_GET that another node was to answer
+ * @landing: where the page is to be written at home. With FORWARD and without KEEP it
+ *	is written there only if it cannot be written to @forward.
+ * @forward: where the page is to be written at @next
  */
 struct rad_wire_page_revoke {
 	__le64 process;
 	__le64 address;
-	__le32 count;
 	__le32 flags;
-	__le32 epoch;
+	__le32 next;
+	__le32 prot;
 	__le32 reserved;
+	__le64 call;
 	struct rad_wire_landing landing;
+	struct rad_wire_landing forward;
 } __packed;
 
 enum rad_back_flags {
 	RAD_BACK_DATA	= 1,	/* the page was written to the landing place */
 	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right */
 	RAD_BACK_NONE	= 4,	/* the node does not hold it */
+	RAD_BACK_SENT	= 8,	/* it was sent to @next, too: without KEEP, perhaps in vain */
+	RAD_BACK_PASSED	= 16,	/* it has been received by @next, and was sent nowhere else */
 };
 
 struct rad_wire_page_back {
 	__le32 flags;
 	__le32 reserved;
+} __packed;
+
+/**
+ * struct rad_wire_page_arrived - a page that its owner sent is there
+ * @process: whose
+ * @address: of the page
+ * @call: id of the PAGE_GET that it answers
+ */
+struct rad_wire_page_arrived {
+	__le64 process;
+	__le64 address;
+	__le64 call;
 } __packed;
 
 #endif /* _RADIUM_WIRE_H */

@@ -157,58 +157,77 @@ static inline const char *rad_wire_check_seq(u64 seq, u64 received, u64 released
 }
 
 /**
- * rad_wire_fold() - the immediate data that an answer with a page travels as
- * @type: RAD_MSG_PAGE_GRANT or RAD_MSG_PAGE_BACK
+ * rad_wire_fold() - the immediate data that a message with a page travels as
+ * @type: RAD_MSG_PAGE_GRANT, RAD_MSG_PAGE_BACK or RAD_MSG_PAGE_FORWARD
  * @body: its body, with DATA
- * @call: id of the call
+ * @call: id of the call, or token of the landing place
  * @seq: sequence number
  */
 static inline u32 rad_wire_fold(u32 type, const void *body, u64 call, u64 seq)
 {
 	const struct rad_wire_page_grant *grant = body;
+	const struct rad_wire_page_back *back = body;
 	u32 fold = (u32)seq << RAD_FOLD_SEQ | (call & ((1u << RAD_FOLD_CALL_BITS) - 1));
 
 	if (type == RAD_MSG_PAGE_BACK)
-		return fold | 1u << RAD_FOLD_BACK;
-	return fold | le32_to_cpu(grant->prot) << RAD_FOLD_PROT;
+		return fold | RAD_FOLD_BACK << RAD_FOLD_TYPE |
+		       le32_to_cpu(back->flags) / RAD_BACK_SENT << RAD_FOLD_PROT;
+	fold |= le32_to_cpu(grant->prot) << RAD_FOLD_PROT;
+	if (type == RAD_MSG_PAGE_FORWARD)
+		fold |= RAD_FOLD_FORWARD << RAD_FOLD_TYPE;
+	return fold;
 }
 
-/* The call that immediate data answers, as far as it says. */
+/* The call that immediate data answers, as far as it says, or the token. */
 static inline u32 rad_wire_fold_call(u32 fold)
 {
 	return fold & ((1u << RAD_FOLD_CALL_BITS) - 1);
 }
 
+static inline enum rad_fold_type rad_wire_fold_type(u32 fold)
+{
+	return fold >> RAD_FOLD_TYPE & 3;
+}
+
 /**
- * rad_wire_unfold() - the answer that travelled as immediate data
+ * rad_wire_unfold() - the message that travelled as immediate data
  * @fold: the immediate data
  * @h: becomes the header, followed by the body. Set are already: epoch, call, acks and
  *	credits
  * @received: last sequence number that has come before in class ANSWER
  *
- * Return: bytes of header and body.
+ * Return: bytes of header and body; 0 if it cannot be one.
  */
 static inline u32 rad_wire_unfold(u32 fold, struct rad_wire_header *h, u64 received)
 {
-	__s8 ahead = (__s8)((fold >> RAD_FOLD_SEQ) - (u32)received);
-	u32 len;
+	struct rad_wire_page_grant *grant = (void *)(h + 1);
+	struct rad_wire_page_back *back = (void *)(h + 1);
+	u32 extra = fold >> RAD_FOLD_PROT & 7, len;
+	__s8 ahead;
 
-	if (fold & 1u << RAD_FOLD_BACK) {
-		struct rad_wire_page_back *back = (void *)(h + 1);
-
-		*back = (struct rad_wire_page_back){ .flags = cpu_to_le32(RAD_BACK_DATA) };
+	/* Sign-extended: what was sent before comes again after a loss. */
+	ahead = (__s8)(((fold >> RAD_FOLD_SEQ) - (u32)received) << (8 - RAD_FOLD_SEQ_BITS));
+	ahead >>= 8 - RAD_FOLD_SEQ_BITS;
+	switch (rad_wire_fold_type(fold)) {
+	case RAD_FOLD_BACK:
+		*back = (struct rad_wire_page_back){
+			.flags = cpu_to_le32(RAD_BACK_DATA | extra * RAD_BACK_SENT),
+		};
 		h->type = RAD_MSG_PAGE_BACK;
 		len = sizeof(*back);
-	} else {
-		struct rad_wire_page_grant *grant = (void *)(h + 1);
-
+		break;
+	case RAD_FOLD_GRANT:
+	case RAD_FOLD_FORWARD:
 		*grant = (struct rad_wire_page_grant){
 			.flags = cpu_to_le32(RAD_GRANT_DATA),
-			.prot = cpu_to_le32(fold >> RAD_FOLD_PROT &
-					    (RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC)),
+			.prot = cpu_to_le32(extra),
 		};
-		h->type = RAD_MSG_PAGE_GRANT;
+		h->type = rad_wire_fold_type(fold) == RAD_FOLD_GRANT ? RAD_MSG_PAGE_GRANT :
+								      RAD_MSG_PAGE_FORWARD;
 		len = sizeof(*grant);
+		break;
+	default:
+		return 0;
 	}
 	h->class = RAD_CLASS_ANSWER;
 	h->reserved = 0;
@@ -257,9 +276,17 @@ static inline bool rad_wire_check_page_get(const struct rad_wire_page_get *get, 
  */
 static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke *revoke, u64 end)
 {
+	u32 flags = le32_to_cpu(revoke->flags), next = le32_to_cpu(revoke->next);
 	u64 address = le64_to_cpu(revoke->address);
 
-	return !(address % RAD_WIRE_PAGE) && address < end && le32_to_cpu(revoke->count) == 1;
+	if (address % RAD_WIRE_PAGE || address >= end || flags & ~RAD_REVOKE_FLAGS)
+		return false;
+	if (!(flags & RAD_REVOKE_FORWARD))
+		return true;
+	return next >= 1 && next <= RADIUM_NODE_MAX && flags & RAD_REVOKE_DATA &&
+	       le32_to_cpu(revoke->forward.token) < RAD_TOKENS &&
+	       !(le32_to_cpu(revoke->prot) &
+		 ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC));
 }
 
 /* Where the kernel's own note of the features and the XSAVE header stand in an xstate image. */

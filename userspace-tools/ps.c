@@ -37,6 +37,7 @@ const struct out_field process_fields[] = {
 	FIELD(faults, "faults", "FAULTS"),
 	FIELD(pages_sent, "pages_sent", NULL),
 	FIELD(pages_received, "pages_received", NULL),
+	FIELD(pages_forwarded, "pages_forwarded", NULL),
 	FIELD(recalls, "recalls", NULL),
 	FIELD(syscalls, "syscalls", "SYSCALLS"),
 	FIELD(migrations, "migrations", "MIGRATIONS"),

@@ -4,7 +4,7 @@
  * for it, a thread at home, a layout change, the death of a node, the end of the
  * process. Documentation/model.rst says what is left out and how it is run.
  *
- * Parts, each by a macro: HOME, LAYOUT, KINDS, DEATH, KILL, EXIT, FORWARD; for the
+ * Parts, each by a macro: HOME, LAYOUT, KINDS, DEATH, KILL, EXIT, FORWARD, SEVER; for the
  * check of progress LIVE.
  */
 #include "tables.h"	/* RAD_PAGE_STATES, RAD_PAGE_MOVES: from kmod/states.h */
@@ -15,8 +15,8 @@
 #define NAME(name, what)	name,
 mtype = { RAD_PAGE_STATES(NAME) NONE }		/* NONE: not in the directory */
 mtype = { NO, READ, WRITE }			/* rights; what is asked for */
-mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP, PASS, CANCEL }	/* home to node, class ANSWER */
-mtype = { NIL, DATA, CLEAN, MISSING, PASSED, ARRIVED, ENDED }	/* PAGE_BACK; ENDED: the session has */
+mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP, PASS, SHARE, CANCEL }	/* home to node, class ANSWER */
+mtype = { NIL, DATA, CLEAN, MISSING, ENDED, ARRIVED }	/* PAGE_BACK; ENDED: the session has */
 
 /* ---- what is there ---- */
 
@@ -32,17 +32,30 @@ mtype to = NONE		/* of set_state() */
 
 #ifdef FORWARD
 /*
- * The owner sends the page straight to who asks, over a link of their own, and home
- * waits for both: that it was sent, and that it has arrived. A revocation could
- * overtake the page otherwise.
+ * The owner sends the page straight to who asks, over a link of their own. Home waits
+ * until it has arrived: a revocation could overtake it otherwise.
  */
-byte next = NOBODY	/* RECALLING: who gets it */
-bool passed, arrived
-bool handed		/* so the request is answered */
-bool link[N], fresh_link[N]
-bool got[N]		/* on its way home: it has arrived */
+byte next = NOBODY	/* who gets it */
+bool shared		/* ... to read; so do the owner and home; it is granting meanwhile */
+bool unsure		/* only he knows whether it came */
+bool asking		/* he has been asked */
+bool content		/* the frame at home is what the owner had */
+mtype handed = NIL	/* how it ended; ARRIVED: the request is over */
+mtype link[N] = NIL	/* to node n: OWNED, COPY */
+bool fresh_link[N]
+bool open[N]		/* the request that is to be answered so is under way */
+bool got[N]		/* PAGE_ARRIVED on its way home */
+bool passing[N]		/* has sent ownership, does not know whether it was received */
+bool fresh_sent[N]
+bool unsent[N]		/* tells home so, with the page, on its way */
+bool old[N]		/* ... of an earlier transaction: an answer has a call that it belongs to */
+bool sent_too[N]	/* with back[n] */
+bool severed		/* the nodes have no session with each other */
+#define is_forwarding	(next != NOBODY)
+#define has_got(n)	got[n]
 #else
-#define handed	false
+#define has_got(n)	false
+#define is_forwarding	false
 #endif
 
 /* Who waits for the entry that he has seen: another at the same address is not his. */
@@ -69,7 +82,7 @@ mtype late[N] = NIL	/* a revocation that waits until the page has had its use */
 
 /* Links. Each of these streams keeps its order, and no other. */
 mtype get[N] = NO			/* PAGE_GET */
-chan stream[N] = [2] of { mtype }	/* PAGE_GRANT, PAGE_REVOKE */
+chan stream[N] = [3] of { mtype }	/* PAGE_GRANT, PAGE_REVOKE */
 mtype back[N] = NIL			/* PAGE_BACK */
 
 /*
@@ -113,11 +126,6 @@ inline come_back(state)
 {
 	set_state(state)
 	owner = NOBODY
-#ifdef FORWARD
-	next = NOBODY
-	passed = false
-	arrived = false
-#endif
 }
 
 inline leave()
@@ -142,6 +150,8 @@ inline written_nowhere_else()
 #ifdef FORWARD
 	fresh_link[0] = false
 	fresh_link[1] = false
+	fresh_sent[0] = false
+	fresh_sent[1] = false
 #endif
 }
 
@@ -163,7 +173,7 @@ inline write_at(n)
 }
 
 #ifdef FORWARD
-#define on_link	(fresh_link[0] || fresh_link[1])
+#define on_link	(fresh_link[0] || fresh_link[1] || fresh_sent[0] || fresh_sent[1])
 #else
 #define on_link	false
 #endif
@@ -192,21 +202,73 @@ inline write_at(n)
 #define any_copy	(copies[0] || copies[1])
 
 #ifdef FORWARD
-inline forwarded()
+/* Nobody but who has begun it has to do with it any more. */
+inline over(how)
+{
+	next = NOBODY
+	unsure = false
+	asking = false
+	content = false
+	handed = how
+	if
+	:: shared ->
+		shared = false
+		granting = false
+		if
+		:: st == COPIED && !any_copy -> leave()
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline has_arrived(n)
 {
 	if
-	:: st == RECALLING && passed && down[next] -> come_back(LOST)
-#ifdef BUG_FORWARD_EARLY
-	:: st == RECALLING && passed && !down[next] ->
-#else
-	:: st == RECALLING && passed && arrived && !down[next] ->
-#endif
-		owner = next
-		next = NOBODY
-		passed = false
-		arrived = false
-		handed = true
-		set_state(AWAY)
+	/* Who was asked says in his answer whether it came. */
+	:: next == n && !asking && shared -> copies[n] = true; over(ARRIVED)
+	:: next == n && !asking && !shared -> owner = n; set_state(AWAY); over(ARRIVED)
+	:: else
+	fi
+}
+
+/* The owner has sent it, in vain perhaps. */
+inline was_unsent(n)
+{
+	if
+	:: !old[n] && st == RECALLING && is_forwarding && owner == n && !asking ->
+		fresh_home = fresh_sent[n]
+		content = true
+		unsure = true
+	:: else
+	fi
+	fresh_sent[n] = false
+	old[n] = false
+}
+
+/* The owner was asked to give ownership to another; or that one, whether he has it. */
+inline answered_forward(n, what, fresh_)
+{
+	if
+	:: asking && n == next ->
+		if
+		:: what == DATA -> fresh_home = fresh_; come_back(RETURNED)
+		:: what == MISSING && content -> come_back(RETURNED)
+		:: else -> come_back(LOST)
+		fi
+		over(ARRIVED)
+	:: !asking && n == owner ->
+		if
+		:: what == ENDED -> unsure = true
+		:: what == MISSING -> come_back(LOST); over(ENDED)
+		:: else ->
+			if
+			:: what == DATA -> fresh_home = fresh_
+			:: else
+			fi
+			come_back(RETURNED)
+			over(ENDED)
+		fi
 	:: else
 	fi
 }
@@ -218,21 +280,10 @@ inline answered(n, what, fresh_)
 	due[n] = false
 	if
 #ifdef FORWARD
-	:: st == RECALLING && next != NOBODY ->
-		if
-		:: what == PASSED -> passed = true
-		:: what == ARRIVED -> passed = true; arrived = true
-		:: what == MISSING && n == owner -> come_back(LOST)
-		:: what == MISSING && n == next -> come_back(LOST)
-		/* The owner is dead: has it arrived? It will not any more, if not. */
-		:: what == ENDED && n == owner && !arrived && !down[next] ->
-			due[next] = true
-			stream[next]!CANCEL
-		:: what == ENDED && n == owner && arrived -> passed = true
-		:: else -> come_back(LOST)
-		fi
-		forwarded()
-	:: st == RECALLING && next == NOBODY || st == SHARING ->
+	:: shared && asking && n == next -> over(ARRIVED)
+	:: !(shared && asking && n == next) && st == RECALLING && is_forwarding ->
+		answered_forward(n, what, fresh_)
+	:: !(shared && asking && n == next) && (st == RECALLING && !is_forwarding || st == SHARING) ->
 #else
 	:: st == RECALLING || st == SHARING ->
 #endif
@@ -250,6 +301,13 @@ inline answered(n, what, fresh_)
 			fi
 			come_back(RETURNED)
 		fi
+#ifdef FORWARD
+		if
+		:: shared && !asking && what == ENDED -> unsure = true
+		:: shared && !asking && what != ENDED && !sent_too[n] -> over(ENDED)
+		:: else
+		fi
+#endif
 	:: st == REVOKING ->
 		copies[n] = false
 		if
@@ -259,6 +317,9 @@ inline answered(n, what, fresh_)
 	:: else ->
 		copies[n] = false
 	fi
+#ifdef FORWARD
+	sent_too[n] = false
+#endif
 }
 
 inline ask(n, how)
@@ -372,26 +433,38 @@ end:	atomic {
 	}
 look:	atomic {
 		if
-		:: (dead || st == LOST) && !handed -> reply(n, AGAIN); goto done
-		:: !dead && st == NONE && gate && !handed -> goto closed
-		:: !dead && st == NONE && !gate && !handed -> st = RAD_PAGE_FIRST(FIRST)
-		:: st == COPIED && want == READ && gate && !handed -> goto closed
-		:: st == COPIED && want == READ && !gate && !handed -> seen_worker = true; goto add
+		:: dead || st == LOST -> reply(n, AGAIN); goto done
+		:: !dead && st == NONE && gate -> goto closed
+		:: !dead && st == NONE && !gate -> st = RAD_PAGE_FIRST(FIRST)
+		:: st == COPIED && want == READ && gate -> goto closed
+		:: st == COPIED && want == READ && !gate -> seen_worker = true; goto add
 #ifdef FORWARD
-		:: handed -> goto done
-		:: !handed && st == AWAY && want == WRITE && !gate ->
+		:: st == AWAY && !gate && !writer ->
 			assert(owner != n)
 			next = n
-			set_state(RECALLING)
-			ask(owner, PASS)
-			seen_worker = true
-			goto wait
-		:: !handed && (in_motion || st == AWAY && (want == READ || gate) ||
-			       st == COPIED && want == WRITE) ->
-#else
-		:: else ->
-			assert(st != AWAY || owner != n)
+			handed = NIL
+			open[n] = true
+			if
+			:: want == WRITE ->
+				set_state(RECALLING)
+				if
+				:: down[owner] -> unsure = true
+				:: else -> old[owner] = passing[owner] || unsent[owner]; stream[owner]!PASS
+				fi
+			:: want == READ ->
+				shared = true
+				granting = true
+				set_state(SHARING)
+				ask(owner, SHARE)
+				if
+				:: st == LOST -> unsure = true
+				:: else
+				fi
+			fi
+			goto sent_on
 #endif
+		:: in_motion || st == AWAY || (st == COPIED && want == WRITE) ->
+			assert(st != AWAY || owner != n)
 			recall(want)
 			seen_worker = st != NONE
 			goto wait
@@ -445,6 +518,38 @@ wait:	atomic {
 		seen_worker = false
 		goto look
 	}
+#ifdef FORWARD
+sent_on:
+	atomic {
+		if
+#ifdef BUG_FORWARD_EARLY
+		:: !shared && handed == NIL -> owner = n; set_state(AWAY); over(ARRIVED)
+#endif
+		:: handed == ENDED -> handed = NIL; goto look
+		:: handed == ARRIVED ->
+			handed = NIL
+			if
+			/* Its death may have been dealt with before. */
+			:: st == AWAY && down[n] -> set_state(RECALLING); come_back(LOST)
+			:: else -> copies[n] = copies[n] && !down[n]
+			fi
+			if
+			:: st == COPIED && !any_copy -> leave()
+			:: else
+			fi
+			goto done
+		/* Or it takes too long, after the owner has said that it was sent, and received. */
+		:: handed == NIL && !asking && (unsure || down[n] || (shared && st != SHARING) ||
+					       (!shared && !open[n])) ->
+			asking = true
+			if
+			:: down[n] -> answered(n, ENDED, false)
+			:: else -> due[n] = !shared; stream[n]!CANCEL
+			fi
+			goto sent_on
+		fi
+	}
+#endif
 closed:	atomic {
 		if
 		:: !gate || dead -> goto look
@@ -486,34 +591,24 @@ done:	atomic {
 #if defined(LIVE) && !defined(BUG_NO_TURN)
 		last = n
 #endif
-#ifdef FORWARD
-		handed = false
-#endif
 		n = 0; want = 0; sent = false; seen_worker = false; goto end
 	}
 }
 
 /* ---- home: the poller, and who repairs the page tables ---- */
 
-#ifdef FORWARD
-inline has_arrived(n)
-{
-	if
-	:: st == RECALLING && next == n -> arrived = true; forwarded()
-	:: else
-	fi
-}
-#endif
-
 proctype poller()
 {
 end:	do
-	:: atomic { back[0] != NIL -> answered(0, back[0], fresh_back[0]); back[0] = NIL; fresh_back[0] = false }
+	/* PAGE_ARRIVED was sent first, in the same stream. */
+	:: atomic { back[0] != NIL && !has_got(0) -> answered(0, back[0], fresh_back[0]); back[0] = NIL; fresh_back[0] = false }
+	:: atomic { back[1] != NIL && !has_got(1) -> answered(1, back[1], fresh_back[1]); back[1] = NIL; fresh_back[1] = false }
 #ifdef FORWARD
 	:: atomic { got[0] -> got[0] = false; has_arrived(0) }
 	:: atomic { got[1] -> got[1] = false; has_arrived(1) }
+	:: atomic { unsent[0] -> unsent[0] = false; was_unsent(0) }
+	:: atomic { unsent[1] -> unsent[1] = false; was_unsent(1) }
 #endif
-	:: atomic { back[1] != NIL -> answered(1, back[1], fresh_back[1]); back[1] = NIL; fresh_back[1] = false }
 	od
 }
 
@@ -522,7 +617,7 @@ proctype repairer()
 {
 	bool kept
 end:	do
-	:: atomic { st == RETURNED -> set_state(FINALIZING); kept = any_copy || any_due }
+	:: atomic { st == RETURNED -> set_state(FINALIZING); kept = any_copy || any_due || granting }
 	   /* Needs the locks of the reverse map. */
 	   atomic {
 		!rmap
@@ -535,7 +630,7 @@ end:	do
 		kept = false
 		if
 		:: any_due -> set_state(REVOKING)
-		:: !any_due && any_copy -> set_state(COPIED)
+		:: !any_due && (any_copy || granting) -> set_state(COPIED)
 		:: else -> leave()
 		fi
 	   }
@@ -644,7 +739,7 @@ again:	atomic {
 		:: st == AWAY || (st == COPIED && !granting) -> recall(WRITE)
 #ifndef BUG_SKIP_RETURNED
 		/* Never waits for the repair, which needs what we hold. */
-		:: st == RETURNED || st == FINALIZING -> ask_holders()
+		:: (st == RETURNED || st == FINALIZING) && !granting -> ask_holders()
 #endif
 		:: else
 		fi
@@ -734,28 +829,50 @@ end:	do
 #ifdef FORWARD
 	:: atomic { stream[n]?PASS ->
 		if
-		:: right[n] == NO -> back[n] = MISSING
+		:: right[n] == NO || severed -> give_back(n, NO)
 		:: else ->
-			link[1 - n] = true
+			link[1 - n] = OWNED
 			fresh_link[1 - n] = fresh[n]
-			back[n] = PASSED
-		fi
-		right[n] = NO; dirty[n] = false; fresh[n] = false }
-	/* What arrives differs from home's frame. A fetch that was given up takes nothing. */
-	:: atomic { link[n] ->
+			passing[n] = true
+			old[n] = false
+			fresh_sent[n] = fresh[n]
+			right[n] = NO; dirty[n] = false; fresh[n] = false
+		fi }
+	:: atomic { stream[n]?SHARE ->
 		if
-		:: asked[n] && !ended[n] ->
-			right[n] = WRITE; dirty[n] = true; fresh[n] = fresh_link[n]
+		:: right[n] == NO || severed
+		:: else -> link[1 - n] = COPY; fresh_link[1 - n] = fresh[n]; sent_too[n] = true
+		fi
+		give_back(n, READ) }
+	/* What arrives as an owner's differs from home's frame. */
+	:: atomic { link[n] != NIL ->
+		if
+		:: open[n] ->
+			if
+			:: !ended[n] && link[n] == OWNED ->
+				right[n] = WRITE; dirty[n] = true; fresh[n] = fresh_link[n]
+			:: !ended[n] && link[n] == COPY ->
+				right[n] = READ; dirty[n] = false; fresh[n] = fresh_link[n]
+			:: else
+			fi
 			asked[n] = false
+			open[n] = false
 			got[n] = true
 		:: else
 		fi
-		link[n] = false; fresh_link[n] = false }
+		link[n] = NIL; fresh_link[n] = false }
+	/* Received; until the sender hears of that the link may fail. */
+	:: atomic { passing[n] && link[1 - n] == NIL && !open[1 - n] ->
+		passing[n] = false; fresh_sent[n] = false; old[n] = false }
+	:: atomic { passing[n] && severed -> passing[n] = false; unsent[n] = true }
 	:: atomic { stream[n]?CANCEL ->
-		back[n] = (right[n] == WRITE -> ARRIVED : MISSING)
 		if
-		:: right[n] == NO -> asked[n] = false; link[n] = false; fresh_link[n] = false
-		:: else
+		:: open[n] ->
+			open[n] = false; asked[n] = false
+			link[n] = NIL; fresh_link[n] = false
+			back[n] = MISSING
+		:: !open[n] && right[n] != NO -> late[n] = REVOKE
+		:: !open[n] -> give_back(n, NO)
 		fi }
 #endif
 	/* Done at once, or, if a fault has just fetched the page, some time later. */
@@ -799,8 +916,19 @@ proctype death()
 		fresh_back[1] = false
 #ifdef FORWARD
 		got[1] = false
-		link[1] = false
+		open[1] = false
+		link[1] = NIL
 		fresh_link[1] = false
+		passing[1] = false
+		unsent[1] = false
+		old[1] = false
+		fresh_sent[1] = false
+		sent_too[1] = false
+		/* What it has sent arrives, or not. */
+		if
+		:: link[0] = NIL; fresh_link[0] = false
+		:: true
+		fi
 #endif
 	   }
 	fi
@@ -809,12 +937,16 @@ proctype death()
 		:: due[1] -> answered(1, ENDED, false)
 		:: else
 		fi
+#ifdef FORWARD
+		if
+		:: shared && asking && next == 1 -> over(ARRIVED)
+		:: st == RECALLING && is_forwarding && owner == 1 && !asking -> unsure = true
+		:: else
+		fi
+#endif
 	}
 	atomic {
 		if
-#ifdef FORWARD
-		:: st == RECALLING && next == 1 && passed -> come_back(LOST)
-#endif
 		:: st == AWAY && owner == 1 -> come_back(LOST)
 		:: st == COPIED || st == RETURNED || st == FINALIZING ->
 			copies[1] = false
@@ -854,8 +986,11 @@ end:	if
 	users == 0
 	dead = true
 	do
+#ifdef FORWARD
+	:: atomic { is_forwarding -> due[next] = false; over(ENDED) }
+#endif
 	:: atomic { st == AWAY || st == LOST -> come_back(RETURNED) }
-	:: atomic { st == RECALLING || st == SHARING ->
+	:: atomic { (st == RECALLING || st == SHARING) && !is_forwarding ->
 		/* A late answer finds nobody. */
 		due[owner] = false
 		come_back(RETURNED) }
@@ -865,6 +1000,28 @@ end:	if
 		leave() }
 	:: atomic { st == NONE -> break }
 	od
+}
+#endif
+
+#ifdef SEVER
+/* The session of the two nodes ends; each keeps its own with home. */
+proctype sever()
+{
+	if
+	:: true
+	:: atomic { true ->
+		severed = true
+		/* What is on its way arrives, or not. */
+		if
+		:: link[0] = NIL; fresh_link[0] = false
+		:: true
+		fi
+		if
+		:: link[1] = NIL; fresh_link[1] = false
+		:: true
+		fi
+	   }
+	fi
 }
 #endif
 
@@ -894,10 +1051,6 @@ init
 	atomic {
 		RAD_PAGE_STATES(STATE)
 		RAD_PAGE_MOVES(ROW)
-#ifdef FORWARD
-		/* Not yet in the table. */
-		ROW(AWAY, RECALLING, "the owner has sent it on, and it has arrived")
-#endif
 		st = NONE
 		to = NONE
 #ifdef HOME
@@ -916,6 +1069,9 @@ init
 #endif
 #if defined(DEATH) || defined(KILL) || defined(EXIT)
 		run exit()
+#endif
+#ifdef SEVER
+		run sever()
 #endif
 #ifdef BUG_SURRENDER
 		run surrender()

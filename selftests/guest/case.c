@@ -127,6 +127,11 @@ int faults_of(pid_t pid, pid_t tid)
 	return ask(ASK_FAULTS, pid, "%d", tid).value;
 }
 
+int forwarded_of(pid_t pid)
+{
+	return ask(ASK_FORWARDED, pid, "%s", "").value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
 	struct answer answer = ask(ASK_MOVE, pid, "a");

@@ -189,6 +189,13 @@ static int faults_of_thread(pid_t pid, pid_t tid)
 	return thread_info(pid, tid, &info) ? info.faults : 0;
 }
 
+static int forwarded(pid_t pid)
+{
+	struct radium_process_info info;
+
+	return device >= 0 && process_info(device, pid, &info) ? info.pages_forwarded : 0;
+}
+
 /* Why the case came home by itself, for those who read the log. */
 static void tell_returns(pid_t pid)
 {
@@ -295,6 +302,9 @@ static void serve(int answers, const struct ask *ask)
 		break;
 	case ASK_FAULTS:
 		answer(answers, faults_of_thread(ask->pid, atoi(ask->text)), "");
+		break;
+	case ASK_FORWARDED:
+		answer(answers, forwarded(ask->pid), "");
 		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");

@@ -53,6 +53,8 @@ void go(unsigned int node);
 int where_is(pid_t pid, pid_t tid);
 /* Pages that a thread has asked home for. */
 int faults_of(pid_t pid, pid_t tid);
+/* Pages of a process that went from one node straight to another. */
+int forwarded_of(pid_t pid);
 /* A move away that has to be refused, for a reason whose name is this. */
 void away_refused(pid_t pid, const char *reason);
 /* How often the caller came home by itself for a reason; in mode native always 0. */

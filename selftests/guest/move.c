@@ -83,6 +83,24 @@ int move_processes(int device)
 	return ioctl(device, RADIUM_IOC_HELLO, &hello) ? -1 : (int)hello.processes;
 }
 
+bool process_info(int device, pid_t pid, struct radium_process_info *info)
+{
+	struct radium_process_info all[64];
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*all),
+		.count = 64, .entries = (uintptr_t)all,
+	};
+
+	if (ioctl(device, RADIUM_IOC_PROCESS_LIST, &list))
+		return false;
+	for (unsigned int i = 0; i < list.count; i++)
+		if (all[i].pid == pid) {
+			*info = all[i];
+			return true;
+		}
+	return false;
+}
+
 bool move_info(int device, pid_t pid, struct radium_thread_info *info)
 {
 	struct radium_list list = {

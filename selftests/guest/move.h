@@ -20,6 +20,7 @@ int move_thread(int device, pid_t pid, pid_t tid, unsigned int node, unsigned in
 /* Threads of a process as the module lists them, of which the caller frees the array; or -1. */
 int move_threads(int device, pid_t pid, struct radium_thread_info **list);
 /* First thread of a process; false if the process is not distributed. */
+bool process_info(int device, pid_t pid, struct radium_process_info *info);
 bool move_info(int device, pid_t pid, struct radium_thread_info *info);
 /* Distributed processes whose home is here, -1: not known. */
 int move_processes(int device);

@@ -112,24 +112,18 @@ static void report_returns(int device)
 
 void roam_report(void)
 {
-	struct radium_process_info all[64], *info = NULL;
-	struct radium_list list = {
-		.size = sizeof(list), .entry_size = sizeof(*all),
-		.count = 64, .entries = (uintptr_t)all,
-	};
+	struct radium_process_info info;
 	int device = move_open();
 
-	if (device < 0 || ioctl(device, RADIUM_IOC_PROCESS_LIST, &list))
+	if (device < 0)
 		return;
-	for (unsigned int i = 0; i < list.count; i++)
-		if (all[i].pid == getpid())
-			info = &all[i];
-	if (info) {
+	if (process_info(device, getpid(), &info)) {
 		printf("%llu moves, %llu page requests, %llu recalls, %llu pages sent, %llu "
-		       "received, %llu system calls; returns:",
-		       (unsigned long long)info->migrations, (unsigned long long)info->faults,
-		       (unsigned long long)info->recalls, (unsigned long long)info->pages_sent,
-		       (unsigned long long)info->pages_received, (unsigned long long)info->syscalls);
+		       "received, %llu from node to node, %llu system calls; returns:",
+		       (unsigned long long)info.migrations, (unsigned long long)info.faults,
+		       (unsigned long long)info.recalls, (unsigned long long)info.pages_sent,
+		       (unsigned long long)info.pages_received,
+		       (unsigned long long)info.pages_forwarded, (unsigned long long)info.syscalls);
 		report_returns(device);
 	}
 	close(device);

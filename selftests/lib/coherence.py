@@ -2,6 +2,9 @@
 """Threads of one process on three machines, memory as on one: litmus tests and a sweep."""
 
 from . import guest, paths
+from .context import each
+from .control import nodes, processes, shown, within
+from .ends import dead_seconds
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 
@@ -53,6 +56,47 @@ def tests(context, only, size):
         yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
 
 
+def nodes_lose_each_other(context):
+    """Pages go from node 2 to node 3 and back when the two lose each other, for so long that
+    each believes the other dead. Home sees both, and nothing is lost."""
+    bed, between = context.bed, ((2, 3), (3, 2))
+
+    def forwarded():
+        return sum(shown(bed, "show", pid)["pages_forwarded"] for pid in processes(bed))
+
+    def neighbours(what, how=""):
+        for node, other in between:
+            bed.run(node, f"ip neigh {what} 10.77.0.{other} {how} dev eth0")
+
+    def all_are(state):
+        return all(nodes(bed, node)[other]["state"] == state for node, other in between)
+
+    lasting = dead_seconds(bed) * 2 + 15 * context.slow
+    bed.run(1, f"rm -f /tmp/sweep.*; setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 -s "
+               f"{context.random.randrange(1, 1 << 20)} -t {context.slow} -d {lasting:.0f} "
+               ">/tmp/sweep.out 2>&1; echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
+    within(20 * context.slow, lambda: forwarded() > 20, "pages go from node to node")
+    # What one of them sends to the other goes to nobody.
+    neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
+    try:
+        within(dead_seconds(bed) + 10 * context.slow, lambda: all_are("dead"),
+               "the nodes believe each other dead")
+        assert {nodes(bed)[n]["state"] for n in (2, 3)} == {"up"}, nodes(bed)
+        # What was on its way is settled, and pages go by way of home.
+        alone = forwarded()
+        received = shown(bed, "show", processes(bed)[0])["pages_received"]
+        within(20 * context.slow, lambda: shown(bed, "show", processes(bed)[0])["pages_received"] >
+               received + 100, "pages come and go")
+        assert forwarded() == alone
+    finally:
+        neighbours("del")
+    within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
+    within((lasting + 60) * context.slow,
+           lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode, "the sweep ends")
+    said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
+    assert said.split()[-1] == "0", said
+
+
 def run(context, only):
     """The suite "coherence"."""
     if only("litmus_self_test"):
@@ -60,6 +104,8 @@ def run(context, only):
         yield Result("litmus_self_test", FAIL if done.returncode else PASS,
                      (done.stdout + done.stderr)[-2000:])
     yield from tests(context, only, SHORT)
+    if not context.native:
+        yield from each(context, [nodes_lose_each_other], only)
 
 
 def soak(context, only):

@@ -13,7 +13,7 @@ PROGRAMS = {
     },
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
     "threads_memory": {"protected_for_all", "changed_under_fire", "copied_while_changing",
-                       "read_by_all", "one_page_for_all"},
+                       "read_by_all", "passed_on", "one_page_for_all"},
 }
 
 

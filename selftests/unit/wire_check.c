@@ -228,7 +228,7 @@ static bool resumes(void)
 	       !rad_wire_check_received(~0ULL, 7, 9) && !rad_wire_check_received(0, 7, 9);
 }
 
-/* ---- answers as immediate data ---- */
+/* ---- messages as immediate data ---- */
 
 struct folded {
 	struct rad_wire_header h;
@@ -238,7 +238,7 @@ struct folded {
 	};
 };
 
-/* Folds an answer, and unfolds it at a receiver that has had this many. */
+/* Folds a message, and unfolds it at a receiver that has had this many. */
 static struct folded fold(u32 type, const void *body, u64 seq, u64 received, u32 *len)
 {
 	struct folded f = { .h = honest(RAD_MSG_PAGE_GRANT) };
@@ -247,7 +247,7 @@ static struct folded fold(u32 type, const void *body, u64 seq, u64 received, u32
 	return f;
 }
 
-static bool folds_grants(void)
+static bool folds_grants(u32 type)
 {
 	u32 len;
 
@@ -255,9 +255,9 @@ static bool folds_grants(void)
 		struct rad_wire_page_grant grant = {
 			.flags = cpu_to_le32(RAD_GRANT_DATA), .prot = cpu_to_le32(prot),
 		};
-		struct folded f = fold(RAD_MSG_PAGE_GRANT, &grant, 12, 11, &len);
+		struct folded f = fold(type, &grant, 12, 11, &len);
 
-		if (!says(&f.h, len, NULL) || f.h.type != RAD_MSG_PAGE_GRANT ||
+		if (!says(&f.h, len, NULL) || f.h.type != type ||
 		    le64_to_cpu(f.h.seq) != 12 || memcmp(&f.grant, &grant, sizeof(grant)))
 			return false;
 	}
@@ -266,12 +266,16 @@ static bool folds_grants(void)
 
 static bool folds_backs(void)
 {
-	struct rad_wire_page_back back = { .flags = cpu_to_le32(RAD_BACK_DATA) };
-	u32 len;
-	struct folded f = fold(RAD_MSG_PAGE_BACK, &back, 12, 11, &len);
+	for (u32 also = 0; also <= RAD_BACK_SENT; also += RAD_BACK_SENT) {
+		struct rad_wire_page_back back = { .flags = cpu_to_le32(RAD_BACK_DATA | also) };
+		u32 len;
+		struct folded f = fold(RAD_MSG_PAGE_BACK, &back, 12, 11, &len);
 
-	return says(&f.h, len, NULL) && f.h.type == RAD_MSG_PAGE_BACK &&
-	       le64_to_cpu(f.h.seq) == 12 && !memcmp(&f.back, &back, sizeof(back));
+		if (!says(&f.h, len, NULL) || f.h.type != RAD_MSG_PAGE_BACK ||
+		    le64_to_cpu(f.h.seq) != 12 || memcmp(&f.back, &back, sizeof(back)))
+			return false;
+	}
+	return true;
 }
 
 /* A receiver knows what it has had already, and what it has missed. */
@@ -281,7 +285,7 @@ static bool folds_sequence(void)
 	u32 len;
 
 	for (u64 received = 200; received < 600; received++)
-		for (u64 seq = received - RAD_WINDOW; seq <= received + RAD_WINDOW; seq++) {
+		for (u64 seq = received - RAD_WINDOW; seq < received + RAD_WINDOW; seq++) {
 			struct folded f = fold(RAD_MSG_PAGE_BACK, &back, seq, received, &len);
 
 			if (le64_to_cpu(f.h.seq) != seq)
@@ -290,14 +294,19 @@ static bool folds_sequence(void)
 	return true;
 }
 
-/* Whatever a peer sends as immediate data is some honest answer, to a call perhaps of nobody. */
+/*
+ * Whatever a peer sends as immediate data is some honest message, to a call perhaps of
+ * nobody; or none.
+ */
 static bool folds_anything(void)
 {
 	for (u64 any = 0; any < 1ULL << 32; any += 65521) {
 		struct folded f = { .h = honest(RAD_MSG_PAGE_GRANT) };
 		u32 len = rad_wire_unfold(any, &f.h, 1000);
 
-		if (f.h.seq && !says(&f.h, len, NULL))
+		if (!len != (rad_wire_fold_type(any) == RAD_FOLD_TYPES))
+			return false;
+		if (len && f.h.seq && !says(&f.h, len, NULL))
 			return false;
 		if (rad_wire_fold_call(any) >> RAD_FOLD_CALL_BITS)
 			return false;
@@ -400,10 +409,10 @@ static bool gets(u64 address, u32 access)
 	return rad_wire_check_page_get(&get, END);
 }
 
-static bool revokes(u64 address, u32 count)
+static bool revokes(u64 address, u32 flags)
 {
 	const struct rad_wire_page_revoke revoke = {
-		.address = cpu_to_le64(address), .count = cpu_to_le32(count),
+		.address = cpu_to_le64(address), .flags = cpu_to_le32(flags),
 	};
 
 	return rad_wire_check_page_revoke(&revoke, END);
@@ -421,8 +430,29 @@ static bool page_gets(void)
 static bool page_revokes(void)
 {
 	return revokes(0x1000, 1) && revokes(END - RAD_WIRE_PAGE, 1) && !revokes(END, 1) &&
-	       !revokes(~0xfffULL, 1) && !revokes(0x1008, 1) && !revokes(0x1000, 0) &&
-	       !revokes(0x1000, 2) && !revokes(0x1000, ~0u);
+	       !revokes(~0xfffULL, 1) && !revokes(0x1008, 1) && revokes(0x1000, 0) &&
+	       !revokes(0x1000, RAD_REVOKE_FLAGS + 1) && !revokes(0x1000, ~0u);
+}
+
+static bool forwards(u32 flags, u32 next, u32 prot, u32 token)
+{
+	const struct rad_wire_page_revoke revoke = {
+		.address = cpu_to_le64(0x1000), .flags = cpu_to_le32(flags),
+		.next = cpu_to_le32(next), .prot = cpu_to_le32(prot),
+		.forward.token = cpu_to_le32(token),
+	};
+
+	return rad_wire_check_page_revoke(&revoke, END);
+}
+
+static bool page_forwards(void)
+{
+	const u32 on = RAD_REVOKE_DATA | RAD_REVOKE_FORWARD;
+
+	return forwards(on, 1, 7, 0) && forwards(on, RADIUM_NODE_MAX, 0, RAD_TOKENS - 1) &&
+	       !forwards(RAD_REVOKE_FORWARD, 1, 7, 0) && !forwards(on, 0, 7, 0) &&
+	       !forwards(on, RADIUM_NODE_MAX + 1, 7, 0) && !forwards(on, 1, 8, 0) &&
+	       !forwards(on, 1, 7, RAD_TOKENS) && !forwards(on, 1, 7, ~0u);
 }
 
 /* ---- registers ---- */
@@ -497,10 +527,12 @@ int main(void)
 	TEST("streams: a gap is refused", sequence());
 	TEST("streams: a message without credit is refused", sends_on_credit());
 	TEST("streams: resuming elsewhere than between acknowledged and sent is refused", resumes());
-	TEST("immediate data: a grant arrives as it was", folds_grants());
+	TEST("immediate data: a grant arrives as it was", folds_grants(RAD_MSG_PAGE_GRANT));
+	TEST("immediate data: a page from its owner arrives as it was",
+	     folds_grants(RAD_MSG_PAGE_FORWARD));
 	TEST("immediate data: a page comes back as it was", folds_backs());
 	TEST("immediate data: the sequence number is known within a window", folds_sequence());
-	TEST("immediate data: any of it is an answer, and no more", folds_anything());
+	TEST("immediate data: any of it is a message, and no more", folds_anything());
 	TEST("hello: wrong magic or length is refused", hellos());
 	TEST("hello: wrong ids are refused", hello_ids());
 	TEST("hello: another version is told apart", hello_version());
@@ -508,6 +540,8 @@ int main(void)
 	TEST("bodies: a reason is never an index beyond the table", reasons());
 	TEST("bodies: a page that cannot be is not given", page_gets());
 	TEST("bodies: a page that cannot be is not asked back", page_revokes());
+	TEST("bodies: a page is sent on to a node that can be, where it can land",
+	     page_forwards());
 	TEST("registers: wrong lengths are refused, without a look beyond the end", register_lengths());
 	TEST("registers: another CPU's size is refused for that reason", register_sizes());
 	TEST("registers: features that this CPU lacks are refused", register_features());

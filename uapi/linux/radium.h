@@ -277,6 +277,7 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @fault_latency: histogram of page requests, served at home
  * @syscall_latency: histogram of delegated calls, executed at home
  * @comm: name
+ * @pages_forwarded: pages that went from one node straight to another
  */
 struct radium_process_info {
 	__s32 pid;
@@ -296,6 +297,7 @@ struct radium_process_info {
 	__u64 fault_latency[RADIUM_LATENCY_BUCKETS];
 	__u64 syscall_latency[RADIUM_LATENCY_BUCKETS];
 	char comm[RADIUM_NAME_SIZE];
+	__u64 pages_forwarded;
 };
 
 enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: a page goes straight from its owner to the node that asked home for it; both
+ * ends of that. What home does meanwhile is in homemem_forward.c.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/slab.h>
+#include "node.h"
+#include "replica.h"
+#include "window_internal.h"
+
+/* ------------------------------------------------------ who has it */
+
+/**
+ * struct passing - ownership on its way to another node
+ * @content: the page as it was when it was taken away here, with a reference
+ * @home: who asked for that, with a reference
+ * @call: to answer
+ * @back: the answer
+ * @landing: of home, should the page not get there
+ */
+struct passing {
+	struct rad_wpage *content;
+	struct rad_node *home;
+	u64 call;
+	struct rad_out *back;
+	struct rad_wire_landing landing;
+};
+
+static void sent(void *arg, bool delivered)
+{
+	rad_wpage_put(arg);
+}
+
+/* Only here the page exists until somebody has received it. */
+static void passed(void *arg, bool delivered)
+{
+	struct passing *passing = arg;
+	struct rad_wire_page_back *back = passing->back->body;
+
+	if (delivered) {
+		back->flags = cpu_to_le32(RAD_BACK_PASSED);
+		rad_wpage_put(passing->content);
+	} else {
+		back->flags = cpu_to_le32(RAD_BACK_DATA | RAD_BACK_SENT);
+		rad_msg_set_page(passing->back, passing->content->landing.page, &passing->landing);
+		rad_msg_on_sent(passing->back, sent, passing->content);
+	}
+	rad_answer_to(passing->home, passing->call, passing->back);
+	rad_node_put(passing->home);
+	kfree(passing);
+}
+
+/**
+ * rad_wpage_forward() - send a page on
+ * @content: the page, revoked already, or to be read only
+ * @home: who asked for that
+ * @call: of home, to be answered
+ * @body: the PAGE_REVOKE, with FORWARD
+ * @flags: what the answer would say; becomes what it says
+ *
+ * Context: process; must not wait for a message.
+ * Return: false: the caller answers home; true: home is answered when that node has
+ * received the page, or its session has ended; and the reference to @content is consumed.
+ */
+bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
+		       const struct rad_wire_page_revoke *body, u32 *flags)
+{
+	bool keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
+	struct rad_node *next = rad_node_get_up(le32_to_cpu(body->next));
+	struct rad_wire_page_grant *grant;
+	struct passing *passing;
+	struct rad_out *msg;
+
+	if (!next)
+		return false;
+	msg = rad_msg_alloc(RAD_MSG_PAGE_FORWARD, sizeof(*grant), GFP_KERNEL | __GFP_NOFAIL);
+	grant = msg->body;
+	grant->flags = cpu_to_le32(RAD_GRANT_DATA);
+	grant->prot = body->prot;
+	rad_msg_set_page(msg, content->landing.page, &body->forward);
+	if (keep) {
+		/* Whether it has arrived home hears from @next; if not, in time, it asks. */
+		refcount_inc(&content->ref);
+		rad_msg_on_sent(msg, sent, content);
+		*flags |= RAD_BACK_SENT;
+	} else {
+		passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOFAIL);
+		*passing = (struct passing){
+			.content = content,
+			.home = rad_node_get(home),
+			.call = call,
+			.back = rad_back_msg(),
+			.landing = body->landing,
+		};
+		rad_msg_on_sent(msg, passed, passing);
+	}
+	rad_answer_to(next, le32_to_cpu(body->forward.token), msg);
+	rad_node_put(next);
+	return !keep;
+}
+
+/* ------------------------------------------------------ who gets it */
+
+/**
+ * rad_wpage_arrived() - tell home that a page has come from its owner
+ * @home: whom
+ * @process: home's number of the process
+ * @index: page number
+ * @call: of the request that it answers
+ *
+ * Before that home waits: a revocation could overtake the page.
+ *
+ * Context: process; must not wait for a message.
+ */
+void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call)
+{
+	struct rad_out *msg = rad_msg_alloc(RAD_MSG_PAGE_ARRIVED,
+					    sizeof(struct rad_wire_page_arrived),
+					    GFP_KERNEL | __GFP_NOFAIL);
+	struct rad_wire_page_arrived *body = msg->body;
+
+	body->process = cpu_to_le64(process);
+	body->address = cpu_to_le64(index << PAGE_SHIFT);
+	body->call = cpu_to_le64(call);
+	rad_msg_send(home, msg);
+}
+
+/**
+ * rad_wpage_cancel() - home wants a page back that was to come from its owner
+ * @window: whose
+ * @page: the page, its lock is held; it is dropped meanwhile if need be
+ * @call: id of our request
+ *
+ * If it has not come it is not waited for any more.
+ *
+ * Context: home's receive context.
+ * Return: what is there of the page, to be revoked like any other; or NULL.
+ */
+struct rad_wpage *rad_wpage_cancel(struct rad_window *window, struct rad_wpage *page, u64 call)
+{
+	struct mutex *lock = rad_window_lock(window, page->index);
+	unsigned long index = page->index;
+
+	if (page->state != PAGE_FETCHING || page->call.id != call)
+		return page;
+	if (rad_call_cancel(&page->call)) {
+		struct rad_replica *replica = page->replica;
+
+		page->exposed = true;
+		rad_wpage_refuse(window, page, RADIUM_R_NONE);
+		rad_wpage_put(page);	/* the request's */
+		wake_up_all(&window->wait);
+		rad_replica_put(replica);
+		return NULL;
+	}
+	/* It has come, and its session's thread waits for our lock, for nothing else. */
+	refcount_inc(&page->ref);
+	mutex_unlock(lock);
+	wait_event(window->wait, READ_ONCE(page->state) != PAGE_FETCHING);
+	mutex_lock(lock);
+	rad_wpage_put(page);
+	return xa_load(&window->pages, index);
+}
