@@ -19,6 +19,7 @@
 #include "process.h"
 #include "regs.h"
 #include "replica.h"
+#include "spread.h"
 #include "thread.h"
 #include "wire.h"
 #include "../uapi/linux/radium.h"
@@ -353,6 +354,9 @@ static int migrate(struct radium_move *move)
 			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
 	}
 	reason = check_task(task, move->node);
+	/* It is told where its threads go: all there. */
+	if (!reason && move->flags & RADIUM_MOVE_SELF)
+		rad_spread_end(task);
 	if (reason)
 		err = refuse(move, reason, errno_of_refusal(reason));
 	else
@@ -368,6 +372,7 @@ static int recall(struct radium_move *move)
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_process(move->pid);
 	struct mm_struct *mm;
+	bool spread = false;
 	u32 reason, all;
 	u64 before;
 	int err;
@@ -380,6 +385,9 @@ static int recall(struct radium_move *move)
 			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
 	}
 	reason = check_task(task, 0);
+	/* What is called home is not to be followed out by new threads. */
+	if (!reason && !move->tid)
+		spread = rad_spread_end(task);
 	mm = reason ? NULL : get_task_mm(task);
 	if (mm) {
 		process = rad_process_find_mm(mm);
@@ -387,8 +395,9 @@ static int recall(struct radium_move *move)
 	}
 	if (reason || !process) {
 		put_task_struct(task);
-		return reason ? refuse(move, reason, errno_of_refusal(reason)) :
-				refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
+		if (reason)
+			return refuse(move, reason, errno_of_refusal(reason));
+		return spread ? 0 : refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
 	}
 	before = atomic64_read(&process->stats.pages_received);
 	if (move->tid) {
@@ -429,6 +438,57 @@ static long move(void __user *arg, int (*how)(struct radium_move *))
 	err = how(&move);
 	move.ns = ktime_get_ns() - start;
 	return store(arg, &move, sizeof(move)) ?: err;
+}
+
+/* Why none of these nodes can be used. */
+static int refuse_nodes(struct radium_spread *spread)
+{
+	bool known = false;
+	u32 id;
+
+	for (id = 1; id <= RADIUM_NODE_MAX && !known; id++)
+		known = spread->nodes & BIT_ULL(id - 1) && is_known(id);
+	spread->reason = known ? RADIUM_R_NODE_DOWN : RADIUM_R_NO_NODE;
+	return known ? -EHOSTDOWN : -ENOENT;
+}
+
+static int spread_caller(struct radium_spread *spread)
+{
+	/* Not SELF: its children go where their own rounds take them. */
+	struct radium_move move = { .flags = RADIUM_MOVE_NO_WAIT };
+	u32 node;
+	int err;
+
+	if (!rad_node_joined()) {
+		spread->reason = RADIUM_R_NOT_JOINED;
+		return -ENOTCONN;
+	}
+	spread->reason = check_task(current, rad_node_self());
+	if (spread->reason)
+		return errno_of_refusal(spread->reason);
+	err = rad_spread_begin(spread->nodes, &node);
+	if (err == -EHOSTDOWN)
+		return refuse_nodes(spread);
+	if (err)
+		return err;
+	err = rad_thread_move(current, &move, node);
+	if (err)
+		rad_spread_end(current);
+	spread->reason = move.reason;
+	return err;
+}
+
+static long spread(void __user *arg)
+{
+	struct radium_spread spread;
+	int err;
+
+	err = fetch(&spread, sizeof(spread), sizeof(spread), arg);
+	if (err)
+		return err;
+	spread.reason = RADIUM_R_NONE;
+	err = spread_caller(&spread);
+	return store(arg, &spread, sizeof(spread)) ?: err;
 }
 
 /* ---------------------------------------------------------------- lists */
@@ -574,6 +634,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	case RADIUM_IOC_NODE_LIST: return list(arg, list_nodes);
 	case RADIUM_IOC_MIGRATE: return move(arg, migrate);
 	case RADIUM_IOC_RECALL: return move(arg, recall);
+	case RADIUM_IOC_SPREAD: return spread(arg);
 	case RADIUM_IOC_PROCESS_LIST: return list(arg, list_processes);
 	case RADIUM_IOC_THREAD_LIST: return list(arg, list_threads);
 	case RADIUM_IOC_PAGE_LIST: return list(arg, list_pages);

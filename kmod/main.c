@@ -14,6 +14,7 @@
 #include "process.h"
 #include "regs.h"
 #include "replica.h"
+#include "spread.h"
 #include "thread.h"
 #include "visitor.h"
 
@@ -43,6 +44,7 @@ static const struct {
 	{ "symbols",	rad_ksym_init,		NULL },
 	{ "registers",	rad_regs_init,		NULL },
 	{ "threads",	rad_thread_init,	rad_thread_uninit },
+	{ "spreading",	NULL,			rad_spread_uninit },
 	{ "memory",	rad_homemem_init,	rad_homemem_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
 	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
@@ -66,7 +68,7 @@ static int __init radium_init(void)
 	int i, err;
 
 	for (i = 0; i < ARRAY_SIZE(rooms); i++) {
-		err = rooms[i].start();
+		err = rooms[i].start ? rooms[i].start() : 0;
 		if (err) {
 			pr_err("not loaded: %s (%d)\n", rooms[i].what, err);
 			stop(i);

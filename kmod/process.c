@@ -13,6 +13,7 @@
 #include "node.h"
 #include "process.h"
 #include "replica.h"
+#include "spread.h"
 #include "thread.h"
 
 enum { DRAIN_JIFFIES = 30 * HZ };	/* for what another node asks for */
@@ -238,15 +239,18 @@ err_put:
 	return err;
 }
 
-/* Two threads of one process must not both create it. */
-static DEFINE_MUTEX(create_mutex);
-
-static struct rad_process *enter(struct mm_struct *mm)
+/**
+ * rad_process_enter_if_any() - rad_process_enter(), but none is made
+ *
+ * Context: process context of a user task.
+ * Return: with a reference, or NULL: current's process is not distributed.
+ */
+struct rad_process *rad_process_enter_if_any(void)
 {
 	struct rad_process *process;
 
 	spin_lock(&processes_lock);
-	process = find_mm_locked(mm);
+	process = find_mm_locked(current->mm);
 	if (process) {
 		process->entering++;
 		kref_get(&process->ref);
@@ -254,6 +258,9 @@ static struct rad_process *enter(struct mm_struct *mm)
 	spin_unlock(&processes_lock);
 	return process;
 }
+
+/* Two threads of one process must not both create it. */
+static DEFINE_MUTEX(create_mutex);
 
 /**
  * rad_process_enter() - the distributed process of current, made if need be
@@ -265,7 +272,7 @@ static struct rad_process *enter(struct mm_struct *mm)
  */
 struct rad_process *rad_process_enter(void)
 {
-	struct rad_process *process = enter(current->mm);
+	struct rad_process *process = rad_process_enter_if_any();
 	int err = 0;
 
 	/* Without the lock, under which another may have to wait for its address space. */
@@ -273,7 +280,7 @@ struct rad_process *rad_process_enter(void)
 		return process;
 	if (mutex_lock_killable(&create_mutex))
 		return ERR_PTR(-EINTR);
-	while (!(process = enter(current->mm)) && !err)
+	while (!(process = rad_process_enter_if_any()) && !err)
 		err = create(current->mm);
 	mutex_unlock(&create_mutex);
 	return process ?: ERR_PTR(err);
@@ -462,6 +469,8 @@ void rad_process_on_drain(struct rad_in *in)
 		rad_process_put(process);
 		return;
 	}
+	/* It would get new ones. */
+	rad_spread_avoid(rad_node_id(in->from));
 	drain = kmalloc(sizeof(*drain), GFP_KERNEL | __GFP_NOFAIL);
 	drain->process = process;
 	INIT_WORK(&drain->work, drain_work);
@@ -481,6 +490,7 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	int err = 0, e;
 	u32 n, i;
 
+	rad_spread_end_all();
 	array = snapshot(&n);
 	if (!array)
 		return -ENOMEM;

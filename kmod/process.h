@@ -80,6 +80,7 @@ int rad_process_init(void);
 void rad_process_uninit(void);
 
 struct rad_process *rad_process_enter(void);
+struct rad_process *rad_process_enter_if_any(void);
 void rad_process_leave(struct rad_process *process);
 struct rad_process *rad_process_find_mm(struct mm_struct *mm);
 struct rad_process *rad_process_find_id(u64 id);

@@ -399,6 +399,44 @@ again:
 	return ret;
 }
 
+/**
+ * rad_thread_wish() - have current, which is new, run on a node if it can
+ * @node: id
+ *
+ * As rad_thread_move(), but nobody waits for an answer: what somebody has asked for is
+ * left alone, and a refusal that does not last is not the end of it. A refusal is said by
+ * the thread's record, for which it becomes one of the distributed process.
+ *
+ * Context: the task itself, in task_work.
+ */
+void rad_thread_wish(u32 node)
+{
+	struct rad_thread *thread = NULL;
+	struct rad_process *process;
+	bool forgotten;
+
+	do {
+		rad_thread_put(thread);
+		thread = rad_thread_find_or_create(current);
+		if (!thread)
+			return;
+		spin_lock(&thread->lock);
+		forgotten = thread->forgotten;
+		if (!forgotten && !thread->asked)
+			thread->wanted = node;
+		spin_unlock(&thread->lock);
+	} while (forgotten);
+	/* The first thread of a process that was forked may share its parent's memory yet. */
+	process = thread_group_leader(current) ? NULL : rad_process_enter_if_any();
+	if (process) {
+		rad_thread_attach(thread, process);
+		rad_process_leave(process);
+		rad_process_put(process);
+	}
+	rad_deputy_summon(thread);
+	rad_thread_put(thread);
+}
+
 /* The threads of a process as they are now, each with a reference. */
 static struct rad_thread **snapshot(struct rad_process *process, u32 *n)
 {

@@ -26,6 +26,7 @@ int main(void)
 	struct radium_hello hello = { .size = sizeof(hello), .abi = RADIUM_ABI_VERSION };
 	struct radium_move move = { .size = sizeof(move), .pid = getpid(), .node = 2 };
 	struct radium_list list = { .size = sizeof(list), .count = 1, .entry_size = 8 };
+	struct radium_spread spread = { .size = sizeof(spread), .nodes = 1ull << 40 };
 	int fd = open(RADIUM_DEVICE, O_RDWR);
 
 	if (fd < 0) {
@@ -41,6 +42,9 @@ int main(void)
 		perror("hello");
 		return 1;
 	}
+	expect("spread over a node that nobody knows", ioctl(fd, RADIUM_IOC_SPREAD, &spread), ENOENT);
+	spread.size = 8;
+	expect("spread of another size", ioctl(fd, RADIUM_IOC_SPREAD, &spread), EINVAL);
 	expect("null", ioctl(fd, RADIUM_IOC_MIGRATE, NULL), EFAULT);
 	expect("kernel address", ioctl(fd, RADIUM_IOC_MIGRATE, (void *)-4096l), EFAULT);
 	expect("unknown call", ioctl(fd, _IO(RADIUM_IOC_MAGIC, 200), &move), ENOTTY);

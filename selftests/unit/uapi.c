@@ -14,6 +14,7 @@ static const unsigned long calls[] = {
 	RADIUM_IOC_HELLO, RADIUM_IOC_NODE_JOIN, RADIUM_IOC_NODE_LEAVE, RADIUM_IOC_NODE_DRAIN,
 	RADIUM_IOC_NODE_LIST, RADIUM_IOC_MIGRATE, RADIUM_IOC_RECALL, RADIUM_IOC_PROCESS_LIST,
 	RADIUM_IOC_THREAD_LIST, RADIUM_IOC_REPLICA, RADIUM_IOC_PAGE_LIST,
+	RADIUM_IOC_SPREAD,
 };
 
 static const struct {
@@ -64,6 +65,7 @@ int main(void)
 	/* Version 1, for ever: what a program was compiled with stays right. */
 	TEST("struct radium_hello", sizeof(struct radium_hello) == 32);
 	TEST("struct radium_move", sizeof(struct radium_move) == 56);
+	TEST("struct radium_spread", sizeof(struct radium_spread) == 16);
 	TEST("struct radium_list", sizeof(struct radium_list) == 32);
 	TEST("struct radium_event", sizeof(struct radium_event) == 32);
 	/* This one grows at its end. */

@@ -257,6 +257,24 @@ struct radium_move {
 	__u64 ns;
 };
 
+/**
+ * struct radium_spread - spread the threads of the calling process as they are made
+ * @size: sizeof(struct radium_spread)
+ * @reason: out: enum radium_reason if the call failed
+ * @nodes: bit i: node i+1 may be used, 0: all nodes; home is a node like the others
+ *
+ * Each new thread is asked to go to the next of these nodes that is up, home first, then
+ * by id; the caller takes the first place. What exec and fork make of the process is
+ * spread likewise, each process in a round of its own.
+ *
+ * Fails with -ENOTCONN, -ENOENT, -EHOSTDOWN, -EBUSY, -EOPNOTSUPP, -ENOMEM.
+ */
+struct radium_spread {
+	__u32 size;
+	__u32 reason;
+	__u64 nodes;
+};
+
 enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, bucket 0 from 0 */
 
 /**
@@ -442,5 +460,6 @@ struct radium_replica {
 #define RADIUM_IOC_THREAD_LIST	_IOWR(RADIUM_IOC_MAGIC, 8, struct radium_list)
 #define RADIUM_IOC_REPLICA	_IOW(RADIUM_IOC_MAGIC, 9, struct radium_replica)
 #define RADIUM_IOC_PAGE_LIST	_IOWR(RADIUM_IOC_MAGIC, 10, struct radium_list)
+#define RADIUM_IOC_SPREAD	_IOWR(RADIUM_IOC_MAGIC, 11, struct radium_spread)
 
 #endif /* _UAPI_LINUX_RADIUM_H */
