@@ -126,6 +126,7 @@ static void check_symbols(struct finding *f)
 		"folio_free_swap", "wait_task_inactive", "put_task_stack", "ptrace_may_access",
 		"migrate_vma_setup", "migrate_device_finalize", "task_work_add",
 		"__tracepoint_signal_generate", "__tracepoint_sched_process_exit",
+		"__tracepoint_sched_process_fork",
 	};
 	bool found[ARRAY_SIZE(needed)] = { false };
 	char line[1024], name[256];

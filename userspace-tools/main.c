@@ -17,8 +17,10 @@ static const struct command commands[] = {
 	{ "recall", "PID", "bring threads home",
 	  "  --all            every page too\n"
 	  "  --timeout S      give up after S seconds (30)\n", cmd_recall, NULL },
-	{ "run", "-- CMD...", "run a program with its threads on another node",
+	{ "run", "-- CMD...", "run a program with its threads on another node, or on several",
 	  "  --node N         on node N; otherwise where the load per CPU is least\n"
+	  "  --policy spread  each new thread on the next node, in turn, home first;\n"
+	  "                   with --node N,M... on the next of these\n"
 	  "  --stay           let no policy move it elsewhere\n", cmd_run, NULL },
 	{ "ps", "", "list distributed processes", NULL, cmd_ps, NULL },
 	{ "show", "PID", "one process in detail", NULL, cmd_show, NULL },

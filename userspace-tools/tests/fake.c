@@ -159,6 +159,13 @@ static int answer_move(const char *name, struct radium_move *move)
 	return 0;
 }
 
+static int answer_spread(struct radium_spread *spread)
+{
+	note("SPREAD nodes=%llx\n", (unsigned long long)spread->nodes);
+	spread->reason = (__u32)setting("reason", 0);
+	return spread->size == sizeof(*spread) ? -(int)setting("errno", 0) : -EINVAL;
+}
+
 static int answer_join(const struct radium_node_join *join)
 {
 	const char (*peers)[RADIUM_ADDR_SIZE] = (const void *)(uintptr_t)join->peers;
@@ -207,6 +214,8 @@ int device_ioctl(int fd, unsigned long request, void *argument)
 		return answer_move("MIGRATE", argument);
 	case RADIUM_IOC_RECALL:
 		return answer_move("RECALL", argument);
+	case RADIUM_IOC_SPREAD:
+		return answer_spread(argument);
 	case RADIUM_IOC_PROCESS_LIST:
 		return answer_list(argument, processes, sizeof(processes[0]),
 				   ARRAY_SIZE(processes));

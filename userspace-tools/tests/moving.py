@@ -107,3 +107,29 @@ def run():
     equal(radctl("run", "/etc/passwd").status, 126)
     result = radctl("run", "echo", "x", fake=f"errno={errno.EHOSTDOWN} reason=6")
     equal((result.status, result.out), (1, ""))
+
+
+@test
+def spread():
+    "run --policy spread spreads itself, and what it cannot understand changes nothing"
+    for line, want in (("--policy spread", "0"), ("--policy=spread --node 2", "2"),
+                       ("--node 1,3,64,3 --policy spread", "8000000000000005")):
+        result = radctl("run", *line.split(), "--", "sh", "-c", "ls /proc/$$/fd; exit 9")
+        equal((result.status, result.err, result.log), (9, "", f"SPREAD nodes={want}\n"))
+        equal(len(result.out.split()), 3, "descriptors left open")
+    for line, text in (("--policy nonsense", "no policy 'nonsense'"), ("--policy", "needs a value"),
+                       ("--node 1,2", "several nodes are for '--policy spread'"),
+                       ("--policy spread --node 1,65", "node '65' is not a number from 1 to 64"),
+                       ("--policy spread --node 1,", "node '' is not a number"),
+                       ("--policy spread --node 1-3", "node '1-3' is not a number"),
+                       ("--policy spread --all-threads", "unknown option '--all-threads'")):
+        result = radctl("run", *line.split(), *([] if text.startswith("needs") else ["true"]))
+        equal((result.status, result.out, result.err.count("\n"), result.log), (2, "", 1, ""))
+        contains(result.err, text)
+    for fake, text in (("alone=1", "no other node is up"), ("node=0", "has not joined a cluster"),
+                       (f"errno={errno.EHOSTDOWN} reason=6", "run echo: the node is down"),
+                       (f"errno={errno.ENOTTY}", "does not know this call: install")):
+        result = radctl("run", "--policy", "spread", "echo", "x", fake=fake)
+        equal((result.status, result.out), (1, ""), fake)
+        contains(result.err, text)
+    equal(radctl("run", "--policy", "spread", "--node", "1,9", "true", fake="alone=1").status, 0)
