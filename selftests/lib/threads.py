@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The suite "threads": threads of one process on three nodes."""
 
-from . import guest
+from . import guest, spread
+from .context import each
 
 # Programs, and of their cases those of a run that nobody asked for by name.
 PROGRAMS = {
@@ -18,7 +19,10 @@ PROGRAMS = {
 
 
 def run(context, only):
-    """The cases of all three programs."""
+    """The cases of all three programs, and those of threads that are spread as they are made."""
     for program, short in PROGRAMS.items():
         yield from guest.run(context, program, lambda case, short=short: only(case) and
                              (context.thorough or case in short))
+    if not context.native:
+        yield from each(context, spread.TESTS, lambda case: only(case) and
+                        (context.thorough or case in spread.SHORT))

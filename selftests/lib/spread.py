@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Threads that 'radctl run --policy spread' sends to the nodes as they are made, of the
+suite "threads"."""
+
+import json
+
+from . import paths
+from .control import nodes, radctl, refused, shown, start, stop, within
+
+ST = paths.GUEST
+SAID = "/tmp/spread"
+HOME = 1
+
+
+def begin(bed, command, *options):
+    """PID of a command whose threads are spread; it gets its command line from a shell, which
+    it replaces."""
+    bed.run(1, f"rm -f {SAID}*")
+    return start(bed, f"radctl run --policy spread {' '.join(options)} -- {command}")
+
+
+def crew(count, how="", said=SAID):
+    """The command that makes so many threads."""
+    return f"{ST}/spread {said} {count} {how}".strip()
+
+
+def places(context, count, said=SAID):
+    """Nodes that the first thread and so many others say they are on, in the order in which
+    they were made; and who they are."""
+    bed = context.bed
+    within(30 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
+           == count + 1, f"{count} threads say where they are")
+    lines = sorted(list(map(int, line.split())) for line in bed.run(1, f"cat {said}").splitlines())
+    assert [number for number, _, _ in lines] == list(range(count + 1)), lines
+    return [node or HOME for _, _, node in lines], [tid for _, tid, _ in lines]
+
+
+def seen(bed, pid, tids):
+    """Where they are as home shows it; it knows nothing of one that never was elsewhere."""
+    at = {t["tid"]: t["node"] for t in shown(bed, "show", str(pid))["threads"]}
+    return [at.get(tid, HOME) for tid in tids]
+
+
+def expect(context, command, wanted, *options):
+    """The threads of a command, the first one included, are on these nodes."""
+    pid = begin(context.bed, command, *options)
+    try:
+        said, tids = places(context, len(wanted) - 1)
+        assert said == wanted, f"on {said}, not {wanted}"
+        assert seen(context.bed, tids[0], tids) == wanted, seen(context.bed, tids[0], tids)
+    finally:
+        stop(context.bed, pid)
+
+
+def spread_over_all_nodes(context):
+    """In turn, home first; two threads of a process with one each on two nodes."""
+    expect(context, crew(5), [1, 2, 3, 1, 2, 3])
+    expect(context, crew(1), [1, 2], "--node", "1,2")
+
+
+def spread_from_away(context):
+    """Each thread is made by the one before, from the node on which that runs."""
+    expect(context, crew(6, "chain"), [1, 2, 3, 1, 2, 3, 1])
+
+
+def spread_over_some(context):
+    """Over the nodes that are named, and the first thread is on the first of them."""
+    expect(context, crew(4), [2, 3, 2, 3, 2], "--node", "3,2")
+    expect(context, crew(2), [3, 3, 3], "--node", "3")
+
+
+def spread_follows_fork(context):
+    """What the process forks is spread too, in a round of its own, by a shell and by
+    posix_spawn(), whose child shares the memory of its parent at first."""
+    bed = context.bed
+    pid = begin(bed, f"sh -c '{crew(3)} & wait'")
+    try:
+        said, tids = places(context, 3)
+        assert said == [1, 2, 3, 1] and seen(bed, tids[0], tids) == said, (said, tids)
+    finally:
+        bed.run(1, f"pkill -9 -s {pid} || true")
+    pid = begin(bed, crew(2, "spawn"), "--node", "2,3")
+    try:
+        said, tids = places(context, 2)
+        # The first thread goes when it has memory of its own, which may be after it has said so.
+        within(10 * context.slow, lambda: seen(bed, tids[0], tids) == [2, 3, 2], "all are placed")
+        assert said[1:] == [3, 2], said
+    finally:
+        bed.run(1, f"pkill -9 -s {pid} || true")
+
+
+def spread_outlives_exec(context):
+    """The thread that calls exec stays where it is; the round goes on."""
+    bed = context.bed
+    pid = begin(bed, crew(1, "exec"))
+    try:
+        assert places(context, 1)[0] == [1, 2]
+        said, tids = places(context, 3, SAID + ".exec")
+        assert tids[0] == pid and said == [2, 3, 1, 2], (pid, said, tids)
+        assert seen(bed, pid, tids) == said
+    finally:
+        stop(bed, pid)
+
+
+def spread_openmp(context):
+    """A program of OpenMP gives what it gives on one node, and was on all three."""
+    bed = context.bed
+    command = f"{ST}/openmp {3 if context.debug else 8}"
+    limit = 120 * context.slow
+    alone = bed.run(1, command, timeout=limit)
+    bed.run(1, f"setsid radctl -j monitor --timeout {limit} > /tmp/events 2>&1 & "
+               "echo $! > /tmp/monitor; sleep 1")
+    try:
+        done = bed.execute(1, "sh", "-c", f"echo $$; OMP_WAIT_POLICY=passive exec radctl run "
+                           f"--policy spread -- {command}", timeout=limit)
+    finally:
+        out = bed.run(1, "sleep 0.5; kill -INT $(cat /tmp/monitor) || true; sleep 0.3; "
+                         "cat /tmp/events")
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    pid, _, result = done.stdout.partition("\n")
+    assert result == alone, f"{result} instead of {alone}"
+    events = [event for event in map(json.loads, out.splitlines()) if event["pid"] == int(pid)]
+    first = {}
+    for event in events:
+        if event["event"] == "migrated":
+            first.setdefault(event["tid"], event["node"])
+    # Three threads besides the first, which stays.
+    assert sorted(first.values()) == [2, 3] and int(pid) not in first, (pid, first)
+
+
+def spread_passes_over(context):
+    """Nodes that nobody knows, that are down or being drained."""
+    bed = context.bed
+    expect(context, crew(3), [1, 2, 1, 2], "--node", "1,2,9")
+    refused(context, ["run", "--policy", "spread", "--node", "9", "true"], "no such node")
+    pid = begin(bed, crew(2))
+    try:
+        assert places(context, 2)[0] == [1, 2, 3]
+        done = radctl(bed, "node", "drain", node=3, timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
+        for count in 3, 4, 5:
+            bed.run(1, f"kill -USR1 {pid}")
+            said = places(context, count)[0]
+        assert said[3:] == [1, 2, 1], said
+    finally:
+        stop(bed, pid)
+    address, *peers = (nodes(bed)[n]["addr"] for n in (3, 1, 2))
+    done = radctl(bed, "node", "leave", node=3)
+    assert done.returncode == 0, done.stderr
+    try:
+        within(20 * context.slow, lambda: nodes(bed)[3]["state"] != "up", "node 3 is down")
+        expect(context, crew(3), [1, 2, 1, 2])
+        refused(context, ["run", "--policy", "spread", "--node", "3", "true"], "is down")
+    finally:
+        bed.run(3, f"radctl node join --id 3 --addr {address} --key /run/radium.key "
+                   + " ".join(peers), timeout=60 * context.slow)
+        within(60 * context.slow, lambda: nodes(bed)[3]["state"] == "up", "node 3 is up")
+    expect(context, crew(2), [1, 2, 3])
+
+
+def spread_refused(context):
+    """A thread that its node does not take goes on at home, and it is said why."""
+    bed = context.bed
+    bed.run(3, "chmod 600 /dev/radium")
+    bed.run(1, f"rm -f {SAID}*; touch {SAID}; chmod 666 {SAID}; "
+               f"rm -rf /tmp/user; mkdir /tmp/user; cp {ST}/spread /tmp/user; chmod 755 /tmp/user")
+    pid = start(bed, "setpriv --reuid 65534 --regid 65534 --clear-groups "
+                f"radctl run --policy spread -- /tmp/user/spread {SAID} 3")
+    try:
+        said, tids = places(context, 3)
+        assert said == [1, 2, 1, 1], said
+        told = {t["tid"]: t for t in shown(bed, "explain", str(pid))["threads"]}[tids[2]]
+        assert (told["state"], told["wanted"], told["reason"]) == ("home", 0, "replica"), told
+        assert "could not create the replica" in " ".join(told["text"]), told
+    finally:
+        stop(bed, pid)
+        bed.run(3, "chmod 666 /dev/radium")
+
+
+def spread_ends_with_recall(context):
+    """Threads that are made after the process was recalled stay at home."""
+    bed = context.bed
+    pid = begin(bed, crew(2))
+    try:
+        assert places(context, 2)[0] == [1, 2, 3]
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        for count in 3, 4:
+            bed.run(1, f"kill -USR1 {pid}")
+            said, tids = places(context, count)
+        assert said[3:] == [1, 1] and seen(bed, pid, tids) == [1] * 5, said
+    finally:
+        stop(bed, pid)
+
+
+TESTS = [spread_over_all_nodes, spread_from_away, spread_over_some, spread_follows_fork,
+         spread_outlives_exec, spread_openmp, spread_passes_over, spread_refused,
+         spread_ends_with_recall]
+# Of a run that nobody asked for by name.
+SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over"}
