@@ -5,13 +5,10 @@
  *
  *	threads third COUNT	pages that a thread on node 2 owns, read by one on node 3
  *	threads upgrade COUNT	pages that node 2 and home read, written to by node 2
- *	threads one|two COUNT	an OpenMP loop without communication, COUNT million steps in
- *				each of two threads: both at home, or one on node 2
  */
 #include "../guest/move.h"
 
 #include <errno.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MOVE_MS = 30000, ROUNDS = 5 };
+enum { PAGE = 4096, MOVE_MS = 30000 };
 
 static int device;
 static unsigned int count;
@@ -132,50 +129,12 @@ static void measure_upgrade(void)
 	pthread_join(thread, NULL);
 }
 
-/* Random points in the unit square: how many of them are in the circle? */
-static uint64_t points(uint64_t seed, uint64_t n)
-{
-	uint64_t inside = 0, x = seed;
-
-	for (uint64_t i = 0; i < n; i++) {
-		double a, b;
-
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		a = (uint32_t)x / 4294967296.0;
-		b = (x >> 32) / 4294967296.0;
-		inside += a * a + b * b < 1;
-	}
-	return inside;
-}
-
-static void measure_loop(bool two)
-{
-	uint64_t inside = 0;
-
-	omp_set_num_threads(2);
-#pragma omp parallel
-	if (two && omp_get_thread_num() == 1)
-		go(2);
-	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t start = now_ns();
-
-#pragma omp parallel reduction(+ : inside)
-		inside += points(88172645463325252ull + omp_get_thread_num(), count * 1000000ull);
-		times[round] = now_ns() - start;
-	}
-	if (inside < count * 7000000ull)
-		die("points", EIO);
-	count = ROUNDS;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
 	count = atoi(argv[2]);
-	times = calloc(count + ROUNDS, sizeof(*times));
+	times = calloc(count, sizeof(*times));
 	device = move_open();
 	if (device < 0)
 		die(RADIUM_DEVICE, errno);
@@ -185,10 +144,8 @@ int main(int argc, char **argv)
 		die("mmap", errno);
 	if (!strcmp(argv[1], "third"))
 		measure_third();
-	else if (!strcmp(argv[1], "upgrade"))
-		measure_upgrade();
 	else
-		measure_loop(!strcmp(argv[1], "two"));
+		measure_upgrade();
 	for (unsigned int i = 0; i < count; i++)
 		printf("%llu\n", (unsigned long long)times[i]);
 	return 0;

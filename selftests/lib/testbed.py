@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The virtual machines of one test run, through qemu-testbed/testbed."""
 
+import json
 import os
 import subprocess
 import time
@@ -103,6 +104,11 @@ class Testbed:
             return False
         return self.call("exec", f"node{node}", "--timeout", 20, "--", "true",
                          timeout=50).returncode == 0
+
+    def pids(self):
+        """The machines' processes on the host."""
+        nodes = json.loads(self.call("status", "--json").stdout)["nodes"]
+        return [node["pid"] for node in nodes if node["pid"]]
 
     def console(self, node):
         """A machine's console since boot."""
