@@ -81,6 +81,25 @@ static bool take_seq(struct rad_node *node, const struct rad_wire_header *h,
 	return !*what;
 }
 
+/*
+ * The first message of a connection has told what the peer has received: the rest is sent
+ * again. Its AUTH does not tell exactly: it may have received more after that, over the former
+ * connection. A page that is written twice would undo what was written to it meanwhile.
+ */
+static void resume(struct rad_node *node, struct rad_conn *conn)
+{
+	u32 class;
+
+	if (!conn->resuming)
+		return;
+	conn->resuming = false;
+	for (class = 0; class < RAD_CLASS_COUNT; class++) {
+		struct rad_stream *stream = &node->streams[class];
+
+		stream->next = list_first_entry_or_null(&stream->queue, struct rad_msg, entry);
+	}
+}
+
 /* Acks and sequence number under one lock. Returns whether there is a message to handle. */
 static bool take_header(struct rad_node *node, struct rad_conn *conn,
 			const struct rad_wire_header *h, u32 bytes, const char **what)
@@ -92,6 +111,7 @@ static bool take_header(struct rad_node *node, struct rad_conn *conn,
 	*what = check_acks(node, h);
 	if (!*what) {
 		take_acks(node, h, &acked);
+		resume(node, conn);
 		if (!list_empty(&acked))
 			rad_link_reap(node, conn);
 		if (h->seq)
@@ -283,9 +303,9 @@ void rad_link_free(struct kref *ref)
 	kfree(node);
 }
 
-/* Go back to the first message that the peer has not received. */
-static int rewind(struct rad_node *node, const struct rad_wire_auth *auth,
-		  struct list_head *acked)
+/* What the peer has received at least, by its AUTH; see resume(). */
+static int take_received(struct rad_node *node, const struct rad_wire_auth *auth,
+			 struct list_head *acked)
 {
 	u32 class;
 
@@ -293,10 +313,9 @@ static int rewind(struct rad_node *node, const struct rad_wire_auth *auth,
 		struct rad_stream *stream = &node->streams[class];
 		u64 received = le64_to_cpu(auth->received[class]);
 
-		if (!rad_wire_check_received(received, stream->acked, stream->posted))
+		if (!rad_wire_check_received(received, stream->posted))
 			return -EPROTO;
 		rad_stream_acked(stream, received, acked);
-		stream->next = list_first_entry_or_null(&stream->queue, struct rad_msg, entry);
 	}
 	return 0;
 }
@@ -305,9 +324,8 @@ static int rewind(struct rad_node *node, const struct rad_wire_auth *auth,
  * rad_link_attach - go on with a session over a new connection
  * @node: session, not connected: a former connection has been closed
  * @conn: authenticated connection
- * @resumed: the session is older than the connection: the peer's AUTH tells where
- *	its streams stand, and what it has not received is sent again. Otherwise
- *	these numbers are of a session that is no more.
+ * @resumed: the session is older than the connection: what the peer has not received is
+ *	sent again. Otherwise the numbers in its AUTH are of a session that is no more.
  *
  * Context: process.
  * Return: 0; -ENOTCONN: @conn has been closed meanwhile; -EPROTO: the peer's
@@ -324,8 +342,9 @@ int rad_link_attach(struct rad_node *node, struct rad_conn *conn, bool resumed)
 		goto out;
 	mutex_lock(&node->polling);
 	spin_lock_bh(&node->lock);
-	err = resumed ? rewind(node, &conn->theirs, &acked) : 0;
+	err = resumed ? take_received(node, &conn->theirs, &acked) : 0;
 	if (!err) {
+		conn->resuming = resumed;
 		conn->node = rad_node_get(node);
 		node->conn = conn;
 		rad_link_send_ack(node);

@@ -149,6 +149,8 @@ enum {
  * @node: session it is attached to, with a reference; set once, under @mutex
  * @dialer: peer whose address we connected to, with a reference; NULL: accepted
  * @peer_id: what the other side calls itself
+ * @resuming: of a session that is older: what the peer has received is known with its
+ *	first message on this connection, and until then nothing of the streams is sent
  * @posted, @send_room: send queue, under node->lock once attached
  */
 struct rad_conn {
@@ -168,6 +170,7 @@ struct rad_conn {
 	struct sockaddr_storage from;	/* accepted: where the peer is */
 	u32 peer_id;
 	bool authed;
+	bool resuming;		/* under node->lock */
 	bool broken;		/* posting has failed, or a completion: no more of it */
 	bool starved;		/* a message waits for room in the send queue */
 	bool flushed;		/* a send has completed with an error: so will the rest */

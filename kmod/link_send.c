@@ -304,7 +304,7 @@ static bool post_next(struct rad_node *node, struct rad_stream *stream)
 	struct rad_conn *conn = node->conn;
 	struct rad_msg *msg = stream->next;
 
-	if (!msg || !conn || conn->broken || msg->seq > stream->limit ||
+	if (!msg || !conn || conn->broken || conn->resuming || msg->seq > stream->limit ||
 	    !send_room(node, conn))
 		return false;
 	if (!msg->page)

@@ -238,13 +238,12 @@ static inline u32 rad_wire_unfold(u32 fold, struct rad_wire_header *h, u64 recei
 
 /**
  * rad_wire_check_received() - can a peer have received that, in a session to be resumed?
- * @received: what its AUTH says of one stream
- * @acked: last sequence number that it has acknowledged
- * @posted: last that was ever sent
+ * @received: what its AUTH says of one stream; it may have acknowledged more meanwhile
+ * @posted: last sequence number that was ever sent
  */
-static inline bool rad_wire_check_received(u64 received, u64 acked, u64 posted)
+static inline bool rad_wire_check_received(u64 received, u64 posted)
 {
-	return received >= acked && received <= posted;
+	return received <= posted;
 }
 
 /* A reason from a peer, which may be an index here. */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Threads of one process on three machines, memory as on one: litmus tests and a sweep."""
 
+import time
+
 from . import guest, paths
 from .context import each
 from .control import nodes, processes, shown, within
@@ -56,6 +58,23 @@ def tests(context, only, size):
         yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
 
 
+def begin_sweep(context, seconds):
+    """A sweep that goes on for so long, while something happens to the nodes."""
+    seed = context.random.randrange(1, 1 << 20)
+    context.bed.run(1, f"rm -f /tmp/sweep.*; setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 "
+                       f"-s {seed} -t {context.slow} -d {seconds:.0f} >/tmp/sweep.out 2>&1; "
+                       "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
+
+
+def end_sweep(context, seconds):
+    """Its end, which has to be a good one."""
+    bed = context.bed
+    within((seconds + 60) * context.slow,
+           lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode, "the sweep ends")
+    said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
+    assert said.split()[-1] == "0", said
+
+
 def nodes_lose_each_other(context):
     """Pages go from node 2 to node 3 and back when the two lose each other, for so long that
     each believes the other dead. Home sees both, and nothing is lost."""
@@ -72,9 +91,7 @@ def nodes_lose_each_other(context):
         return all(nodes(bed, node)[other]["state"] == state for node, other in between)
 
     lasting = dead_seconds(bed) * 2 + 15 * context.slow
-    bed.run(1, f"rm -f /tmp/sweep.*; setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 -s "
-               f"{context.random.randrange(1, 1 << 20)} -t {context.slow} -d {lasting:.0f} "
-               ">/tmp/sweep.out 2>&1; echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
+    begin_sweep(context, lasting)
     within(20 * context.slow, lambda: forwarded() > 20, "pages go from node to node")
     # What one of them sends to the other goes to nobody.
     neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
@@ -91,10 +108,21 @@ def nodes_lose_each_other(context):
     finally:
         neighbours("del")
     within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
-    within((lasting + 60) * context.slow,
-           lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode, "the sweep ends")
-    said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
-    assert said.split()[-1] == "0", said
+    end_sweep(context, lasting)
+
+
+def connections_are_replaced(context):
+    """A node stops for so long that connections break, again and again, and goes on with
+    what has come meanwhile: a page that its peers send again is not written twice."""
+    bed = context.bed
+    begin_sweep(context, 40)
+    for pause in range(8):
+        assert bed.call("freeze", "node2").returncode == 0
+        time.sleep(1.2 + pause % 4 * 0.4)
+        assert bed.call("thaw", "node2").returncode == 0
+        within(20 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
+    end_sweep(context, 40)
+    assert nodes(bed)[2]["reconnects"] > 0, "no connection was replaced"
 
 
 def run(context, only):
@@ -105,7 +133,7 @@ def run(context, only):
                      (done.stdout + done.stderr)[-2000:])
     yield from tests(context, only, SHORT)
     if not context.native:
-        yield from each(context, [nodes_lose_each_other], only)
+        yield from each(context, [nodes_lose_each_other, connections_are_replaced], only)
 
 
 def soak(context, only):

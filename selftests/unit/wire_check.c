@@ -223,9 +223,9 @@ static bool sends_on_credit(void)
 
 static bool resumes(void)
 {
-	return rad_wire_check_received(7, 7, 9) && rad_wire_check_received(9, 7, 9) &&
-	       !rad_wire_check_received(6, 7, 9) && !rad_wire_check_received(10, 7, 9) &&
-	       !rad_wire_check_received(~0ULL, 7, 9) && !rad_wire_check_received(0, 7, 9);
+	return rad_wire_check_received(7, 9) && rad_wire_check_received(9, 9) &&
+	       rad_wire_check_received(0, 9) && !rad_wire_check_received(10, 9) &&
+	       !rad_wire_check_received(~0ULL, 9);
 }
 
 /* ---- messages as immediate data ---- */
