@@ -49,6 +49,7 @@ struct rad_revoke;
  * @node: the owner (AWAY, RECALLING, SHARING); holds a reference
  * @forward: its way from one node to another, NULL: none; under the directory's lock
  * @asked: what the owner is to answer (RECALLING, SHARING); compared, not followed
+ * @written: its owner asked for it to write to it
  * @copies: bit i: node i+1 has a copy and was not asked to drop it
  * @revokes: holders of copies who have not answered yet; under the directory's lock
  * @order: in rad_homemem.order while AWAY
@@ -70,6 +71,7 @@ struct rad_page {
 	struct rad_node *node;
 	struct rad_forward *forward;
 	struct rad_revoke *asked;
+	bool written;
 	u64 copies;
 	u32 revokes;
 	struct list_head order;

@@ -170,6 +170,7 @@ void rad_homemem_page_arrived(struct rad_in *in)
 		} else {
 			former = page->node;
 			page->node = rad_node_get(forward->to);
+			page->written = forward->writes;
 			rad_page_set_state(page, RAD_PAGE_AWAY);
 		}
 		over(forward, true);
@@ -202,7 +203,12 @@ void rad_forward_node_dead(struct rad_page *page, struct rad_node *node)
  * @page: AWAY; the caller has a reference
  * @to: who asks for it; the caller has a reference
  * @in: its request
- * @use: WRITE: for ownership
+ * @use: WRITE: to write to it
+ *
+ * Who wants to read a page that its owner has written gets ownership, too: he may be about
+ * to write to it, and if not, the next one who reads shares it with him. That is one
+ * message with a page for each change of hands; to share it takes two, and a third one to
+ * whoever writes to it then.
  *
  * Everything is allocated here: later others wait for us, perhaps with locks that
  * memory reclaim needs.
@@ -214,11 +220,12 @@ bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, stru
 			const struct rad_in *in, enum rad_page_use use)
 {
 	const struct rad_wire_page_get *get = in->body;
-	bool owned = use == RAD_USE_WRITE;
+	bool owned = use == RAD_USE_WRITE || READ_ONCE(page->written);
 	struct rad_wire_page_revoke *body;
 
 	*forward = (struct rad_forward){
-		.page = page, .to = to, .call = in->call, .use = use,
+		.page = page, .to = to, .call = in->call,
+		.use = owned ? RAD_USE_WRITE : RAD_USE_READ, .writes = use == RAD_USE_WRITE,
 	};
 	if (le32_to_cpu(get->landing.token) >= RAD_TOKENS || rad_page_state(page) != RAD_PAGE_AWAY)
 		return false;

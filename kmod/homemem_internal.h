@@ -111,6 +111,7 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @to: that node; who made this has a reference
  * @call: id of its request
  * @use: READ: the owner and home read on
+ * @writes: @to asked for it to write to it
  * @owner: the revocation that the owner answers, until it is sent
  * @ask: another one, for @to, should the owner not be able to say what has become of it
  * @owner_msg, @ask_msg: their messages, until they are sent
@@ -128,6 +129,7 @@ struct rad_forward {
 	struct rad_node *to;
 	u64 call;
 	enum rad_page_use use;
+	bool writes;
 	struct rad_revoke *owner;
 	struct rad_revoke *ask;
 	struct rad_out *owner_msg;

@@ -389,6 +389,7 @@ static void end_take(struct take *t, const struct rad_in *in, u32 reason)
 	page->granting = 0;
 	if (granted && !page->frame)
 		page->copies |= BIT_ULL(rad_node_id(t->to) - 1);
+	page->written = t->access & RAD_ACCESS_WRITE;
 	if (granted && page->frame)
 		rad_page_set_state(page, RAD_PAGE_AWAY);
 	else if (page->frame)
@@ -540,7 +541,7 @@ static bool forward(struct take *t, struct rad_page *page, enum rad_page_use use
 	vma = vma_lookup(mm, t->address);
 	reason = check_vma(vma, t->access);
 	if (!reason) {
-		if (use == RAD_USE_READ)
+		if (forward.use == RAD_USE_READ)
 			rad_page_protect(page);
 		begun = rad_forward_begin(&forward, prot_of(vma));
 	}

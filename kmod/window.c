@@ -173,19 +173,27 @@ static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visi
 
 /*
  * A fault that continues a sequence fetches the pages behind it, too: as many as
- * twice the last time, up to a limit; one that does not begins anew. Nobody waits
+ * twice the last time, up to a limit; one that does not begins one. Nobody waits
  * for these requests; what is not mapped at home is refused and forgotten.
  */
 static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 access)
 {
 	struct rad_window *window = &replica->window;
-	unsigned long ahead, i;
+	unsigned long ahead = 0, i;
 	struct rad_wpage *page;
+	struct rad_walk *walk;
 
-	ahead = index == READ_ONCE(window->next) ?
-		clamp_t(unsigned long, 2 * READ_ONCE(window->ahead), 1, AHEAD_MAX) : 0;
-	WRITE_ONCE(window->ahead, ahead);
-	WRITE_ONCE(window->next, index + ahead + 1);
+	for (walk = window->walks; walk < window->walks + RAD_WINDOW_WALKS; walk++)
+		if (READ_ONCE(walk->next) == index)
+			break;
+	if (walk < window->walks + RAD_WINDOW_WALKS) {
+		ahead = clamp_t(unsigned long, 2 * READ_ONCE(walk->ahead), 1, AHEAD_MAX);
+	} else {
+		walk = &window->walks[READ_ONCE(window->oldest) % RAD_WINDOW_WALKS];
+		WRITE_ONCE(window->oldest, (walk - window->walks + 1) % RAD_WINDOW_WALKS);
+	}
+	WRITE_ONCE(walk->ahead, ahead);
+	WRITE_ONCE(walk->next, index + ahead + 1);
 	for (i = index + 1; i <= index + ahead && i < WINDOW_END >> PAGE_SHIFT; i++) {
 		if (rad_vvar_pfn(&window->vvar, i << PAGE_SHIFT))
 			return;

@@ -21,7 +21,20 @@ struct rad_in;
 struct rad_replica;
 struct rad_wire_prepare;
 
-enum { RAD_WINDOW_LOCKS = 64 };
+enum {
+	RAD_WINDOW_LOCKS	= 64,
+	RAD_WINDOW_WALKS	= 8,	/* sequences that are followed at a time */
+};
+
+/**
+ * struct rad_walk - faults on one page after the other; a hint, without a lock
+ * @next: page whose fault would continue it
+ * @ahead: pages fetched ahead last time
+ */
+struct rad_walk {
+	unsigned long next;
+	unsigned long ahead;
+};
 
 /**
  * struct rad_window - window of one replica
@@ -32,8 +45,8 @@ enum { RAD_WINDOW_LOCKS = 64 };
  * @locks: by page number, modulo: orders insertion into the page table and
  *	revocation. Taken with mmap_lock held, or alone.
  * @wait: faults wait here for a grant
- * @next: page whose fault would continue the sequence; a hint
- * @ahead: pages fetched ahead last time; a hint
+ * @walks: by threads, and by one thread through several arrays
+ * @oldest: of @walks: given up next; a hint
  * @dead: no fault will be answered any more
  * @vvar: the pages of the clocks
  */
@@ -43,8 +56,8 @@ struct rad_window {
 	struct xarray pages;
 	struct mutex locks[RAD_WINDOW_LOCKS];
 	wait_queue_head_t wait;
-	unsigned long next;
-	unsigned long ahead;
+	struct rad_walk walks[RAD_WINDOW_WALKS];
+	unsigned int oldest;
 	bool dead;
 	struct rad_vvar vvar;
 };

@@ -445,7 +445,8 @@ look:	atomic {
 			handed = NIL
 			open[n] = true
 			if
-			:: want == WRITE ->
+			/* Who reads what its owner has written may become the owner, too. */
+			:: true ->
 				set_state(RECALLING)
 				if
 				:: down[owner] -> unsure = true
