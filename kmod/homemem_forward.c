@@ -10,8 +10,8 @@
  *	owner   to home		PAGE_BACK: with KEEP at once, with the page; without, PASSED
  *				when the node has received it
  *
- * If the owner dies, or cannot say what has become of the page, the node is asked, and
- * does not wait for it any more (CANCEL).
+ * If the owner dies, or cannot say what has become of the page, or a copy is long on its
+ * way, the node is asked, and does not wait for it any more (CANCEL).
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -19,7 +19,7 @@
 #include "homemem_internal.h"
 #include "wire_check.h"
 
-/* What was sent has this long to arrive before the node is asked. */
+/* A copy that was sent has this long to arrive before the node is asked. */
 enum { ARRIVAL_JIFFIES = HZ };
 
 static u64 bit_of(struct rad_node *node)
@@ -188,11 +188,11 @@ void rad_forward_drop(struct rad_page *page)
 		over(page->forward, false);
 }
 
-/* rad_forward_node_dead() - a node has died; the directory's lock is held */
+/* rad_forward_node_dead() - a node has died: who waits for it looks again */
 void rad_forward_node_dead(struct rad_page *page, struct rad_node *node)
 {
 	if (page->forward && page->forward->to == node)
-		unsure(page->forward);
+		wake_up_all(&rad_page_mem(page)->wait);
 }
 
 /* ------------------------------------------------------------- who makes it */
@@ -239,12 +239,18 @@ bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, stru
 	if (forward->ask)
 		forward->ask_msg = rad_revoke_msg(page, forward->ask, RAD_REVOKE_CANCEL |
 						  (owned ? RAD_REVOKE_DATA : 0), GFP_KERNEL);
-	if (!forward->owner_msg || !forward->ask_msg) {
+	/*
+	 * The reserve is for those who send at once: we are going to wait for mmap_lock, whose
+	 * holder may be the notifier, which has nothing else.
+	 */
+	if (!forward->owner_msg || !forward->ask_msg || forward->owner->reserved ||
+	    forward->ask->reserved) {
 		rad_forward_destroy(forward);
 		return false;
 	}
 	body = forward->owner_msg->body;
 	body->next = cpu_to_le32(rad_node_id(to));
+	body->incarnation = cpu_to_le64(rad_node_incarnation_of(to));
 	body->forward = get->landing;
 	body = forward->ask_msg->body;
 	body->call = cpu_to_le64(in->call);
@@ -294,7 +300,8 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	spin_lock(&mem->pages.xa_lock);
 	/* If somebody at home waits for it, too, it comes home. */
 	if (page->state != RAD_PAGE_AWAY || page->node == forward->to || page->wanted ||
-	    mem->invalidating || mem->dead || (!owned && !page->read_only)) {
+	    rad_node_is_dead(forward->to) || mem->invalidating || mem->dead ||
+	    (!owned && !page->read_only)) {
 		spin_unlock(&mem->pages.xa_lock);
 		return false;
 	}
@@ -356,8 +363,13 @@ bool rad_forward_end(struct rad_forward *forward)
 	bool answered;
 
 	/* The page is with its owner until he says otherwise. */
-	wait_event(mem->wait, is_settled(forward) || READ_ONCE(forward->passed));
-	wait_event_timeout(mem->wait, is_settled(forward), ARRIVAL_JIFFIES);
+	wait_event(mem->wait, READ_ONCE(forward->over) || READ_ONCE(forward->unsure) ||
+		   READ_ONCE(forward->passed));
+	/* What was received arrives; what was only sent may not. */
+	if (forward->use == RAD_USE_WRITE)
+		wait_event(mem->wait, is_settled(forward));
+	else
+		wait_event_timeout(mem->wait, is_settled(forward), ARRIVAL_JIFFIES);
 	ask(forward);
 	wait_event(mem->wait, READ_ONCE(forward->over));
 	/* Whoever said so is through with it. */

@@ -45,9 +45,10 @@ struct take {
 	u32 bytes;		/* that travel with the grant */
 };
 
+/* On x86 what may be written or executed may be read. */
 static u32 prot_of(struct vm_area_struct *vma)
 {
-	return (vma->vm_flags & VM_READ ? RAD_ACCESS_READ : 0) |
+	return (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC) ? RAD_ACCESS_READ : 0) |
 	       (vma->vm_flags & VM_WRITE ? RAD_ACCESS_WRITE : 0) |
 	       (vma->vm_flags & VM_EXEC ? RAD_ACCESS_EXEC : 0);
 }
@@ -65,15 +66,7 @@ static bool is_written(struct file *file)
 /* May pages of this mapping leave home, for this access? RADIUM_R_NONE if so. */
 static u32 check_vma(struct vm_area_struct *vma, u32 access)
 {
-	u32 prot;
-
-	if (!vma)
-		return RADIUM_R_FAULT;
-	prot = prot_of(vma);
-	/* On x86 what may be written may be read. */
-	if (prot & (RAD_ACCESS_WRITE | RAD_ACCESS_EXEC))
-		prot |= RAD_ACCESS_READ;
-	if (access & ~prot)
+	if (!vma || access & ~prot_of(vma))
 		return RADIUM_R_FAULT;
 	/* The window knows no protection keys. */
 	if (vma_pkey(vma))
@@ -548,6 +541,9 @@ static bool forward(struct take *t, struct rad_page *page, enum rad_page_use use
 	mmap_read_unlock(mm);
 	mmput_async(mm);
 	done = begun && rad_forward_end(&forward);
+	/* Nobody asks any more; or, where the replica had been killed, nobody was told so. */
+	if (done && !forward.arrived)
+		answer(in, RADIUM_R_EXITING, 0);
 	if (done && forward.arrived) {
 		t->granted = true;
 		t->bytes = PAGE_SIZE;

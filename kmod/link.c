@@ -242,7 +242,8 @@ void rad_link_handle(struct rad_node *node, struct rad_buf *buf)
 		.body = h + 1,
 	};
 
-	if (!READ_ONCE(node->alive))
+	/* The former owner of a page has got rid of it: its link has our acknowledgement. */
+	if (!READ_ONCE(node->alive) && in.type != RAD_MSG_PAGE_FORWARD)
 		return;
 	if (rad_wire_is_answer(in.type))
 		rad_call_answer(node, &in);

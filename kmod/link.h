@@ -75,7 +75,8 @@ struct rad_landing {
 /**
  * struct rad_call - a request that is being answered
  * @notify: called once, when the answer has come or the session has ended, in
- *	the link's receive context: must not sleep on anything that waits for a
+ *	a receive context, for PAGE_FORWARD that of another session than the one that
+ *	was asked: must not sleep on anything that waits for a
  *	message. May free the call. NULL: wait with rad_call_wait().
  * @status: 0, or -EHOSTDOWN
  * @answered_by: type of the answer: PAGE_FORWARD, or the one that belongs to the request

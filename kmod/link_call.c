@@ -139,9 +139,14 @@ void rad_call_answer(struct rad_node *node, const struct rad_in *in)
  */
 void rad_call_forwarded(const struct rad_in *in)
 {
+	const struct rad_wire_page_grant *grant = in->body;
 	struct rad_node *asked, *now = NULL;
 	struct rad_call *call;
 
+	if (grant->reason || !(le32_to_cpu(grant->flags) & RAD_GRANT_DATA)) {
+		rad_node_protocol_error(in->from, "PAGE_FORWARD: without a page");
+		return;
+	}
 	if (!rad_landing_expected(in->call, &asked))
 		return;
 	/* What is expected is pending, and stays so while the lock of its session is held. */

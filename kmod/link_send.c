@@ -90,7 +90,7 @@ void rad_msg_free(struct rad_out *out)
 /**
  * rad_msg_set_page - have a page written to the peer, and the message be the write's
  *	immediate data
- * @out: PAGE_GRANT or PAGE_BACK, with DATA
+ * @out: PAGE_GRANT or PAGE_BACK, with DATA, or PAGE_FORWARD
  * @page: the page, whose content must not change until the message has been
  *	acknowledged; the link holds a reference until then
  * @landing: where to, as the peer named it. A place that the peer has not

@@ -65,6 +65,12 @@ u32 rad_node_id(const struct rad_node *node)
 	return node->id;
 }
 
+/* rad_node_incarnation_of - as in its AUTH: another one has lost the state of this one */
+u64 rad_node_incarnation_of(const struct rad_node *node)
+{
+	return node->incarnation;
+}
+
 /**
  * rad_node_is_dead - has the session ended?
  * @node: the node; once dead it stays dead: a peer that comes back gets another

@@ -28,6 +28,7 @@ struct rad_node *rad_node_get_up(u32 id);
 struct rad_node *rad_node_get(struct rad_node *node);
 void rad_node_put(struct rad_node *node);
 u32 rad_node_id(const struct rad_node *node);
+u64 rad_node_incarnation_of(const struct rad_node *node);
 bool rad_node_is_dead(const struct rad_node *node);
 void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offset);
 void rad_node_protocol_error(struct rad_node *node, const char *what);

@@ -78,6 +78,7 @@ static void granted(struct rad_call *call)
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
 	bool forwarded = !call->status && call->answered_by == RAD_MSG_PAGE_FORWARD;
+	bool arrived = false;
 	u32 flags, reason;
 
 	mutex_lock(rad_window_lock(window, page->index));
@@ -95,15 +96,18 @@ static void granted(struct rad_call *call)
 			/* Home's frame is older than what its last owner wrote. */
 			page->dirty = forwarded && page->prot & RAD_ACCESS_WRITE;
 			page->state = PAGE_PRESENT;
+			arrived = forwarded;
 			if (page->awaited)
 				rad_wpage_stay(page, RAD_STAY_UNUSED_NS);
 		} else {
+			/* The same, where home does not wait for that node any more. */
+			page->exposed = reason == RADIUM_R_EXITING || reason == RADIUM_R_NODE_LOST;
 			rad_wpage_refuse(window, page, reason);
 		}
 	}
 	mutex_unlock(rad_window_lock(window, page->index));
 	wake_up_all(&window->wait);
-	if (forwarded)
+	if (arrived)
 		rad_wpage_arrived(replica->home, replica->process, page->index, call->id);
 	rad_wpage_put(page);
 	rad_replica_put(replica);

@@ -73,6 +73,10 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 	struct passing *passing;
 	struct rad_out *msg;
 
+	if (next && rad_node_incarnation_of(next) != le64_to_cpu(body->incarnation)) {
+		rad_node_put(next);
+		next = NULL;
+	}
 	if (!next)
 		return false;
 	msg = rad_msg_alloc(RAD_MSG_PAGE_FORWARD, sizeof(*grant), GFP_KERNEL | __GFP_NOFAIL);

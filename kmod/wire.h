@@ -389,6 +389,7 @@ enum rad_revoke_flags {
  * @address: of the page
  * @flags: enum rad_revoke_flags; KEEP and FORWARD only with DATA
  * @next: FORWARD: node that asked for the page
+ * @incarnation: FORWARD: of @next, as in its AUTH: @forward is a place of this one
  * @prot: FORWARD: enum rad_page_access that @next may map it with
  * @call: CANCEL: id of the receiver's PAGE_GET that another node was to answer
  * @landing: where the page is to be written at home. With FORWARD and without KEEP it
@@ -403,6 +404,7 @@ struct rad_wire_page_revoke {
 	__le32 prot;
 	__le32 reserved;
 	__le64 call;
+	__le64 incarnation;
 	struct rad_wire_landing landing;
 	struct rad_wire_landing forward;
 } __packed;

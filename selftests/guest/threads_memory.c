@@ -629,6 +629,28 @@ static void passed_on(void)
 	DO(munmap(words, 4096 * PASSED));
 }
 
+/* What may only be written to may be read on x86, on each node, also when it is shared. */
+static volatile uint64_t *unreadable;
+
+static void *read_unreadable(struct hand *hand)
+{
+	(void)hand;
+	return (void *)unreadable[0];
+}
+
+static void write_only_is_shared(void)
+{
+	unreadable = (volatile uint64_t *)map_pages(1, PROT_WRITE);
+	unreadable[0] = 4711;
+	crew_start(crew, 2, read_unreadable, NULL);
+	crew_spread(crew, 2, 1);
+	crew_go(crew, 2);
+	crew_join(crew, 2);
+	EQUAL((uintptr_t)crew[0].result, 4711);
+	EQUAL((uintptr_t)crew[1].result, 4711);
+	EQUAL(unreadable[0], 4711);
+}
+
 /* One page that all write to, each its own bytes of it: none is lost. */
 static volatile uint8_t *narrow;
 
@@ -690,7 +712,7 @@ int main(int argc, char **argv)
 		CASE(unmapped_for_all), CASE(protected_for_all), CASE(moved_for_all),
 		CASE(break_for_all), CASE(dropped_for_all), CASE(freed_for_all),
 		CASE(replaced_for_all), CASE(code_for_all), CASE(changed_under_fire),
-		CASE(copied_while_changing), CASE(all_change), CASE(read_by_all), CASE(passed_on), CASE(one_page_for_all), CASE(two_pages_at_once),
+		CASE(copied_while_changing), CASE(all_change), CASE(read_by_all), CASE(passed_on), CASE(write_only_is_shared), CASE(one_page_for_all), CASE(two_pages_at_once),
 		{ 0 }
 	};
 
