@@ -5,7 +5,7 @@ import time
 
 from . import guest, paths
 from .context import each
-from .control import nodes, processes, shown, within
+from .control import nodes, shown, within
 from .ends import dead_seconds
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
@@ -80,8 +80,10 @@ def nodes_lose_each_other(context):
     each believes the other dead. Home sees both, and nothing is lost."""
     bed, between = context.bed, ((2, 3), (3, 2))
 
-    def forwarded():
-        return sum(shown(bed, "show", pid)["pages_forwarded"] for pid in processes(bed))
+    def count(what):
+        listed = shown(bed, "ps")
+        listed = listed if isinstance(listed, list) else listed["processes"]
+        return sum(process[what] for process in listed)
 
     def neighbours(what, how=""):
         for node, other in between:
@@ -92,7 +94,7 @@ def nodes_lose_each_other(context):
 
     lasting = dead_seconds(bed) * 2 + 15 * context.slow
     begin_sweep(context, lasting)
-    within(20 * context.slow, lambda: forwarded() > 20, "pages go from node to node")
+    within(20 * context.slow, lambda: count("pages_forwarded") > 20, "pages go from node to node")
     # What one of them sends to the other goes to nobody.
     neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
     try:
@@ -100,11 +102,10 @@ def nodes_lose_each_other(context):
                "the nodes believe each other dead")
         assert {nodes(bed)[n]["state"] for n in (2, 3)} == {"up"}, nodes(bed)
         # What was on its way is settled, and pages go by way of home.
-        alone = forwarded()
-        received = shown(bed, "show", processes(bed)[0])["pages_received"]
-        within(20 * context.slow, lambda: shown(bed, "show", processes(bed)[0])["pages_received"] >
-               received + 100, "pages come and go")
-        assert forwarded() == alone
+        alone, received = count("pages_forwarded"), count("pages_received")
+        within(20 * context.slow, lambda: count("pages_received") > received + 100,
+               "pages come and go")
+        assert count("pages_forwarded") == alone
     finally:
         neighbours("del")
     within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
