@@ -539,9 +539,8 @@ sent_on:
 			:: else
 			fi
 			goto done
-		/* Or it takes too long, after the owner has said that it was sent, and received. */
-		:: handed == NIL && !asking && (unsure || down[n] || (shared && st != SHARING) ||
-					       (!shared && !open[n])) ->
+		/* Or a copy takes too long, after the owner has said that it was sent. */
+		:: handed == NIL && !asking && (unsure || down[n] || (shared && st != SHARING)) ->
 			asking = true
 			if
 			:: down[n] -> answered(n, ENDED, false)
