@@ -11,12 +11,13 @@
  * page's total; so does a reader between whose looks at the page's sequence number nothing
  * was written; and neither number is ever seen to go back.
  *
- * With -n the threads are on these nodes, and move about with -m.
+ * With -n the threads are on these nodes, and move about with -m. SIGTERM ends it early, in order.
  */
 #include "roam.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ static struct shared {
 	pthread_mutex_t mutex;
 	uint8_t byte[BYTES] __attribute__((aligned(64)));
 } __attribute__((aligned(PAGE))) shared[PAGES];
+
+static volatile sig_atomic_t stopped __attribute__((aligned(PAGE)));
 
 /* A thread's own: nobody else looks at it before the thread has ended. */
 static struct own {
@@ -186,7 +189,7 @@ static void *run_thread(void *argument)
 	me->tid = gettid();
 	pthread_barrier_wait(&born);	/* they are known */
 	pthread_barrier_wait(&born);	/* they are in their places */
-	while (!me->error && roam_ns() < me->end_ns) {
+	while (!me->error && !stopped && roam_ns() < me->end_ns) {
 		unsigned int page = roam_random(&me->state) % PAGES;
 
 		if (roam_random(&me->state) % 3)
@@ -248,6 +251,12 @@ static bool report(double seconds)
 	return fine;
 }
 
+static void stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
 static int run(void *argument)
 {
 	pthread_t thread[ROAM_THREADS];
@@ -255,6 +264,7 @@ static int run(void *argument)
 	uint64_t start;
 
 	(void)argument;
+	signal(SIGTERM, stop);
 	pthread_barrier_init(&born, NULL, option.threads + 1);
 	for (unsigned int i = 0; i < PAGES; i++)
 		pthread_mutex_init(&shared[i].mutex, NULL);
@@ -273,7 +283,7 @@ static int run(void *argument)
 	for (unsigned int i = 0; i < option.threads; i++)
 		own[i].end_ns = start + option.seconds * 1000000000ull;
 	pthread_barrier_wait(&born);
-	while (roam_ns() < start + option.seconds * 1000000000ull) {
+	while (!stopped && roam_ns() < start + option.seconds * 1000000000ull) {
 		usleep(200000);
 		roam_alive();
 	}
@@ -304,5 +314,7 @@ int main(int argc, char **argv)
 	}
 	if (!option.threads || option.threads > ROAM_THREADS)
 		return 2;
+	/* Not for who moves the threads. */
+	signal(SIGTERM, SIG_IGN);
 	return roam_run(&option.roam, run, NULL);
 }

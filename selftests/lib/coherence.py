@@ -58,18 +58,19 @@ def tests(context, only, size):
         yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
 
 
-def begin_sweep(context, seconds):
-    """A sweep that goes on for so long, while something happens to the nodes."""
+def begin_sweep(context):
+    """A sweep that goes on while something happens to the nodes."""
     seed = context.random.randrange(1, 1 << 20)
     context.bed.run(1, f"rm -f /tmp/sweep.*; setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 "
-                       f"-s {seed} -t {context.slow} -d {seconds:.0f} >/tmp/sweep.out 2>&1; "
+                       f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
                        "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
 
 
-def end_sweep(context, seconds):
+def end_sweep(context):
     """Its end, which has to be a good one."""
     bed = context.bed
-    within((seconds + 60) * context.slow,
+    bed.run(1, "pkill -TERM -x sweep")
+    within(60 * context.slow,
            lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode, "the sweep ends")
     said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
     assert said.split()[-1] == "0", said
@@ -92,8 +93,7 @@ def nodes_lose_each_other(context):
     def all_are(state):
         return all(nodes(bed, node)[other]["state"] == state for node, other in between)
 
-    lasting = dead_seconds(bed) * 2 + 15 * context.slow
-    begin_sweep(context, lasting)
+    begin_sweep(context)
     within(20 * context.slow, lambda: count("pages_forwarded") > 20, "pages go from node to node")
     # What one of them sends to the other goes to nobody.
     neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
@@ -109,20 +109,20 @@ def nodes_lose_each_other(context):
     finally:
         neighbours("del")
     within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
-    end_sweep(context, lasting)
+    end_sweep(context)
 
 
 def connections_are_replaced(context):
     """A node stops for so long that connections break, again and again, and goes on with
     what has come meanwhile: a page that its peers send again is not written twice."""
     bed = context.bed
-    begin_sweep(context, 40)
+    begin_sweep(context)
     for pause in range(8):
         assert bed.call("freeze", "node2").returncode == 0
         time.sleep(1.2 + pause % 4 * 0.4)
         assert bed.call("thaw", "node2").returncode == 0
         within(20 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
-    end_sweep(context, 40)
+    end_sweep(context)
     assert nodes(bed)[2]["reconnects"] > 0, "no connection was replaced"
 
 
