@@ -136,9 +136,9 @@ static bool is_leaving(const struct rad_page *page)
 	case RAD_PAGE_SHARING:
 	case RAD_PAGE_REVOKING:
 		return true;
-	case RAD_PAGE_TAKING:
 	case RAD_PAGE_COPIED:
 		return READ_ONCE(page->granting);
+	case RAD_PAGE_TAKING:
 	case RAD_PAGE_RETURNED:
 	case RAD_PAGE_FINALIZING:
 		return READ_ONCE(page->revokes) || READ_ONCE(page->granting);
@@ -150,10 +150,9 @@ static bool is_leaving(const struct rad_page *page)
 /* Has somebody else a right to it, which he was not asked to give up? */
 static bool is_held_elsewhere(const struct rad_page *page)
 {
+	/* What current does to a page that it takes is not news. */
 	return page->state == RAD_PAGE_AWAY ||
-	       (page->copies && (page->state == RAD_PAGE_COPIED ||
-				 page->state == RAD_PAGE_RETURNED ||
-				 page->state == RAD_PAGE_FINALIZING));
+	       (rad_page_is_copied(page) && page->taker != current);
 }
 
 /**
@@ -166,7 +165,7 @@ static bool is_held_elsewhere(const struct rad_page *page)
  *
  * Pages that are being taken are marked stale: the taker lets go of them and the
  * replica asks again. It never waits for a taker, who may need what the caller
- * holds.
+ * holds; a reader for whom a page is taken (rad_reader_upgrade()) loses it at once.
  *
  * Context: the mmu notifier: may hold mmap_lock for writing, i_mmap and anon_vma
  * locks; allocates nothing from reclaimable memory.
@@ -192,8 +191,7 @@ again:
 			if (page->taker == current)
 				break;
 			page->stale = true;
-			moving += page->granting;
-			break;
+			fallthrough;
 		default:
 			moving += is_leaving(page);
 			if (!wait || !is_held_elsewhere(page))

@@ -45,6 +45,9 @@ void rad_homemem_limit(struct rad_process *process);
 static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
 {
 	switch (page->state) {
+	case RAD_PAGE_TAKING:
+		/* For its last reader, see rad_reader_upgrade(): it is through with mmap_lock. */
+		return page->copies || page->revokes;
 	case RAD_PAGE_COPIED:
 	case RAD_PAGE_REVOKING:
 		return true;
@@ -54,6 +57,14 @@ static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
 	default:
 		return false;
 	}
+}
+
+/* Have others a copy that they were not asked to drop? The directory's lock is held. */
+static inline bool rad_page_is_copied(const struct rad_page *page)
+{
+	return page->copies && (page->state == RAD_PAGE_COPIED || page->state == RAD_PAGE_TAKING ||
+				page->state == RAD_PAGE_RETURNED ||
+				page->state == RAD_PAGE_FINALIZING);
 }
 
 /* Who has the page besides home, or has not given it back yet? Bit i: node i+1. */
@@ -68,6 +79,59 @@ static inline u64 rad_page_holders(struct rad_page *page)
 	spin_unlock(&rad_page_mem(page)->pages.xa_lock);
 	return nodes;
 }
+
+/**
+ * struct rad_take - one PAGE_GET
+ * @process: whose page
+ * @to: who asks
+ * @page: its entry, TAKING
+ * @address, @access: as asked
+ * @ahead: nobody waits for it
+ * @held: @to reads the page, and says so
+ * @data: what to send; holds a reference
+ * @prot: enum rad_page_access that the mapping permits
+ * @again: the layout changed meanwhile, or the page is pinned
+ * @tries: to take it
+ * @below_stack: a stack would grow to here
+ * @from: bit i: node i+1 had to give it up
+ * @granted: it is on its way
+ * @bytes: that travel with the grant
+ */
+struct rad_take {
+	struct rad_process *process;
+	struct rad_node *to;
+	struct rad_page *page;
+	unsigned long address;
+	u32 access;
+	bool ahead;
+	bool held;
+	struct page *data;
+	u32 prot;
+	bool again;
+	u32 tries;
+	bool below_stack;
+	u64 from;
+	bool granted;
+	u32 bytes;
+};
+
+/* homemem_take.c */
+u32 rad_take_prot(struct vm_area_struct *vma);
+u32 rad_take_check(struct vm_area_struct *vma, u32 access);
+struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy);
+u32 rad_take_page(struct rad_take *t);
+u32 rad_take_copy(struct rad_take *t);
+u32 rad_take_hold(struct rad_take *t, struct vm_area_struct *vma, struct page *frame);
+void rad_take_end(struct rad_take *t);
+
+/* homemem_get.c */
+struct rad_out *rad_grant_msg(void);
+void rad_grant_fill(struct rad_out *msg, struct rad_take *t, u32 prot, const struct rad_in *in);
+void rad_grant_refuse(const struct rad_in *in, u32 reason, u32 flags);
+
+/* homemem_readers.c */
+bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad_in *in);
+bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct rad_in *in);
 
 /**
  * struct rad_revoke - one page asked back
@@ -100,6 +164,7 @@ void rad_revoke_land(struct rad_revoke *revoke);
 void rad_page_returned(struct rad_page *page);
 void rad_page_protect(struct rad_page *page);
 bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allocate);
+void rad_page_leave_to(struct rad_page *page, u64 reader);
 int rad_page_bring_home(struct rad_page *page, enum rad_page_use use);
 void rad_page_surrender(struct rad_page *page);
 int rad_reserve_create(struct rad_homemem *mem);

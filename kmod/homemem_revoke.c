@@ -69,7 +69,7 @@ static void copy_dropped(struct rad_page *page)
 	if (--page->revokes)
 		return;
 	if (page->state == RAD_PAGE_REVOKING)
-		rad_page_set_state(page, RAD_PAGE_GONE);
+		rad_page_set_state(page, page->copies ? RAD_PAGE_COPIED : RAD_PAGE_GONE);
 	else
 		wake_up_all(&mem->wait);
 }
@@ -232,15 +232,18 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 	spin_unlock(&mem->pages.xa_lock);
 }
 
-/* Nobody may have a copy any more, nor get one. The directory's lock is held; takes it off. */
-static void drop_copies(struct rad_page *page, bool may_allocate)
+/*
+ * Nobody but the nodes of @keep may have a copy any more, nor get one. The directory's lock
+ * is held; takes it off.
+ */
+static void drop_copies(struct rad_page *page, u64 keep, bool may_allocate)
 	__releases(&rad_page_mem(page)->pages.xa_lock)
 {
-	u64 copies = page->copies;
+	u64 copies = page->copies & ~keep;
 
 	if (page->state == RAD_PAGE_COPIED)
 		rad_page_set_state(page, RAD_PAGE_REVOKING);
-	page->copies = 0;
+	page->copies &= keep;
 	page->revokes += hweight64(copies) + 1;
 	spin_unlock(&rad_page_mem(page)->pages.xa_lock);
 	revoke_copies(page, copies, may_allocate);
@@ -313,10 +316,8 @@ bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allo
 	struct rad_out *msg;
 
 	spin_lock(&mem->pages.xa_lock);
-	if (use == RAD_USE_WRITE && page->copies && !page->granting &&
-	    (page->state == RAD_PAGE_COPIED || page->state == RAD_PAGE_RETURNED ||
-	     page->state == RAD_PAGE_FINALIZING)) {
-		drop_copies(page, may_allocate);
+	if (use == RAD_USE_WRITE && rad_page_is_copied(page) && !page->granting) {
+		drop_copies(page, 0, may_allocate);
 		return true;
 	}
 	if (page->state != RAD_PAGE_AWAY) {
@@ -359,6 +360,27 @@ bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allo
 	rad_revoke_send(node, revoke, msg);
 	rad_node_put(node);
 	return true;
+}
+
+/**
+ * rad_page_leave_to() - have all copies of a page dropped but one
+ * @page: COPIED, or not any more; the caller has a reference
+ * @reader: bit i: node i+1 keeps its copy, if it has one
+ *
+ * Context: sleeps until the others have answered, or died; without mmap_lock.
+ */
+void rad_page_leave_to(struct rad_page *page, u64 reader)
+{
+	struct rad_homemem *mem = rad_page_mem(page);
+
+	wait_event(mem->wait, !READ_ONCE(page->granting));
+	spin_lock(&mem->pages.xa_lock);
+	if (page->state == RAD_PAGE_COPIED && page->copies & reader && page->copies & ~reader &&
+	    !page->granting)
+		drop_copies(page, reader, true);
+	else
+		spin_unlock(&mem->pages.xa_lock);
+	wait_event(mem->wait, rad_page_state(page) != RAD_PAGE_REVOKING);
 }
 
 static int bring_home(struct rad_page *page, enum rad_page_use use)

@@ -394,6 +394,7 @@ static void fill(struct rad_process *process, struct radium_process_info *info)
 	info->pages_sent = atomic64_read(&s->pages_sent);
 	info->pages_received = atomic64_read(&s->pages_received);
 	info->pages_forwarded = atomic64_read(&s->pages_forwarded);
+	info->pages_upgraded = atomic64_read(&s->pages_upgraded);
 	info->recalls = atomic64_read(&s->recalls);
 	info->syscalls = atomic64_read(&s->syscalls);
 	info->migrations = atomic64_read(&s->migrations);

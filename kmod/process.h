@@ -28,6 +28,7 @@ struct rad_process_stats {
 	atomic64_t pages_sent;
 	atomic64_t pages_received;
 	atomic64_t pages_forwarded;
+	atomic64_t pages_upgraded;
 	atomic64_t recalls;
 	atomic64_t syscalls;
 	atomic64_t migrations;

@@ -116,11 +116,14 @@ enum rad_page_state {
 	X(RETURNED,	TAKING,		"taken, but not granted")		\
 	X(RETURNED,	AWAY,		"given up: the address space is dead")	\
 	X(RETURNED,	LOST,		"")					\
+	X(TAKING,	COPIED,		"its only reader wants to write to it")	\
 	X(FINALIZING,	RETURNED,	"somebody repairs the page tables")	\
 	X(COPIED,	TAKING,		"granted as a copy")			\
 	X(COPIED,	FINALIZING,	"home again, and read elsewhere")	\
+	X(COPIED,	REVOKING,	"the one who wants to write is left")	\
 	X(REVOKING,	FINALIZING,	"home again, and the readers were asked meanwhile") \
-	X(REVOKING,	COPIED,		"PAGE_REVOKE sent to each holder")	\
+	X(REVOKING,	COPIED,		"PAGE_REVOKE sent to each holder, or to all but one who wants to write") \
+	X(REVOKING,	TAKING,		"not granted, and its reader was asked meanwhile") \
 	X(LOST,		AWAY,		"the owner died, or does not have it: SIGBUS for who asks, SIGKILL") \
 	X(LOST,		RECALLING,	"")					\
 	X(LOST,		SHARING,	"")					\

@@ -60,6 +60,8 @@ void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page)
  */
 void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 reason)
 {
+	if (page->state == PAGE_UPGRADING)
+		rad_window_unmap(window, page->index);
 	page->reason = reason;
 	/* Read without the lock. */
 	smp_store_release(&page->state, PAGE_REFUSED);
@@ -87,10 +89,12 @@ static void granted(struct rad_call *call)
 		page->exposed = true;
 		rad_wpage_refuse(window, page, RADIUM_R_NODE_LOST);
 	} else {
+		bool held = page->state == PAGE_UPGRADING;
+
 		flags = le32_to_cpu(grant->flags);
 		reason = rad_wire_reason(grant->reason);
-		if (!reason && flags & (RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
-			if (flags & RAD_GRANT_ZERO)
+		if (!reason && flags & (held ? RAD_GRANT_HELD : RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
+			if (!held && flags & RAD_GRANT_ZERO)
 				clear_highpage(page->landing.page);
 			page->prot = le32_to_cpu(grant->prot);
 			/* Home's frame is older than what its last owner wrote. */
@@ -99,6 +103,9 @@ static void granted(struct rad_call *call)
 			arrived = forwarded;
 			if (page->awaited)
 				rad_wpage_stay(page, RAD_STAY_UNUSED_NS);
+		} else if (!reason && held) {
+			/* Who faulted asks again, and the others read on. */
+			page->state = PAGE_PRESENT;
 		} else {
 			/* The same, where home does not wait for that node any more. */
 			page->exposed = reason == RADIUM_R_EXITING || reason == RADIUM_R_NODE_LOST;
@@ -137,23 +144,19 @@ static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long 
 }
 
 /*
- * Asks home for it; its lock is held. @visitor: who needs it, or NULL. Returns false
- * without memory.
+ * Asks home for it, or, if it is UPGRADING, to write to it; its lock is held. @visitor: who
+ * needs it, or NULL. Returns 0, -ENOMEM, or -EHOSTDOWN.
  */
-static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
+static int ask(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
 {
 	struct rad_replica *replica = page->replica;
 	struct rad_wire_page_get *body;
 	struct rad_out *msg;
+	int err;
 
 	msg = rad_msg_alloc(RAD_MSG_PAGE_GET, sizeof(*body), GFP_KERNEL);
 	if (!msg)
-		return false;
-	if (xa_is_err(xa_store(&replica->window.pages, page->index, page, GFP_KERNEL))) {
-		rad_msg_free(msg);
-		return false;
-	}
-	refcount_add(2, &page->ref);	/* array, request */
+		return -ENOMEM;
 	body = msg->body;
 	body->process = cpu_to_le64(replica->process);
 	body->access = cpu_to_le32(access);
@@ -163,16 +166,46 @@ static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visi
 		body->waited = cpu_to_le64(visitor->waited);
 		visitor->waited = 0;
 	}
+	if (page->state == PAGE_UPGRADING)
+		body->flags = cpu_to_le32(RAD_GET_HELD);
 	rad_landing_name(&page->landing, &body->landing);
+	refcount_inc(&page->ref);
 	rad_replica_get(replica);
-	if (!rad_call_send(replica->home, &page->call, msg))
-		return true;
-	rad_replica_put(replica);
-	xa_erase(&replica->window.pages, page->index);
-	page->state = PAGE_REFUSED;
-	page->reason = RADIUM_R_NODE_LOST;
-	refcount_set(&page->ref, 1);
-	return true;
+	err = rad_call_send(replica->home, &page->call, msg);
+	if (err) {
+		rad_replica_put(replica);
+		refcount_dec(&page->ref);
+	}
+	return err ? -EHOSTDOWN : 0;
+}
+
+/* A page that nobody has asked for yet. Returns false without memory. */
+static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
+{
+	struct rad_window *window = &page->replica->window;
+	int err;
+
+	if (xa_is_err(xa_store(&window->pages, page->index, page, GFP_KERNEL)))
+		return false;
+	refcount_inc(&page->ref);
+	err = ask(page, access, visitor);
+	if (err)
+		rad_wpage_refuse(window, page, RADIUM_R_NODE_LOST);
+	return err != -ENOMEM;
+}
+
+/* A page that is here to be read, and is read on meanwhile. Returns false without memory. */
+static bool upgrade(struct rad_wpage *page, struct rad_visitor *visitor)
+{
+	int err;
+
+	page->state = PAGE_UPGRADING;
+	err = ask(page, RAD_ACCESS_WRITE, visitor);
+	if (err == -ENOMEM)
+		page->state = PAGE_PRESENT;
+	else if (err)
+		rad_wpage_refuse(&page->replica->window, page, RADIUM_R_NODE_LOST);
+	return err != -ENOMEM;
 }
 
 /*
@@ -228,7 +261,7 @@ static bool permits(u32 prot, u32 access)
 	return prot & access;
 }
 
-/* Inserts a present page; its lock is held. */
+/* Inserts a page that is here; its lock is held. */
 static vm_fault_t insert(struct vm_fault *vmf, struct rad_wpage *page, u32 access)
 {
 	struct rad_visitor *visitor = rad_visitor_current();
@@ -243,7 +276,8 @@ static vm_fault_t insert(struct vm_fault *vmf, struct rad_wpage *page, u32 acces
 		page->dirty = true;
 		rad_window_unmap(&page->replica->window, page->index);
 	}
-	if (page->awaited) {
+	/* Who waits to write to it has not got anywhere by this. */
+	if (page->awaited && page->state == PAGE_PRESENT) {
 		page->awaited = false;
 		rad_wpage_stay(page, visitor ? rad_stay(&visitor->patience, current_pt_regs()) :
 					       RAD_STAY_NS);
@@ -289,7 +323,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	struct rad_wpage *page, *new = NULL;
 	unsigned long pfn;
 	vm_fault_t ret;
-	bool present;
+	bool here, asked;
 	u32 reason;
 	u64 start;
 	int err;
@@ -309,8 +343,8 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		}
 		mutex_lock(lock);
 		page = xa_load(&window->pages, index);
-		present = page && page->state == PAGE_PRESENT;
-		if (present && (permits(page->prot, access) || access != RAD_ACCESS_WRITE)) {
+		here = page && rad_wpage_is_here(page);
+		if (here && (permits(page->prot, access) || access != RAD_ACCESS_WRITE)) {
 			if (permits(page->prot, access))
 				ret = insert(vmf, page, access);
 			else
@@ -320,37 +354,37 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				rad_wpage_put(new);
 			return ret;
 		}
-		if ((!page || present) && !new) {
+		if (!page && !new) {
 			mutex_unlock(lock);
 			new = wpage_alloc(replica, index);
 			if (!new)
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 			continue;
 		}
-		if (page && !present) {
-			page->awaited = true;
+		asked = page && rad_wpage_is_asked_for(page);
+		if (page) {
 			refcount_inc(&page->ref);
-			mutex_unlock(lock);
 		} else {
-			/* Others may read it, too: home knows whether it may be written to. */
-			if (present)
-				rad_wpage_drop(window, page);
 			page = new;
 			new = NULL;
-			page->awaited = true;
-			if (!request(page, access, visitor)) {
-				mutex_unlock(lock);
-				rad_wpage_put(page);
-				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
-			}
-			mutex_unlock(lock);
-			fetch_ahead(replica, index, access);
 		}
+		page->awaited = true;
+		/* Others may read it, too: home knows whether it may be written to. */
+		if (!asked && !(here ? upgrade(page, visitor) : request(page, access, visitor))) {
+			mutex_unlock(lock);
+			rad_wpage_put(page);
+			if (new)
+				rad_wpage_put(new);
+			return go_home(vmf, RADIUM_R_NO_MEMORY, access);
+		}
+		mutex_unlock(lock);
+		if (!asked)
+			fetch_ahead(replica, index, access);
 
 		/* Woken by the grant, the end of the session, a recall, or a fatal signal. */
 		start = ktime_get_ns();
 		err = wait_event_interruptible(window->wait,
-					       READ_ONCE(page->state) != PAGE_FETCHING);
+					       !rad_wpage_is_asked_for(page));
 		if (visitor)
 			visitor->waited += ktime_get_ns() - start;
 		reason = smp_load_acquire(&page->state) == PAGE_REFUSED ? page->reason :

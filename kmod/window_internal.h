@@ -17,9 +17,11 @@ enum { WINDOW_BITS = 47 };
 /*
  * FETCHING	a request is on its way
  * PRESENT	the landing page holds the content and may be mapped
+ * UPGRADING	the same, and a request to write to it is on its way; FETCHING, if home
+ *		revokes it meanwhile
  * REFUSED	home said why not; the faulting threads take note and remove it
  */
-enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_REFUSED };
+enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_UPGRADING, PAGE_REFUSED };
 
 /**
  * struct rad_late_revoke - a revocation that waits until the page has been used
@@ -68,6 +70,20 @@ struct rad_wpage {
 	bool exposed;
 	struct rad_call call;
 };
+
+/* Does somebody wait for home's answer? Also without the page's lock. */
+static inline bool rad_wpage_is_asked_for(const struct rad_wpage *page)
+{
+	enum rad_wpage_state state = READ_ONCE(page->state);
+
+	return state == PAGE_FETCHING || state == PAGE_UPGRADING;
+}
+
+/* May the replica use it, for what its prot says? The page's lock is held. */
+static inline bool rad_wpage_is_here(const struct rad_wpage *page)
+{
+	return page->state == PAGE_PRESENT || page->state == PAGE_UPGRADING;
+}
 
 static inline struct mutex *rad_window_lock(struct rad_window *window, unsigned long index)
 {

@@ -24,8 +24,14 @@ static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 {
 	u32 flags = RAD_BACK_CLEAN;
 
-	if (!page || page->state != PAGE_PRESENT)
+	if (!page || !rad_wpage_is_here(page))
 		return RAD_BACK_NONE;
+	if (page->state == PAGE_UPGRADING) {
+		/* Only a copy is dropped: the page comes with the ownership then. */
+		rad_window_unmap(window, page->index);
+		page->state = PAGE_FETCHING;
+		return flags;
+	}
 	if (page->dirty)
 		flags = RAD_BACK_DATA;
 	if (page->dirty || how & RAD_REVOKE_FORWARD) {

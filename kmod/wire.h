@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 6,
+	RAD_WIRE_VERSION	= 7,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -338,11 +338,16 @@ struct rad_wire_landing {
 	__le32 token;
 } __packed;
 
+enum rad_get_flags {
+	RAD_GET_HELD	= 1,	/* the replica reads the page, and goes on until it is told not to */
+};
+
 /**
  * struct rad_wire_page_get - a replica asks home for a page
  * @process: whose
  * @thread: which thread touched it, 0: none yet: a page that another node has is refused
  * @access: enum rad_page_access, what the access needs
+ * @flags: enum rad_get_flags; HELD only for WRITE
  * @address: page-aligned user address
  * @waited: ns that the thread has waited for pages since it last told
  * @landing: where the page is to be written
@@ -351,6 +356,8 @@ struct rad_wire_page_get {
 	__le64 process;
 	__le32 thread;
 	__le32 access;
+	__le32 flags;
+	__le32 reserved;
 	__le64 address;
 	__le64 waited;
 	struct rad_wire_landing landing;
@@ -360,6 +367,7 @@ enum rad_grant_flags {
 	RAD_GRANT_DATA	= 1,	/* the page was written to the landing place */
 	RAD_GRANT_ZERO	= 2,	/* the page is all zeros, nothing was written */
 	RAD_GRANT_RETRY	= 4,	/* home was in the way: ask again */
+	RAD_GRANT_HELD	= 8,	/* what the replica reads is the page, and is its own now */
 };
 
 /**

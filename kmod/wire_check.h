@@ -261,11 +261,12 @@ static inline u32 rad_wire_reason(__le32 reason)
  */
 static inline bool rad_wire_check_page_get(const struct rad_wire_page_get *get, u64 end)
 {
+	u32 access = le32_to_cpu(get->access), flags = le32_to_cpu(get->flags);
 	u64 address = le64_to_cpu(get->address);
 
 	return !(address % RAD_WIRE_PAGE) && address < end &&
-	       !(le32_to_cpu(get->access) &
-		 ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC));
+	       !(access & ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC)) &&
+	       !(flags & ~RAD_GET_HELD) && (!flags || access & RAD_ACCESS_WRITE);
 }
 
 /**

@@ -38,6 +38,7 @@ const struct out_field process_fields[] = {
 	FIELD(pages_sent, "pages_sent", NULL),
 	FIELD(pages_received, "pages_received", NULL),
 	FIELD(pages_forwarded, "pages_forwarded", NULL),
+	FIELD(pages_upgraded, "pages_upgraded", NULL),
 	FIELD(recalls, "recalls", NULL),
 	FIELD(syscalls, "syscalls", "SYSCALLS"),
 	FIELD(migrations, "migrations", "MIGRATIONS"),

@@ -58,6 +58,7 @@ static const struct out_field summary_fields[] = {
 	FIELD("pages_sent", "pages sent"),
 	FIELD("pages_received", "pages received"),
 	FIELD("pages_forwarded", "pages from node to node"),
+	FIELD("pages_upgraded", "ownership without a page"),
 	FIELD("faults", "page requests from replicas"),
 	FIELD("recalls", "pages recalled by home"),
 	FIELD("syscalls", "delegated system calls"),

@@ -4,8 +4,8 @@
  * for it, a thread at home, a layout change, the death of a node, the end of the
  * process. Documentation/model.rst says what is left out and how it is run.
  *
- * Parts, each by a macro: HOME, LAYOUT, KINDS, DEATH, KILL, EXIT, FORWARD, SEVER; for the
- * check of progress LIVE.
+ * Parts, each by a macro: HOME, LAYOUT, KINDS, DEATH, KILL, EXIT, FORWARD, SEVER, UPGRADE; for
+ * the check of progress LIVE.
  */
 #include "tables.h"	/* RAD_PAGE_STATES, RAD_PAGE_MOVES: from kmod/states.h */
 
@@ -14,8 +14,8 @@
 
 #define NAME(name, what)	name,
 mtype = { RAD_PAGE_STATES(NAME) NONE }		/* NONE: not in the directory */
-mtype = { NO, READ, WRITE }			/* rights; what is asked for */
-mtype = { OWNED, COPY, AGAIN, REVOKE, KEEP, PASS, SHARE, CANCEL }	/* home to node, class ANSWER */
+mtype = { NO, READ, WRITE, HELD }		/* rights; what is asked for; HELD: to write, by a reader */
+mtype = { OWNED, COPY, YOURS, AGAIN, REVOKE, KEEP, PASS, SHARE, CANCEL }	/* home to node, class ANSWER */
 mtype = { NIL, DATA, CLEAN, MISSING, ENDED, ARRIVED }	/* PAGE_BACK; ENDED: the session has */
 
 /* ---- what is there ---- */
@@ -311,7 +311,8 @@ inline answered(n, what, fresh_)
 	:: st == REVOKING ->
 		copies[n] = false
 		if
-		:: !any_due -> leave()
+		:: !any_due && !any_copy -> leave()
+		:: !any_due && any_copy -> set_state(COPIED)
 		:: else
 		fi
 	:: else ->
@@ -416,6 +417,7 @@ proctype worker()
 	byte n
 	mtype want
 	bool sent
+	bool keeps	/* who asks reads the page, and says so */
 
 end:	atomic {
 		if
@@ -424,14 +426,35 @@ end:	atomic {
 		fi
 		want = get[n]
 		get[n] = NO
-		/* Who asks has no copy any more. */
-		copies[n] = false
+		/* Who asks has no copy any more, unless he says so. */
+		if
+		:: want == HELD -> keeps = true; want = WRITE
+		:: else -> copies[n] = false
+		fi
 		if
 		:: st == COPIED && !any_copy -> leave()
 		:: else
 		fi
 	}
 look:	atomic {
+#ifdef UPGRADE
+		keeps = keeps && (copies[n] || (st == SHARING && owner == n))
+		if
+		:: keeps && !dead && st == COPIED && copies[1 - n] && !granting ->
+			/* The others drop theirs. */
+			set_state(REVOKING)
+			copies[1 - n] = false
+			due[1 - n] = !down[1 - n]
+			if
+			:: due[1 - n] -> stream[1 - n]!REVOKE
+			:: else -> set_state(COPIED)
+			fi
+			goto others
+		:: keeps && !dead && st == COPIED && !copies[1 - n] -> goto upgrade
+		:: keeps && !dead && st != COPIED -> goto others
+		:: else
+		fi
+#endif
 		if
 		:: dead || st == LOST -> reply(n, AGAIN); goto done
 		:: !dead && st == NONE && gate -> goto closed
@@ -513,6 +536,62 @@ not_taken:
 		stale = false
 		goto done
 	}
+#ifdef UPGRADE
+	/* What is on its way to become what he reads. */
+others:	atomic { settled || !copies[n]; goto look }
+	/*
+	 * Taken under its last reader. mmap_lock is held, and the page found, before the entry
+	 * says so: whoever wants to write to it at home waits for us.
+	 */
+upgrade:
+	atomic { !writer; readers++ }
+	atomic {
+		if
+		:: st == COPIED && copies[n] && !copies[1 - n] && !granting && !gate && !dead && !read_only ->
+			stale = false
+			set_state(TAKING)
+		:: else -> readers--; keeps = false; goto look
+		fi
+	}
+	atomic {
+		if
+		:: !rmap && pte != NO -> held = true; pte = NO
+		:: true				/* pinned, say */
+		fi
+	}
+	atomic {
+		if
+		:: held && !stale && copies[n] ->
+			granting = true
+			copies[n] = false
+			reply(n, YOURS)
+			sent = !down[n]
+		:: else -> keeps = false
+		fi
+	}
+	atomic {
+		granting = false
+		if
+		:: sent && held -> owner = n; set_state(AWAY)
+		:: !sent && held -> come_back(RETURNED)
+		:: !held && any_due -> set_state(REVOKING)
+		:: !held && !any_due && any_copy -> set_state(COPIED)
+		:: else -> leave()
+		fi
+		held = false
+		stale = false
+		readers--
+		if
+		/* Its death may have been dealt with before. */
+		:: st == AWAY && down[n] -> set_state(RECALLING); come_back(LOST)
+		:: else
+		fi
+		if
+		:: keeps -> goto done
+		:: else -> sent = false; goto look
+		fi
+	}
+#endif
 	/* Ends: who repairs, who answers and who dies need nothing of us. */
 wait:	atomic {
 		!seen_worker || settled
@@ -591,7 +670,7 @@ done:	atomic {
 #if defined(LIVE) && !defined(BUG_NO_TURN)
 		last = n
 #endif
-		n = 0; want = 0; sent = false; seen_worker = false; goto end
+		n = 0; want = 0; sent = false; keeps = false; seen_worker = false; goto end
 	}
 }
 
@@ -642,8 +721,11 @@ end:	do
 #ifdef HOME
 #ifdef BUG_WAIT_TAKING
 #define is_native	(st == NONE)
-#else
+#elif defined(BUG_UPGRADE_NATIVE)
 #define is_native	(st == NONE || st == TAKING)
+#else
+/* What is taken under its last reader is not. */
+#define is_native	(st == NONE || (st == TAKING && !any_copy && !any_due))
 #endif
 #define may(want)	(pte == WRITE || (pte == READ && want == READ))
 
@@ -716,6 +798,8 @@ gone:	skip
 #define has_to_wait	(st == RECALLING || st == SHARING || st == REVOKING || granting || any_due)
 #ifdef BUG_SKIP_RETURNED
 #define is_elsewhere	(st == AWAY || st == COPIED)
+#elif defined(BUG_UPGRADE_STALE)
+#define is_elsewhere	(st == AWAY || (any_copy && st != TAKING))
 #else
 #define is_elsewhere	(st == AWAY || any_copy)
 #endif
@@ -735,7 +819,14 @@ end:	atomic {
 	atomic { !exclusive || readers == 0; gate = true; rmap = true }
 again:	atomic {
 		if
-		:: st == TAKING -> stale = true
+		:: st == TAKING ->
+			stale = true
+#ifndef BUG_UPGRADE_STALE
+			if
+			:: !granting -> ask_holders()
+			:: else
+			fi
+#endif
 		:: st == AWAY || (st == COPIED && !granting) -> recall(WRITE)
 #ifndef BUG_SKIP_RETURNED
 		/* Never waits for the repair, which needs what we hold. */
@@ -818,14 +909,28 @@ end:	do
 	/* A fault; the copy goes before the page is asked for to be written. */
 	:: atomic { counts(n) && !quiet && !asked[n] && right[n] == NO ->
 		asked[n] = true; get[n] = READ }
+#ifdef UPGRADE
+	:: atomic { counts(n) && !quiet && !asked[n] && right[n] == READ -> asked[n] = true; get[n] = HELD }
+	:: atomic { counts(n) && !quiet && !asked[n] && right[n] == NO -> asked[n] = true; get[n] = WRITE }
+#else
 	:: atomic { counts(n) && !quiet && !asked[n] && right[n] != WRITE ->
 		right[n] = NO; fresh[n] = false; asked[n] = true; get[n] = WRITE }
+#endif
 	:: atomic { counts(n) && right[n] == WRITE && (!dirty[n] || fresh_home || fresh[1 - n]) -> write_at(n) }
 
 	/* The stream. */
 	:: atomic { stream[n]?AGAIN -> asked[n] = false }
 	:: atomic { stream[n]?OWNED -> take_grant(n, WRITE) }
 	:: atomic { stream[n]?COPY -> take_grant(n, READ) }
+#ifdef UPGRADE
+	:: atomic { stream[n]?YOURS ->
+		assert(ended[n] || right[n] == READ)
+		if
+		:: right[n] == READ -> right[n] = WRITE
+		:: else
+		fi
+		asked[n] = false }
+#endif
 #ifdef FORWARD
 	:: atomic { stream[n]?PASS ->
 		if
@@ -948,7 +1053,7 @@ proctype death()
 	atomic {
 		if
 		:: st == AWAY && owner == 1 -> come_back(LOST)
-		:: st == COPIED || st == RETURNED || st == FINALIZING ->
+		:: st == COPIED || st == RETURNED || st == FINALIZING || st == TAKING || st == REVOKING ->
 			copies[1] = false
 			if
 			:: st == COPIED && !any_copy && !granting -> leave()

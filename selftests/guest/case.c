@@ -132,6 +132,11 @@ int forwarded_of(pid_t pid)
 	return ask(ASK_FORWARDED, pid, "%s", "").value;
 }
 
+int upgraded_of(pid_t pid)
+{
+	return ask(ASK_UPGRADED, pid, "%s", "").value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
 	struct answer answer = ask(ASK_MOVE, pid, "a");

@@ -189,11 +189,14 @@ static int faults_of_thread(pid_t pid, pid_t tid)
 	return thread_info(pid, tid, &info) ? info.faults : 0;
 }
 
-static int forwarded(pid_t pid)
+/* What the module counts for a process; zeros: it knows nothing of it. */
+static struct radium_process_info counts_of(pid_t pid)
 {
 	struct radium_process_info info;
 
-	return device >= 0 && process_info(device, pid, &info) ? info.pages_forwarded : 0;
+	if (device < 0 || !process_info(device, pid, &info))
+		memset(&info, 0, sizeof(info));
+	return info;
 }
 
 /* Why the case came home by itself, for those who read the log. */
@@ -304,7 +307,10 @@ static void serve(int answers, const struct ask *ask)
 		answer(answers, faults_of_thread(ask->pid, atoi(ask->text)), "");
 		break;
 	case ASK_FORWARDED:
-		answer(answers, forwarded(ask->pid), "");
+		answer(answers, counts_of(ask->pid).pages_forwarded, "");
+		break;
+	case ASK_UPGRADED:
+		answer(answers, counts_of(ask->pid).pages_upgraded, "");
 		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");

@@ -55,6 +55,8 @@ int where_is(pid_t pid, pid_t tid);
 int faults_of(pid_t pid, pid_t tid);
 /* Pages of a process that went from one node straight to another. */
 int forwarded_of(pid_t pid);
+/* Pages of a process that a node read and got to write to without being sent them. */
+int upgraded_of(pid_t pid);
 /* A move away that has to be refused, for a reason whose name is this. */
 void away_refused(pid_t pid, const char *reason);
 /* How often the caller came home by itself for a reason; in mode native always 0. */

@@ -28,6 +28,13 @@ HOLDS = [
     ("pages", "forwarding_node_death", "HOME FORWARD DEATH"),
     ("pages", "forwarding_link_death", "HOME FORWARD SEVER"),
     ("pages", "forwarding_exit", "HOME FORWARD EXIT"),
+    ("pages", "upgrading", "HOME UPGRADE"),
+    ("pages", "upgrading_layout", "HOME LAYOUT UPGRADE"),
+    ("pages", "upgrading_kinds", "HOME LAYOUT KINDS UPGRADE"),
+    ("pages", "upgrading_node_death", "HOME LAYOUT DEATH UPGRADE"),
+    ("pages", "upgrading_exit", "HOME EXIT KILL UPGRADE"),
+    ("pages", "upgrading_and_forwarding", "HOME FORWARD UPGRADE"),
+    ("pages", "every_upgrade_is_answered", "HOME LAYOUT LIVE UPGRADE"),
     ("thread", "moves", "STAYS=3"),
     ("thread", "node_death", "STAYS=2 DEATH"),
     ("thread", "kill", "STAYS=2 KILL"),
@@ -55,6 +62,10 @@ MISTAKES = [
     ("pages", "NO_TURN", "HOME LIVE"),
     # A page that is sent on counts as arrived when it was sent.
     ("pages", "FORWARD_EARLY", "HOME FORWARD"),
+    # Home writes to a page while it is taken under its last reader.
+    ("pages", "UPGRADE_NATIVE", "HOME UPGRADE"),
+    # A layout change leaves that reader alone, and trusts in the taker to let go.
+    ("pages", "UPGRADE_STALE", "HOME LAYOUT UPGRADE"),
     # The commit before PREPARED.
     ("thread", "COMMIT_EARLY", "STAYS=2"),
     # A late PREPARE of an older stay is taken.

@@ -15,11 +15,13 @@ PROGRAMS = {
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
     "threads_memory": {"protected_for_all", "changed_under_fire", "copied_while_changing",
                        "read_by_all", "passed_on", "one_page_for_all"},
+    "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
+                        "upgraded_while_changing"},
 }
 
 
 def run(context, only):
-    """The cases of all three programs, and those of threads that are spread as they are made."""
+    """The cases of all these programs, and those of threads that are spread as they are made."""
     for program, short in PROGRAMS.items():
         yield from guest.run(context, program, lambda case, short=short: only(case) and
                              (context.thorough or case in short))

@@ -177,14 +177,16 @@ static bool only_owned_are_lost(void)
 
 /*
  * Somebody works on a page in motion: nobody else begins to take or revoke it. The one who
- * has finalized it may find that its readers were asked meanwhile.
+ * has finalized it, or has taken it under its last reader, may find that its readers were
+ * asked meanwhile.
  */
 static bool motion_is_left_alone(void)
 {
 	for (size_t from = 0; from < RAD_PAGE_STATE_COUNT; from++)
 		if (rad_page_in_motion(from) &&
 		    (page_may(RAD_PAGE_TAKING, from) ||
-		     (from != RAD_PAGE_FINALIZING && page_may(RAD_PAGE_REVOKING, from)) ||
+		     (from != RAD_PAGE_FINALIZING && from != RAD_PAGE_TAKING &&
+		      page_may(RAD_PAGE_REVOKING, from)) ||
 		     (from != RAD_PAGE_AWAY && page_may(RAD_PAGE_RECALLING, from))))
 			return false;
 	return true;

@@ -409,6 +409,16 @@ static bool gets(u64 address, u32 access)
 	return rad_wire_check_page_get(&get, END);
 }
 
+static bool gets_held(u32 access, u32 flags)
+{
+	const struct rad_wire_page_get get = {
+		.address = cpu_to_le64(0x1000), .access = cpu_to_le32(access),
+		.flags = cpu_to_le32(flags),
+	};
+
+	return rad_wire_check_page_get(&get, END);
+}
+
 static bool revokes(u64 address, u32 flags)
 {
 	const struct rad_wire_page_revoke revoke = {
@@ -424,7 +434,9 @@ static bool page_gets(void)
 		if (!gets(0x1000, access))
 			return false;
 	return gets(END - RAD_WIRE_PAGE, 1) && !gets(END, 1) && !gets(~0xfffULL, 1) &&
-	       !gets(0x1001, 1) && !gets(0x1800, 1) && !gets(0x1000, 8) && !gets(0x1000, 1u << 31);
+	       !gets(0x1001, 1) && !gets(0x1800, 1) && !gets(0x1000, 8) && !gets(0x1000, 1u << 31) &&
+	       gets_held(RAD_ACCESS_WRITE, RAD_GET_HELD) && !gets_held(RAD_ACCESS_READ, RAD_GET_HELD) &&
+	       !gets_held(RAD_ACCESS_WRITE, 2) && !gets_held(RAD_ACCESS_WRITE, ~0u);
 }
 
 static bool page_revokes(void)

@@ -296,6 +296,7 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @syscall_latency: histogram of delegated calls, executed at home
  * @comm: name
  * @pages_forwarded: pages that went from one node straight to another
+ * @pages_upgraded: readers that became owners of what they had, without a page sent
  */
 struct radium_process_info {
 	__s32 pid;
@@ -316,6 +317,7 @@ struct radium_process_info {
 	__u64 syscall_latency[RADIUM_LATENCY_BUCKETS];
 	char comm[RADIUM_NAME_SIZE];
 	__u64 pages_forwarded;
+	__u64 pages_upgraded;
 };
 
 enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
