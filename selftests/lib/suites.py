@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, clocks, coherence, control, guest, lifetime, links, model, moved, shows,
-               static, testbeds, threaded, threads)
+from . import (build, clocks, coherence, control, guest, lifetime, links, model, moments, moved,
+               shows, static, testbeds, threaded, threads)
 
 
 class Suite:
@@ -45,6 +45,8 @@ ALL = [
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
     Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
+    Suite("moments", "missing nodes, half-loaded modules, shutdown while somebody waits",
+          moments.run, native=False),
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
     Suite("leaks", "200 moves leave nothing behind", lifetime.leaks, native=False),

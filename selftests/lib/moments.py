@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Bad moments: a node that is missing when others start, a module that is loaded half, a
+machine that is shut down while somebody waits. Each is what users of earlier systems met."""
+
+import time
+
+from . import paths
+from .control import (SPIN, migrate, module_file, nodes, radctl, refused, rejoin,
+                      see_each_other, start, stop, within)
+from .context import each
+from .ends import dead_seconds
+
+
+def node_missing_at_start(context):
+    """A node starts while its peer is switched off: it is a cluster of one, says so to who
+    wants to go there, and finds the other when that has come."""
+    bed = context.bed
+    address, peer = (nodes(bed)[node]["addr"] for node in (1, 2))
+    assert bed.call("kill", "node2").returncode == 0
+    try:
+        for words in (("node", "leave"),):
+            done = radctl(bed, *words, timeout=60 * context.slow)
+            assert done.returncode == 0, done.stderr
+        bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)}",
+                timeout=30 * context.slow)
+        begin = time.monotonic()
+        done = radctl(bed, "node", "join", "--no-wait", "--id", "1", "--addr", address,
+                      "--key", "/run/radium.key", peer, timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() - begin < 10 * context.slow, "joining waits for who is not there"
+        pid = start(bed, SPIN)
+        try:
+            refused(context, ["migrate", str(pid), "2"], "node")
+            bed.run(1, f"[ -e /proc/{pid}/exe ]")
+        finally:
+            stop(bed, pid)
+    finally:
+        started = bed.call("start", "node2", timeout=200 * context.slow)
+    assert started.returncode == 0, started.stderr
+    bed.provision(2)
+    see_each_other(context)
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
+# Kills insmod at more and more of its way, and says how often the module was there then.
+INTERRUPTED = """
+there=0
+for i in $(seq {rounds}); do
+    insmod {module} 2>/dev/null & p=$!
+    busybox usleep $((i * {step}))
+    kill -9 $p 2>/dev/null
+    wait $p 2>/dev/null
+    if grep -q '^radium ' /proc/modules; then
+        there=$((there + 1))
+        rmmod radium || exit 8
+    fi
+    ! grep -q '^radium ' /proc/modules || exit 9
+    [ ! -e /dev/radium ] || exit 10
+done
+echo $there
+"""
+
+
+def unload_after_interrupted_load(context):
+    """insmod is killed at any moment: the module is there, and can be unloaded, or is not."""
+    bed = context.bed
+    rounds = 12
+    assert radctl(bed, "node", "leave", timeout=60 * context.slow).returncode == 0
+    try:
+        bed.run(1, "rmmod radium", timeout=30 * context.slow)
+        loaded = int(bed.run(1, INTERRUPTED.format(
+            rounds=rounds, module=f"{paths.TOP}/{module_file(context)}",
+            step=20000 * context.slow), timeout=90 * context.slow))
+        context.report.note(f"loaded all the same {loaded} times of {rounds}")
+    finally:
+        rejoin(context, 1)
+
+
+def shutdown_while_a_page_is_awaited(context):
+    """A thread at home waits for a page of a node that does not answer, and home is switched
+    off in order: it does so, and is not kept by who waits."""
+    bed = context.bed
+    # Its thread on node 2 writes all the time; a reader at home wants the page.
+    pid = start(bed, f"{paths.GUEST}/selfcheck 600")
+    migrate(bed, pid)
+    bed.run(1, "sleep 0.5")
+    limit = dead_seconds(bed) + 30 * context.slow
+    assert bed.call("freeze", "node2").returncode == 0
+    try:
+        # Each of these waits for memory that node 2 has.
+        reader = start(bed, f"sh -c 'cat /proc/{pid}/cmdline /proc/{pid}/environ; "
+                            f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$(grep -m1 stack "
+                            f"/proc/{pid}/maps | cut -d- -f2) / 4096 - 2)) count=2'")
+        within(20 * context.slow, lambda: bed.run(
+            1, f"cat /proc/{reader}/task/*/children /proc/{reader}/stat 2>/dev/null || true"),
+               "a reader begins")
+        begin = time.monotonic()
+        stopped = bed.call("stop", "node1", timeout=limit + 120)
+        took = time.monotonic() - begin
+        assert stopped.returncode == 0, stopped.stderr
+        assert took <= limit, f"it took {took:.0f} s to be switched off"
+    finally:
+        bed.call("thaw", "node2")
+        started = bed.call("start", "node1", timeout=200 * context.slow)
+    assert started.returncode == 0, started.stderr
+    bed.provision(1)
+    see_each_other(context)
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
+def run(context, only):
+    """The suite "moments"."""
+    yield from each(context, [unload_after_interrupted_load, node_missing_at_start,
+                              shutdown_while_a_page_is_awaited], only)
