@@ -431,7 +431,8 @@ static bool abandon(struct rad_homemem *mem)
 	while ((page = xa_find(&mem->pages, &index, ULONG_MAX, XA_PRESENT))) {
 		index++;
 		left = true;
-		rad_forward_drop(page);
+		if (!rad_forward_drop(page))
+			continue;
 		switch (page->state) {
 		case RAD_PAGE_AWAY:
 		case RAD_PAGE_RECALLING:

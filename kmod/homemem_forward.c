@@ -6,12 +6,14 @@
  *
  *	home    to owner	PAGE_REVOKE, with FORWARD
  *	owner   to node		PAGE_FORWARD, the page
- *	node    to home		PAGE_ARRIVED
- *	owner   to home		PAGE_BACK: with KEEP at once, with the page; without, PASSED
- *				when the node has received it
+ *	node    to home		PAGE_ARRIVED: that is the answer
  *
- * If the owner dies, or cannot say what has become of the page, or a copy is long on its
- * way, the node is asked, and does not wait for it any more (CANCEL).
+ * The owner keeps what he has sent until the link says that the node has received it. If
+ * he does not hear so he says that to home (PAGE_BACK with SENT). Then, or when one of them
+ * has died, home asks the node, which does not wait for it any more (CANCEL), and, if it says
+ * that it does not have it, the owner for what he keeps (SENT).
+ *
+ * What is to be read only the owner sends to home, too, and answers at once (KEEP).
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -19,12 +21,32 @@
 #include "homemem_internal.h"
 #include "wire_check.h"
 
-/* A copy that was sent has this long to arrive before the node is asked. */
-enum { ARRIVAL_JIFFIES = HZ };
+enum {
+	ARRIVAL_JIFFIES	= HZ,	/* a copy that was sent has this long until the node is asked */
+	RETRY_JIFFIES	= 1,	/* until the reserve is looked at again */
+};
 
 static u64 bit_of(struct rad_node *node)
 {
 	return BIT_ULL(rad_node_id(node) - 1);
+}
+
+/*
+ * Nobody waits for the owner's answer any more. Who has had it is through with the
+ * directory's lock, which is held, before it is freed; so it is there.
+ */
+static void forget_owner(struct rad_forward *forward)
+{
+	struct rad_revoke *revoke = forward->revoke;
+	struct rad_page *page = forward->page;
+
+	forward->revoke = NULL;
+	if (!revoke || !rad_call_cancel(&revoke->call))
+		return;
+	/* Not the last ones: who made @forward has the page. */
+	rad_process_put(page->process);
+	rad_page_put(page);
+	kfree(revoke);
 }
 
 /* The directory's lock is held; from here on only who made @forward uses it. */
@@ -32,6 +54,8 @@ static void over(struct rad_forward *forward, bool arrived)
 {
 	struct rad_page *page = forward->page;
 
+	if (forward->use == RAD_USE_WRITE)
+		forget_owner(forward);
 	page->forward = NULL;
 	forward->arrived = arrived;
 	forward->over = true;
@@ -51,39 +75,23 @@ static void unsure(struct rad_forward *forward)
 
 /* ------------------------------------------------------------- answers */
 
-/* The owner has given up ownership. */
+/* The owner has sent it, in vain perhaps; or he has died. */
 static void owned_done(struct rad_revoke *revoke, u32 flags, bool answered)
 {
 	struct rad_page *page = revoke->page;
 	struct rad_forward *forward = page->forward;
 
 	/* It has arrived, or the directory has died. */
-	if (page->asked != revoke)
+	if (!forward || forward->revoke != revoke)
 		return;
-	if (flags & RAD_BACK_PASSED) {
-		forward->passed = true;
-		wake_up_all(&rad_page_mem(page)->wait);
-		return;
-	}
-	if (!answered) {
-		unsure(forward);
-		return;
-	}
-	if (flags & RAD_BACK_NONE) {
+	forward->revoke = NULL;
+	if (flags & RAD_BACK_NONE && answered) {
 		revoke->doomed = rad_node_id(page->node);
 		rad_page_set_state(page, RAD_PAGE_LOST);
 		over(forward, false);
 		return;
 	}
-	if (flags & RAD_BACK_DATA)
-		rad_revoke_land(revoke);
-	if (flags & RAD_BACK_SENT) {
-		forward->content = true;
-		unsure(forward);
-		return;
-	}
-	rad_page_returned(page);
-	over(forward, false);
+	unsure(forward);
 }
 
 /* The owner reads on, and home does. */
@@ -111,10 +119,11 @@ static void shared_done(struct rad_revoke *revoke, u32 flags, bool answered)
 	else if (!(flags & RAD_BACK_SENT))
 		over(forward, false);
 	else
-		forward->passed = true;
+		forward->sent = true;
+	wake_up_all(&rad_page_mem(page)->wait);
 }
 
-/* What the node says that was to get ownership. */
+/* What the node says that was to get ownership, or the owner then, from whom it comes home. */
 static void asked_done(struct rad_revoke *revoke, u32 flags, bool answered)
 {
 	struct rad_page *page = revoke->page;
@@ -122,15 +131,19 @@ static void asked_done(struct rad_revoke *revoke, u32 flags, bool answered)
 
 	if (page->asked != revoke)
 		return;
-	if (flags & RAD_BACK_DATA)
+	if (flags & RAD_BACK_DATA) {
 		rad_revoke_land(revoke);
-	if (flags & RAD_BACK_DATA || (answered && forward->content)) {
 		rad_page_returned(page);
+		over(forward, false);
+	} else if (!forward->missing && answered) {
+		forward->missing = true;
+		wake_up_all(&rad_page_mem(page)->wait);
 	} else {
-		revoke->doomed = rad_node_id(answered ? page->node : forward->to);
+		/* A node that has died may have had it, and written to it: what the owner keeps is old. */
+		revoke->doomed = rad_node_id(forward->missing ? page->node : forward->to);
 		rad_page_set_state(page, RAD_PAGE_LOST);
+		over(forward, false);
 	}
-	over(forward, false);
 }
 
 /* What the node says that was to become a reader: it is none. */
@@ -181,11 +194,17 @@ void rad_homemem_page_arrived(struct rad_in *in)
 	rad_process_put(process);
 }
 
-/* rad_forward_drop() - the directory has died; its lock is held */
-void rad_forward_drop(struct rad_page *page)
+/*
+ * rad_forward_drop() - the directory has died; its lock is held. Returns false if the owner is
+ * being asked just now.
+ */
+bool rad_forward_drop(struct rad_page *page)
 {
+	if (page->forward && !page->forward->begun)
+		return false;
 	if (page->forward)
 		over(page->forward, false);
+	return true;
 }
 
 /* rad_forward_node_dead() - a node has died: who waits for it looks again */
@@ -210,8 +229,8 @@ void rad_forward_node_dead(struct rad_page *page, struct rad_node *node)
  * message with a page for each change of hands; to share it takes two, and a third one to
  * whoever writes to it then.
  *
- * Everything is allocated here: later others wait for us, perhaps with locks that
- * memory reclaim needs.
+ * What is needed if all goes well is allocated here: later others wait for us, perhaps with
+ * locks that memory reclaim needs.
  *
  * Context: process, sleeps.
  * Return: false: it cannot be sent on.
@@ -230,54 +249,36 @@ bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, stru
 	if (le32_to_cpu(get->landing.token) >= RAD_TOKENS || rad_page_state(page) != RAD_PAGE_AWAY)
 		return false;
 	refcount_inc(&page->ref);
-	forward->owner = rad_revoke_alloc(rad_page_mem(page), true, true);
-	forward->ask = rad_revoke_alloc(rad_page_mem(page), owned, true);
-	if (forward->owner)
-		forward->owner_msg = rad_revoke_msg(page, forward->owner, RAD_REVOKE_DATA |
-						    RAD_REVOKE_FORWARD |
-						    (owned ? 0 : RAD_REVOKE_KEEP), GFP_KERNEL);
-	if (forward->ask)
-		forward->ask_msg = rad_revoke_msg(page, forward->ask, RAD_REVOKE_CANCEL |
-						  (owned ? RAD_REVOKE_DATA : 0), GFP_KERNEL);
+	forward->revoke = rad_revoke_alloc(rad_page_mem(page), !owned, true);
+	if (forward->revoke)
+		forward->msg = rad_revoke_msg(page, forward->revoke, RAD_REVOKE_DATA |
+					      RAD_REVOKE_FORWARD | (owned ? 0 : RAD_REVOKE_KEEP),
+					      GFP_KERNEL);
 	/*
 	 * The reserve is for those who send at once: we are going to wait for mmap_lock, whose
 	 * holder may be the notifier, which has nothing else.
 	 */
-	if (!forward->owner_msg || !forward->ask_msg || forward->owner->reserved ||
-	    forward->ask->reserved) {
+	if (!forward->msg || forward->revoke->reserved) {
+		rad_revoke_free(rad_page_mem(page), forward->revoke);
+		forward->revoke = NULL;
 		rad_forward_destroy(forward);
 		return false;
 	}
-	body = forward->owner_msg->body;
+	body = forward->msg->body;
 	body->next = cpu_to_le32(rad_node_id(to));
 	body->incarnation = cpu_to_le64(rad_node_incarnation_of(to));
 	body->forward = get->landing;
-	body = forward->ask_msg->body;
-	body->call = cpu_to_le64(in->call);
 	return true;
 }
 
 /* rad_forward_destroy() - after rad_forward_create() */
 void rad_forward_destroy(struct rad_forward *forward)
 {
-	struct rad_homemem *mem = rad_page_mem(forward->page);
-
-	rad_msg_free(forward->owner_msg);
-	rad_msg_free(forward->ask_msg);
-	rad_revoke_free(mem, forward->owner);
-	rad_revoke_free(mem, forward->ask);
+	/* Not sent. */
+	if (forward->msg)
+		rad_revoke_free(rad_page_mem(forward->page), forward->revoke);
+	rad_msg_free(forward->msg);
 	rad_page_put(forward->page);
-}
-
-/* Both belong to the link from here on. */
-static void send(struct rad_node *node, struct rad_revoke **revoke, struct rad_out **msg)
-{
-	struct rad_revoke *sent = *revoke;
-	struct rad_out *out = *msg;
-
-	*revoke = NULL;
-	*msg = NULL;
-	rad_revoke_send(node, sent, out);
 }
 
 /**
@@ -290,10 +291,12 @@ static void send(struct rad_node *node, struct rad_revoke **revoke, struct rad_o
  */
 bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 {
-	struct rad_wire_page_revoke *body = forward->owner_msg->body;
+	struct rad_wire_page_revoke *body = forward->msg->body;
+	struct rad_revoke *revoke = forward->revoke;
 	bool owned = forward->use == RAD_USE_WRITE;
 	struct rad_page *page = forward->page;
 	struct rad_homemem *mem = rad_page_mem(page);
+	struct rad_out *msg = forward->msg;
 	struct rad_node *owner;
 
 	body->prot = cpu_to_le32(owned ? prot : prot & ~RAD_ACCESS_WRITE);
@@ -309,38 +312,67 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	rad_page_set_state(page, owned ? RAD_PAGE_RECALLING : RAD_PAGE_SHARING);
 	page->granting += !owned;
 	page->forward = forward;
-	page->asked = forward->owner;
+	page->asked = revoke;
 	refcount_inc(&page->ref);
-	forward->owner->page = page;
-	forward->owner->done = owned ? owned_done : shared_done;
+	revoke->page = page;
+	revoke->done = owned ? owned_done : shared_done;
+	/* Both belong to the link from here on. */
+	forward->msg = NULL;
 	spin_unlock(&mem->pages.xa_lock);
 	atomic64_inc(&page->process->stats.recalls);
-	send(owner, &forward->owner, &forward->owner_msg);
+	rad_revoke_send(owner, revoke, msg);
 	rad_node_put(owner);
+	/* What was not sent could not be cancelled. */
+	spin_lock(&mem->pages.xa_lock);
+	forward->begun = true;
+	spin_unlock(&mem->pages.xa_lock);
 	return true;
 }
 
-/* Asks the node that was to get the page, unless it is over by now. */
-static void ask(struct rad_forward *forward)
+/*
+ * Asks the node for the page (CANCEL), or the owner (SENT), unless it is over by now: without
+ * memory from the reserve, of which one comes back with each answer.
+ */
+static void ask(struct rad_forward *forward, u32 how)
 {
+	bool owned = forward->use == RAD_USE_WRITE;
 	struct rad_page *page = forward->page;
 	struct rad_homemem *mem = rad_page_mem(page);
+	struct rad_wire_page_revoke *body;
+	struct rad_revoke *revoke = NULL;
+	struct rad_out *msg = NULL;
+	struct rad_node *whom;
 
+	while (!READ_ONCE(forward->over) && !(revoke && msg)) {
+		revoke = revoke ?: rad_revoke_alloc(mem, owned, true);
+		if (revoke)
+			msg = rad_revoke_msg(page, revoke, how | (owned ? RAD_REVOKE_DATA : 0),
+					     GFP_KERNEL);
+		if (!msg)
+			wait_event_timeout(mem->wait, READ_ONCE(forward->over), RETRY_JIFFIES);
+	}
 	spin_lock(&mem->pages.xa_lock);
 	if (forward->over) {
 		spin_unlock(&mem->pages.xa_lock);
+		rad_msg_free(msg);
+		rad_revoke_free(mem, revoke);
 		return;
 	}
 	forward->asking = true;
+	/* He is the owner until it has arrived. */
+	whom = rad_node_get(how == RAD_REVOKE_SENT ? page->node : forward->to);
 	refcount_inc(&page->ref);
-	forward->ask->page = page;
-	forward->ask->done = reader_done;
-	if (forward->use == RAD_USE_WRITE) {
-		forward->ask->done = asked_done;
-		page->asked = forward->ask;
+	revoke->page = page;
+	revoke->done = reader_done;
+	if (owned) {
+		revoke->done = asked_done;
+		page->asked = revoke;
 	}
 	spin_unlock(&mem->pages.xa_lock);
-	send(forward->to, &forward->ask, &forward->ask_msg);
+	body = msg->body;
+	body->call = cpu_to_le64(forward->call);
+	rad_revoke_send(whom, revoke, msg);
+	rad_node_put(whom);
 }
 
 /* Is there nothing to wait for but what only the node knows? */
@@ -362,15 +394,13 @@ bool rad_forward_end(struct rad_forward *forward)
 	struct rad_homemem *mem = rad_page_mem(forward->page);
 	bool answered;
 
-	/* The page is with its owner until he says otherwise. */
-	wait_event(mem->wait, READ_ONCE(forward->over) || READ_ONCE(forward->unsure) ||
-		   READ_ONCE(forward->passed));
 	/* What was received arrives; what was only sent may not. */
-	if (forward->use == RAD_USE_WRITE)
-		wait_event(mem->wait, is_settled(forward));
-	else
+	wait_event(mem->wait, is_settled(forward) || READ_ONCE(forward->sent));
+	if (!is_settled(forward))
 		wait_event_timeout(mem->wait, is_settled(forward), ARRIVAL_JIFFIES);
-	ask(forward);
+	ask(forward, RAD_REVOKE_CANCEL);
+	wait_event(mem->wait, READ_ONCE(forward->over) || READ_ONCE(forward->missing));
+	ask(forward, RAD_REVOKE_SENT);
 	wait_event(mem->wait, READ_ONCE(forward->over));
 	/* Whoever said so is through with it. */
 	spin_lock(&mem->pages.xa_lock);

@@ -177,13 +177,13 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @call: id of its request
  * @use: READ: the owner and home read on
  * @writes: @to asked for it to write to it
- * @owner: the revocation that the owner answers, until it is sent
- * @ask: another one, for @to, should the owner not be able to say what has become of it
- * @owner_msg, @ask_msg: their messages, until they are sent
- * @passed: the owner says that @to has received it; READ: that he has sent it
- * @unsure: only @to knows
- * @asking: it was asked
- * @content: the frame at home has what the owner had
+ * @revoke: what the owner was asked, and may answer
+ * @msg: its message, until it is sent
+ * @begun: the owner was asked
+ * @sent: READ: the owner says that he has sent it
+ * @unsure: the owner does not know whether @to has it, or has died
+ * @asking: @to was asked, and then perhaps the owner again
+ * @missing: @to does not have it
  * @over: nobody but who made this uses it any more
  * @arrived: @to has the page
  *
@@ -195,14 +195,13 @@ struct rad_forward {
 	u64 call;
 	enum rad_page_use use;
 	bool writes;
-	struct rad_revoke *owner;
-	struct rad_revoke *ask;
-	struct rad_out *owner_msg;
-	struct rad_out *ask_msg;
-	bool passed;
+	struct rad_revoke *revoke;
+	struct rad_out *msg;
+	bool begun;
+	bool sent;
 	bool unsure;
 	bool asking;
-	bool content;
+	bool missing;
 	bool over;
 	bool arrived;
 };
@@ -213,7 +212,7 @@ bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, stru
 bool rad_forward_begin(struct rad_forward *forward, u32 prot);
 bool rad_forward_end(struct rad_forward *forward);
 void rad_forward_destroy(struct rad_forward *forward);
-void rad_forward_drop(struct rad_page *page);
+bool rad_forward_drop(struct rad_page *page);
 void rad_forward_node_dead(struct rad_page *page, struct rad_node *node);
 
 #endif /* _RADIUM_HOMEMEM_INTERNAL_H */

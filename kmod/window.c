@@ -27,6 +27,8 @@ void rad_wpage_put(struct rad_wpage *page)
 {
 	if (!refcount_dec_and_test(&page->ref))
 		return;
+	if (page->kept)
+		rad_wpage_put(page->kept);
 	if (page->landing.page && page->exposed)
 		rad_landing_put_late(&page->landing);
 	else if (page->landing.page)
@@ -65,7 +67,9 @@ void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 rea
 	page->reason = reason;
 	/* Read without the lock. */
 	smp_store_release(&page->state, PAGE_REFUSED);
-	xa_erase(&window->pages, page->index);
+	/* In place of another entry: nothing is allocated. */
+	xa_store(&window->pages, page->index, page->kept, GFP_ATOMIC);
+	page->kept = NULL;
 	refcount_dec(&page->ref);
 }
 
@@ -96,6 +100,9 @@ static void granted(struct rad_call *call)
 		if (!reason && flags & (held ? RAD_GRANT_HELD : RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
 			if (!held && flags & RAD_GRANT_ZERO)
 				clear_highpage(page->landing.page);
+			if (page->kept)
+				rad_wpage_put(page->kept);
+			page->kept = NULL;
 			page->prot = le32_to_cpu(grant->prot);
 			/* Home's frame is older than what its last owner wrote. */
 			page->dirty = forwarded && page->prot & RAD_ACCESS_WRITE;
@@ -183,10 +190,12 @@ static int ask(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
 static bool request(struct rad_wpage *page, u32 access, struct rad_visitor *visitor)
 {
 	struct rad_window *window = &page->replica->window;
+	void *old = xa_store(&window->pages, page->index, page, GFP_KERNEL);
 	int err;
 
-	if (xa_is_err(xa_store(&window->pages, page->index, page, GFP_KERNEL)))
+	if (xa_is_err(old))
 		return false;
+	page->kept = old;
 	refcount_inc(&page->ref);
 	err = ask(page, access, visitor);
 	if (err)
@@ -354,6 +363,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				rad_wpage_put(new);
 			return ret;
 		}
+		/* What has been sent on is fetched again. */
+		if (page && page->state == PAGE_SENT)
+			page = NULL;
 		if (!page && !new) {
 			mutex_unlock(lock);
 			new = wpage_alloc(replica, index);

@@ -14,18 +14,16 @@
 
 /**
  * struct passing - ownership on its way to another node
- * @content: the page as it was when it was taken away here, with a reference
+ * @content: the page, SENT, with references to it and to its replica
  * @home: who asked for that, with a reference
  * @call: to answer
- * @back: the answer
- * @landing: of home, should the page not get there
+ * @back: the answer, should the page not get there
  */
 struct passing {
 	struct rad_wpage *content;
 	struct rad_node *home;
 	u64 call;
 	struct rad_out *back;
-	struct rad_wire_landing landing;
 };
 
 static void sent(void *arg, bool delivered)
@@ -33,44 +31,86 @@ static void sent(void *arg, bool delivered)
 	rad_wpage_put(arg);
 }
 
+/**
+ * rad_wpage_take_back() - a page that was sent on is not kept any more
+ * @window: whose; the page's lock is held
+ * @page: what is at its index: the page, or the one that is fetched in its place
+ *
+ * Return: the page, with the reference that the array had; or NULL.
+ */
+struct rad_wpage *rad_wpage_take_back(struct rad_window *window, struct rad_wpage *page)
+{
+	struct rad_wpage *kept = page->kept;
+
+	if (page->state != PAGE_SENT) {
+		page->kept = NULL;
+		return kept;
+	}
+	xa_erase(&window->pages, page->index);
+	return page;
+}
+
 /* Only here the page exists until somebody has received it. */
 static void passed(void *arg, bool delivered)
 {
 	struct passing *passing = arg;
-	struct rad_wire_page_back *back = passing->back->body;
+	struct rad_wpage *content = passing->content, *page, *kept = NULL;
+	struct rad_replica *replica = content->replica;
+	struct rad_window *window = &replica->window;
+	struct mutex *lock = rad_window_lock(window, content->index);
 
 	if (delivered) {
-		back->flags = cpu_to_le32(RAD_BACK_PASSED);
-		rad_wpage_put(passing->content);
+		/* Home may have asked for it again, and something else be kept by now. */
+		mutex_lock(lock);
+		page = xa_load(&window->pages, content->index);
+		if (page && (page == content || page->kept == content))
+			kept = rad_wpage_take_back(window, page);
+		mutex_unlock(lock);
+		rad_msg_free(passing->back);
 	} else {
-		back->flags = cpu_to_le32(RAD_BACK_DATA | RAD_BACK_SENT);
-		rad_msg_set_page(passing->back, passing->content->landing.page, &passing->landing);
-		rad_msg_on_sent(passing->back, sent, passing->content);
+		rad_answer_to(passing->home, passing->call, passing->back);
 	}
-	rad_answer_to(passing->home, passing->call, passing->back);
+	if (kept)
+		rad_wpage_put(kept);
+	rad_wpage_put(content);
+	rad_replica_put(replica);
 	rad_node_put(passing->home);
 	kfree(passing);
 }
 
+static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u64 call)
+{
+	struct passing *passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOFAIL);
+	struct rad_wire_page_back *back;
+
+	refcount_inc(&content->ref);
+	rad_replica_get(content->replica);
+	*passing = (struct passing){
+		.content = content,
+		.home = rad_node_get(home),
+		.call = call,
+		.back = rad_back_msg(),
+	};
+	back = passing->back->body;
+	back->flags = cpu_to_le32(RAD_BACK_SENT);
+	return passing;
+}
+
 /**
  * rad_wpage_forward() - send a page on
- * @content: the page, revoked already, or to be read only
+ * @content: the page, SENT, or to be read only; the caller has a reference
  * @home: who asked for that
- * @call: of home, to be answered
+ * @call: of home; to be answered, unless KEEP is asked for, if the page may not have got there
  * @body: the PAGE_REVOKE, with FORWARD
- * @flags: what the answer would say; becomes what it says
  *
  * Context: process; must not wait for a message.
- * Return: false: the caller answers home; true: home is answered when that node has
- * received the page, or its session has ended; and the reference to @content is consumed.
+ * Return: whether it has been sent.
  */
 bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
-		       const struct rad_wire_page_revoke *body, u32 *flags)
+		       const struct rad_wire_page_revoke *body)
 {
-	bool keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
 	struct rad_node *next = rad_node_get_up(le32_to_cpu(body->next));
 	struct rad_wire_page_grant *grant;
-	struct passing *passing;
 	struct rad_out *msg;
 
 	if (next && rad_node_incarnation_of(next) != le64_to_cpu(body->incarnation)) {
@@ -84,25 +124,16 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 	grant->flags = cpu_to_le32(RAD_GRANT_DATA);
 	grant->prot = body->prot;
 	rad_msg_set_page(msg, content->landing.page, &body->forward);
-	if (keep) {
+	if (le32_to_cpu(body->flags) & RAD_REVOKE_KEEP) {
 		/* Whether it has arrived home hears from @next; if not, in time, it asks. */
 		refcount_inc(&content->ref);
 		rad_msg_on_sent(msg, sent, content);
-		*flags |= RAD_BACK_SENT;
 	} else {
-		passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOFAIL);
-		*passing = (struct passing){
-			.content = content,
-			.home = rad_node_get(home),
-			.call = call,
-			.back = rad_back_msg(),
-			.landing = body->landing,
-		};
-		rad_msg_on_sent(msg, passed, passing);
+		rad_msg_on_sent(msg, passed, pass(content, home, call));
 	}
 	rad_answer_to(next, le32_to_cpu(body->forward.token), msg);
 	rad_node_put(next);
-	return !keep;
+	return true;
 }
 
 /* ------------------------------------------------------ who gets it */

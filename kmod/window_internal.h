@@ -19,9 +19,10 @@ enum { WINDOW_BITS = 47 };
  * PRESENT	the landing page holds the content and may be mapped
  * UPGRADING	the same, and a request to write to it is on its way; FETCHING, if home
  *		revokes it meanwhile
+ * SENT		on its way to another node, which may not get it: kept until it has
  * REFUSED	home said why not; the faulting threads take note and remove it
  */
-enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_UPGRADING, PAGE_REFUSED };
+enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_UPGRADING, PAGE_SENT, PAGE_REFUSED };
 
 /**
  * struct rad_late_revoke - a revocation that waits until the page has been used
@@ -53,6 +54,8 @@ struct rad_late_revoke {
  * @late: who wants it by now
  * @landing: where the content is
  * @exposed: somebody may still write there
+ * @kept: FETCHING: one that was SENT and is in nobody's way, or NULL; holds the array's
+ *	reference to it
  * @call: the request
  */
 struct rad_wpage {
@@ -68,6 +71,7 @@ struct rad_wpage {
 	struct rad_late_revoke late;
 	struct rad_landing landing;
 	bool exposed;
+	struct rad_wpage *kept;
 	struct rad_call call;
 };
 
@@ -98,7 +102,8 @@ void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 rea
 
 /* window_forward.c */
 bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
-		       const struct rad_wire_page_revoke *body, u32 *flags);
+		       const struct rad_wire_page_revoke *body);
+struct rad_wpage *rad_wpage_take_back(struct rad_window *window, struct rad_wpage *page);
 void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call);
 struct rad_wpage *rad_wpage_cancel(struct rad_window *window, struct rad_wpage *page, u64 call);
 

@@ -24,6 +24,11 @@ static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 {
 	u32 flags = RAD_BACK_CLEAN;
 
+	if (page && how & RAD_REVOKE_SENT) {
+		page = rad_wpage_take_back(window, page);
+		*content = page;
+		return page ? RAD_BACK_DATA : RAD_BACK_NONE;
+	}
 	if (!page || !rad_wpage_is_here(page))
 		return RAD_BACK_NONE;
 	if (page->state == PAGE_UPGRADING) {
@@ -37,6 +42,11 @@ static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 	if (page->dirty || how & RAD_REVOKE_FORWARD) {
 		refcount_inc(&page->ref);
 		*content = page;
+	}
+	if (how & RAD_REVOKE_FORWARD && !(how & RAD_REVOKE_KEEP)) {
+		rad_window_unmap(window, page->index);
+		page->state = PAGE_SENT;
+		return flags;
 	}
 	if (!(how & RAD_REVOKE_KEEP)) {
 		rad_wpage_drop(window, page);
@@ -59,15 +69,24 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 		   const struct rad_wire_page_revoke *body, u32 flags, struct rad_wpage *content)
 {
 	struct rad_wire_page_back *back = msg->body;
+	u32 how = le32_to_cpu(body->flags);
 
-	if (!(le32_to_cpu(body->flags) & RAD_REVOKE_DATA))
+	if (!(how & RAD_REVOKE_DATA))
 		/* A copy: whatever has become of it, it is no more. */
 		flags = RAD_BACK_CLEAN;
-	if (content && le32_to_cpu(body->flags) & RAD_REVOKE_FORWARD &&
-	    rad_wpage_forward(content, home, call, body, &flags)) {
-		/* Home is answered when it has got there. */
-		rad_msg_free(msg);
-		return;
+	if (content && how & RAD_REVOKE_FORWARD) {
+		bool sent = rad_wpage_forward(content, home, call, body);
+
+		if (sent && !(how & RAD_REVOKE_KEEP)) {
+			/* Home hears from who gets it; from us only if he may not have. */
+			rad_wpage_put(content);
+			rad_msg_free(msg);
+			return;
+		}
+		if (sent)
+			flags |= RAD_BACK_SENT;
+		else if (!(how & RAD_REVOKE_KEEP))
+			flags = RAD_BACK_SENT;
 	}
 	back->flags = cpu_to_le32(flags);
 	if (content && !(flags & RAD_BACK_DATA)) {
@@ -201,10 +220,10 @@ void rad_window_on_revoke(struct rad_in *in)
 			flags = revoke(&replica->window, page, how, &content);
 		}
 		mutex_unlock(rad_window_lock(&replica->window, index));
-		rad_replica_put(replica);
 	}
 	if (msg)
 		answer(in->from, in->call, msg, body, flags, content);
+	rad_replica_put(replica);
 }
 
 int rad_late_create(void)

@@ -388,20 +388,21 @@ enum rad_revoke_flags {
 	RAD_REVOKE_KEEP		= 2,	/* the owner may go on reading */
 	RAD_REVOKE_FORWARD	= 4,	/* the content is wanted by @next, at @forward */
 	RAD_REVOKE_CANCEL	= 8,	/* the receiver asked for it in @call: no longer */
-	RAD_REVOKE_FLAGS	= 15,
+	RAD_REVOKE_SENT		= 16,	/* what the former owner has sent in vain */
+	RAD_REVOKE_FLAGS	= 31,
 };
 
 /**
  * struct rad_wire_page_revoke - home takes a page back
  * @process: whose
  * @address: of the page
- * @flags: enum rad_revoke_flags; KEEP and FORWARD only with DATA
+ * @flags: enum rad_revoke_flags; KEEP, FORWARD and SENT only with DATA
  * @next: FORWARD: node that asked for the page
  * @incarnation: FORWARD: of @next, as in its AUTH: @forward is a place of this one
  * @prot: FORWARD: enum rad_page_access that @next may map it with
  * @call: CANCEL: id of the receiver's PAGE_GET that another node was to answer
- * @landing: where the page is to be written at home. With FORWARD and without KEEP it
- *	is written there only if it cannot be written to @forward.
+ * @landing: where the page is to be written at home; of no meaning with FORWARD and
+ *	without KEEP
  * @forward: where the page is to be written at @next
  */
 struct rad_wire_page_revoke {
@@ -421,8 +422,7 @@ enum rad_back_flags {
 	RAD_BACK_DATA	= 1,	/* the page was written to the landing place */
 	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right */
 	RAD_BACK_NONE	= 4,	/* the node does not hold it */
-	RAD_BACK_SENT	= 8,	/* it was sent to @next, too: without KEEP, perhaps in vain */
-	RAD_BACK_PASSED	= 16,	/* it has been received by @next, and was sent nowhere else */
+	RAD_BACK_SENT	= 8,	/* it was sent to @next, too; without KEEP: in vain, perhaps */
 };
 
 struct rad_wire_page_back {

@@ -15,7 +15,7 @@
 #define NAME(name, what)	name,
 mtype = { RAD_PAGE_STATES(NAME) NONE }		/* NONE: not in the directory */
 mtype = { NO, READ, WRITE, HELD }		/* rights; what is asked for; HELD: to write, by a reader */
-mtype = { OWNED, COPY, YOURS, AGAIN, REVOKE, KEEP, PASS, SHARE, CANCEL }	/* home to node, class ANSWER */
+mtype = { OWNED, COPY, YOURS, AGAIN, REVOKE, KEEP, PASS, SHARE, CANCEL, BRING }	/* home to node, class ANSWER */
 mtype = { NIL, DATA, CLEAN, MISSING, ENDED, ARRIVED }	/* PAGE_BACK; ENDED: the session has */
 
 /* ---- what is there ---- */
@@ -39,15 +39,16 @@ byte next = NOBODY	/* who gets it */
 bool shared		/* ... to read; so do the owner and home; it is granting meanwhile */
 bool unsure		/* only he knows whether it came */
 bool asking		/* he has been asked */
-bool content		/* the frame at home is what the owner had */
+bool missing		/* he does not have it: the owner has been asked for what he keeps */
 mtype handed = NIL	/* how it ended; ARRIVED: the request is over */
 mtype link[N] = NIL	/* to node n: OWNED, COPY */
 bool fresh_link[N]
 bool open[N]		/* the request that is to be answered so is under way */
 bool got[N]		/* PAGE_ARRIVED on its way home */
 bool passing[N]		/* has sent ownership, does not know whether it was received */
+bool kept[N]		/* the page, until it does */
 bool fresh_sent[N]
-bool unsent[N]		/* tells home so, with the page, on its way */
+bool unsent[N]		/* that it does not know is on its way home */
 bool old[N]		/* ... of an earlier transaction: an answer has a call that it belongs to */
 bool sent_too[N]	/* with back[n] */
 bool severed		/* the nodes have no session with each other */
@@ -208,7 +209,7 @@ inline over(how)
 	next = NOBODY
 	unsure = false
 	asking = false
-	content = false
+	missing = false
 	handed = how
 	if
 	:: shared ->
@@ -236,24 +237,38 @@ inline has_arrived(n)
 inline was_unsent(n)
 {
 	if
-	:: !old[n] && st == RECALLING && is_forwarding && owner == n && !asking ->
-		fresh_home = fresh_sent[n]
-		content = true
-		unsure = true
+	:: !old[n] && st == RECALLING && is_forwarding && owner == n && !asking -> unsure = true
 	:: else
 	fi
-	fresh_sent[n] = false
 	old[n] = false
+}
+
+/* He does not have it: what the owner has sent he keeps until he knows that it was received. */
+inline bring_back()
+{
+	missing = true
+	if
+	:: down[owner] -> come_back(LOST); over(ARRIVED)
+	:: else -> due[owner] = true; stream[owner]!BRING
+	fi
 }
 
 /* The owner was asked to give ownership to another; or that one, whether he has it. */
 inline answered_forward(n, what, fresh_)
 {
 	if
-	:: asking && n == next ->
+	:: asking && !missing && n == next ->
+		if
+		:: what == DATA -> fresh_home = fresh_; come_back(RETURNED); over(ARRIVED)
+#ifndef BUG_OLD_CONTENT
+		/* It may have had it, and written to it. */
+		:: what == ENDED -> come_back(LOST); over(ARRIVED)
+#endif
+		:: else -> bring_back()
+		fi
+	:: missing && n == owner ->
 		if
 		:: what == DATA -> fresh_home = fresh_; come_back(RETURNED)
-		:: what == MISSING && content -> come_back(RETURNED)
 		:: else -> come_back(LOST)
 		fi
 		over(ARRIVED)
@@ -261,13 +276,7 @@ inline answered_forward(n, what, fresh_)
 		if
 		:: what == ENDED -> unsure = true
 		:: what == MISSING -> come_back(LOST); over(ENDED)
-		:: else ->
-			if
-			:: what == DATA -> fresh_home = fresh_
-			:: else
-			fi
-			come_back(RETURNED)
-			over(ENDED)
+		:: else -> assert(false)
 		fi
 	:: else
 	fi
@@ -694,19 +703,19 @@ end:	do
 /* The work, or whoever waits for the page: who does it is all the same. */
 proctype repairer()
 {
-	bool kept
+	bool read_on
 end:	do
-	:: atomic { st == RETURNED -> set_state(FINALIZING); kept = any_copy || any_due || granting }
+	:: atomic { st == RETURNED -> set_state(FINALIZING); read_on = any_copy || any_due || granting }
 	   /* Needs the locks of the reverse map. */
 	   atomic {
 		!rmap
 		if
-		:: pte == NO -> pte = (kept || read_only -> READ : WRITE)
+		:: pte == NO -> pte = (read_on || read_only -> READ : WRITE)
 		:: else
 		fi
 	   }
 	   atomic {
-		kept = false
+		read_on = false
 		if
 		:: any_due -> set_state(REVOKING)
 		:: !any_due && (any_copy || granting) -> set_state(COPIED)
@@ -890,15 +899,19 @@ inline take_grant(n, what)
 	:: !ended[n] -> fresh[n] = fresh_grant[n]; right[n] = what
 	:: !ended[n] -> fresh[n] = fresh_home; right[n] = what
 	fi
+#ifdef FORWARD
+	kept[n] = false
+	fresh_sent[n] = false
+#endif
 	fresh_grant[n] = false
 	asked[n] = false
 }
 
-inline give_back(n, kept)
+inline give_back(n, remains)
 {
 	fresh_back[n] = dirty[n] && fresh[n]
 	back[n] = (right[n] == NO -> MISSING : (dirty[n] -> DATA : CLEAN))
-	right[n] = (right[n] == NO -> NO : kept)
+	right[n] = (right[n] == NO -> NO : remains)
 	fresh[n] = (right[n] == NO -> false : fresh[n])
 	dirty[n] = false
 }
@@ -934,15 +947,25 @@ end:	do
 #ifdef FORWARD
 	:: atomic { stream[n]?PASS ->
 		if
-		:: right[n] == NO || severed -> give_back(n, NO)
-		:: else ->
-			link[1 - n] = OWNED
-			fresh_link[1 - n] = fresh[n]
-			passing[n] = true
+		:: right[n] == NO -> give_back(n, NO)
+		:: right[n] != NO ->
 			old[n] = false
+			if
+			/* What becomes of an earlier one, which has arrived, concerns nobody. */
+			:: severed -> passing[n] = false; unsent[n] = true
+			:: else ->
+				link[1 - n] = OWNED
+				fresh_link[1 - n] = fresh[n]
+				passing[n] = true
+			fi
+			kept[n] = true
 			fresh_sent[n] = fresh[n]
 			right[n] = NO; dirty[n] = false; fresh[n] = false
 		fi }
+	:: atomic { stream[n]?BRING ->
+		back[n] = (kept[n] -> DATA : MISSING)
+		fresh_back[n] = fresh_sent[n]
+		kept[n] = false; fresh_sent[n] = false }
 	:: atomic { stream[n]?SHARE ->
 		if
 		:: right[n] == NO || severed
@@ -956,6 +979,7 @@ end:	do
 			if
 			:: !ended[n] && link[n] == OWNED ->
 				right[n] = WRITE; dirty[n] = true; fresh[n] = fresh_link[n]
+				kept[n] = false; fresh_sent[n] = false
 			:: !ended[n] && link[n] == COPY ->
 				right[n] = READ; dirty[n] = false; fresh[n] = fresh_link[n]
 			:: else
@@ -968,8 +992,8 @@ end:	do
 		link[n] = NIL; fresh_link[n] = false }
 	/* Received; until the sender hears of that the link may fail. */
 	:: atomic { passing[n] && link[1 - n] == NIL && !open[1 - n] ->
-		passing[n] = false; fresh_sent[n] = false; old[n] = false }
-	:: atomic { passing[n] && severed -> passing[n] = false; unsent[n] = true }
+		passing[n] = false; kept[n] = false; fresh_sent[n] = false; old[n] = false }
+	:: atomic { passing[n] && (severed || down[1 - n]) -> passing[n] = false; unsent[n] = true }
 	:: atomic { stream[n]?CANCEL ->
 		if
 		:: open[n] ->
@@ -1025,6 +1049,7 @@ proctype death()
 		link[1] = NIL
 		fresh_link[1] = false
 		passing[1] = false
+		kept[1] = false
 		unsent[1] = false
 		old[1] = false
 		fresh_sent[1] = false

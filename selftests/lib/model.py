@@ -62,6 +62,8 @@ MISTAKES = [
     ("pages", "NO_TURN", "HOME LIVE"),
     # A page that is sent on counts as arrived when it was sent.
     ("pages", "FORWARD_EARLY", "HOME FORWARD"),
+    # The receiver has died, and the page is taken from who has sent it to him.
+    ("pages", "OLD_CONTENT", "HOME FORWARD DEATH"),
     # Home writes to a page while it is taken under its last reader.
     ("pages", "UPGRADE_NATIVE", "HOME UPGRADE"),
     # A layout change leaves that reader alone, and trusts in the taker to let go.
