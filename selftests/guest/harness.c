@@ -17,6 +17,7 @@
 
 enum {
 	CASE_SECONDS	= 40,	/* default deadline of a case */
+	PATIENCE	= 3,	/* times that: a case that hangs is told from a host that is busy */
 	MOVE_TIMEOUT	= 8000,	/* ms, a move that was asked for */
 	STEP_TIMEOUT	= 3000,	/* ms, a move of a thread that is blocked */
 	TRY_TIMEOUT	= 400,	/* ms, of one whose call may have to end first */
@@ -430,7 +431,7 @@ static bool run_case(const struct test_case *test, int number)
 		case_main(asks[1], answers[0], device >= 0, test->run);
 	}
 	close(asks[1]);
-	watch(asks[0], answers[1], pid, now_ns() + (uint64_t)seconds * factor * 1000000000);
+	watch(asks[0], answers[1], pid, now_ns() + (uint64_t)seconds * PATIENCE * factor * 1000000000);
 	clean = sweep();
 	close(asks[0]);
 	close(answers[0]);

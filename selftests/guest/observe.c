@@ -404,13 +404,15 @@ static void proc_files(void)
 /* strace attaches, sees the calls by name, and leaves. */
 static void strace_attach(void)
 {
-	char command[200], line[300];
+	char line[300], number[20];
+	int ends[2], status;
 	bool seen = false;
-	pid_t pid;
+	pid_t pid, strace;
 	FILE *pipe;
 
 	if (access("/usr/bin/strace", X_OK))
 		skip("no strace");
+	DO(pipe2(ends, O_CLOEXEC));
 	pid = DO(fork());
 	if (!pid) {
 		for (;;) {
@@ -419,12 +421,21 @@ static void strace_attach(void)
 		}
 	}
 	away_pid(pid);
-	snprintf(command, sizeof(command), "timeout 3 strace -p %d 2>&1", pid);
-	pipe = popen(command, "r");
-	while (fgets(line, sizeof(line), pipe))
-		seen |= strstr(line, "getppid()") != NULL;
-	pclose(pipe);
+	strace = DO(fork());
+	if (!strace) {
+		snprintf(number, sizeof(number), "%d", pid);
+		dup2(ends[1], 2);
+		execl("/usr/bin/strace", "strace", "-p", number, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	pipe = fdopen(ends[0], "r");
+	while (!seen && fgets(line, sizeof(line), pipe))
+		seen = strstr(line, "getppid()") != NULL;
 	CHECK(seen);
+	DO(kill(strace, SIGINT));
+	EQUAL(waitpid(strace, &status, 0), strace);
+	fclose(pipe);
 	CHECK(kill(pid, 0) == 0);
 	away_pid(pid);
 	kill(pid, SIGKILL);
