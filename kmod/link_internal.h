@@ -18,12 +18,12 @@
  *				ANSWER run under it
  *	  node->lock		streams, credits, calls, send queue (BH off)
  *	   pool.lock		free landing pages (irqs off)
- *	peers_lock		table of peers, states (link_peer.c)
+ *	rad_peers_lock		table of peers, states (link_peer.c)
  *	 node->lock		to list a node's counters
  *	node->rx.lock		roles of the receive threads (irqs off); innermost
  *	conns_lock		list of connections (link_cm.c); innermost
- * Handlers of rdma_cm events take conn->mutex, peers_lock and conns_lock;
- * rdma_destroy_id() waits for them, so of these none is held when it is called.
+ * Handlers of rdma_cm events take conn->mutex, rad_peers_lock and
+ * conns_lock; rdma_destroy_id() waits for them, so of these none is held when it is called.
  */
 #ifndef _RADIUM_LINK_INTERNAL_H
 #define _RADIUM_LINK_INTERNAL_H

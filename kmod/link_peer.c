@@ -17,47 +17,13 @@
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
-#include "link_internal.h"
+#include "link_peer.h"
 #include "states.h"
 
-/*
- * struct rad_peer - a row of the table
- * @work: everything that happens; holds a reference while queued, as @dial_work
- * @id: 0 until known
- * @dial: we know its address, and try
- * @dialing: a connection attempt is under way
- * @node: session; changed by @work only
- * @announced: rad_process_node_up() was called for @node; @work only
- * @offered: authenticated connection for @work, with a reference
- * Under peers_lock unless said otherwise.
- */
-struct rad_peer {
-	struct kref ref;
-	struct list_head entry;
-	struct work_struct work;
-	struct delayed_work dial_work;
-	struct sockaddr_storage addr;
-	u32 id;
-	bool dial;
-	bool dialing;
-	u32 backoff_ms;
-	u32 state;
-	u32 reason;
-	u32 epoch;
-	struct rad_node *node;
-	bool announced;
-	struct rad_conn *offered;
-	u64 reconnects;
-	u64 bytes_sent;		/* of former sessions, as the next three */
-	u64 bytes_received;
-	u64 messages_sent;
-	u64 messages_received;
-};
-
-static DEFINE_SPINLOCK(peers_lock);
+DEFINE_SPINLOCK(rad_peers_lock);
 static LIST_HEAD(peers);
 static u32 peer_count;
-static bool joined;		/* under peers_lock */
+bool rad_peers_joined;
 
 #define STATE_TEXT(name, text) [RADIUM_NODE_##name] = text,
 static const char *const state_texts[] = { RADIUM_NODE_STATES(STATE_TEXT) };
@@ -78,29 +44,35 @@ static const u8 state_events[RADIUM_NODE_STATE_COUNT] = {
 	[RADIUM_NODE_REFUSED]	 = RADIUM_EVENT_NODE_REFUSED,
 };
 
-/*
- * The one way from state to state. Returns whether it changed: then the log and
- * the event have told of it. Coming up and dying begin a new epoch; healing from
- * SUSPECT does not.
+/**
+ * rad_peer_set_state - the one way from state to state
+ * @peer: the peer
+ * @to: the new state
+ * @reason: why
+ *
+ * Coming up and dying begin a new epoch; healing from SUSPECT does not.
+ *
+ * Context: process.
+ * Return: whether it changed: then the log and the event have told of it.
  */
-static bool set_state(struct rad_peer *peer, u32 to, u32 reason)
+bool rad_peer_set_state(struct rad_peer *peer, u32 to, u32 reason)
 {
 	u32 from, id;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	from = peer->state;
 	id = peer->id;
 	if (from == to || !rad_node_may_enter(to, from)) {
 		if (from == to)
 			peer->reason = reason;
-		spin_unlock(&peers_lock);
+		spin_unlock(&rad_peers_lock);
 		return false;
 	}
 	peer->state = to;
 	peer->reason = reason;
 	peer->epoch += to == RADIUM_NODE_DEAD ||
 		       (to == RADIUM_NODE_UP && from != RADIUM_NODE_SUSPECT);
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	pr_info("node %u (%pISc) is %s%s%s\n", id, &peer->addr, state_texts[to],
 		reason ? ": " : "", reason_texts[reason]);
 	if (state_events[to] != RADIUM_EVENT_LOST)
@@ -143,10 +115,18 @@ void rad_peer_kick(struct rad_peer *peer)
 		rad_peer_put(peer);
 }
 
-/* Not for a peer that has left the table: its leaving has cancelled the work. */
-static void dial_in_locked(struct rad_peer *peer, u32 ms)
+/**
+ * rad_peer_dial_in_locked - connect, if the peer is to be dialed at all
+ * @peer: the peer
+ * @ms: when
+ *
+ * Not for a peer that has left the table: its leaving has cancelled the work.
+ *
+ * Context: any, under rad_peers_lock.
+ */
+void rad_peer_dial_in_locked(struct rad_peer *peer, u32 ms)
 {
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	if (list_empty(&peer->entry) || !peer->dial)
 		return;
 	rad_peer_get(peer);
@@ -154,11 +134,18 @@ static void dial_in_locked(struct rad_peer *peer, u32 ms)
 		rad_peer_put(peer);
 }
 
-static void dial_in(struct rad_peer *peer, u32 ms)
+/**
+ * rad_peer_dial_in - connect, if the peer is to be dialed at all
+ * @peer: the peer
+ * @ms: when
+ *
+ * Context: process.
+ */
+void rad_peer_dial_in(struct rad_peer *peer, u32 ms)
 {
-	spin_lock(&peers_lock);
-	dial_in_locked(peer, ms);
-	spin_unlock(&peers_lock);
+	spin_lock(&rad_peers_lock);
+	rad_peer_dial_in_locked(peer, ms);
+	spin_unlock(&rad_peers_lock);
 }
 
 /**
@@ -177,22 +164,34 @@ bool rad_same_host(const struct sockaddr_storage *a, const struct sockaddr *b)
 	       ((struct sockaddr_in *)b)->sin_addr.s_addr;
 }
 
-static struct rad_peer *find_id(u32 id)
+/**
+ * rad_peer_find_id - the row of a node
+ * @id: the node's id
+ *
+ * Context: any, under rad_peers_lock; the row is valid as long as that is held.
+ */
+struct rad_peer *rad_peer_find_id(u32 id)
 {
 	struct rad_peer *peer;
 
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
 		if (peer->id == id)
 			return peer;
 	return NULL;
 }
 
-static struct rad_peer *find_addr(const struct sockaddr *addr)
+/**
+ * rad_peer_find_addr - the row of an address
+ * @addr: the address; its port does not count
+ *
+ * Context: any, under rad_peers_lock; the row is valid as long as that is held.
+ */
+struct rad_peer *rad_peer_find_addr(const struct sockaddr *addr)
 {
 	struct rad_peer *peer;
 
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
 		if (rad_same_host(&peer->addr, addr))
 			return peer;
@@ -200,10 +199,15 @@ static struct rad_peer *find_addr(const struct sockaddr *addr)
 }
 
 static void peer_work(struct work_struct *work);
-static void dial_work(struct work_struct *work);
 
-/* Make a peer that is not in the table yet. */
-static struct rad_peer *peer_alloc(const struct sockaddr *addr, gfp_t gfp)
+/**
+ * rad_peer_alloc - make a peer that is not in the table yet
+ * @addr: where it is
+ * @gfp: how to allocate
+ *
+ * Return: the peer, with a reference, or NULL.
+ */
+struct rad_peer *rad_peer_alloc(const struct sockaddr *addr, gfp_t gfp)
 {
 	struct rad_peer *peer = kzalloc(sizeof(*peer), gfp);
 
@@ -211,7 +215,7 @@ static struct rad_peer *peer_alloc(const struct sockaddr *addr, gfp_t gfp)
 		return NULL;
 	kref_init(&peer->ref);
 	INIT_WORK(&peer->work, peer_work);
-	INIT_DELAYED_WORK(&peer->dial_work, dial_work);
+	INIT_DELAYED_WORK(&peer->dial_work, rad_peer_dial_work);
 	peer->state = RADIUM_NODE_CONNECTING;
 	peer->backoff_ms = RAD_BACKOFF_MIN_MS;
 	memcpy(&peer->addr, addr, addr->sa_family == AF_INET6 ?
@@ -219,9 +223,16 @@ static struct rad_peer *peer_alloc(const struct sockaddr *addr, gfp_t gfp)
 	return peer;
 }
 
-static bool peer_add(struct rad_peer *peer)
+/**
+ * rad_peer_insert - a new row
+ * @peer: the peer; the caller's reference becomes the table's
+ *
+ * Context: any, under rad_peers_lock.
+ * Return: whether there was room.
+ */
+bool rad_peer_insert(struct rad_peer *peer)
 {
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	if (peer_count >= RADIUM_NODE_MAX)
 		return false;
 	list_add_tail(&peer->entry, &peers);
@@ -229,37 +240,41 @@ static bool peer_add(struct rad_peer *peer)
 	return true;
 }
 
-/* The table's reference becomes the caller's. */
-static void peer_remove(struct rad_peer *peer)
+/**
+ * rad_peer_remove - a row less
+ * @peer: a peer in the table; the table's reference becomes the caller's
+ *
+ * Context: any, under rad_peers_lock.
+ */
+void rad_peer_remove(struct rad_peer *peer)
 {
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	list_del_init(&peer->entry);
 	peer_count--;
 }
 
 /* ---- dialing ---- */
 
-static bool connected(const struct rad_peer *peer)
-{
-	return peer->node && READ_ONCE(peer->node->conn);
-}
-
-static void dial_work(struct work_struct *work)
+/**
+ * rad_peer_dial_work - the peer's dial_work: try to connect
+ * @work: it
+ */
+void rad_peer_dial_work(struct work_struct *work)
 {
 	struct rad_peer *peer = container_of(to_delayed_work(work), struct rad_peer,
 					     dial_work);
 	bool want;
 
-	spin_lock(&peers_lock);
-	want = joined && peer->dial && !peer->dialing && !peer->offered &&
-	       !list_empty(&peer->entry) && !connected(peer);
+	spin_lock(&rad_peers_lock);
+	want = rad_peers_joined && peer->dial && !peer->dialing && !peer->offered &&
+	       !list_empty(&peer->entry) && !rad_peer_is_connected(peer);
 	peer->dialing |= want;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (want && rad_conn_dial(peer)) {
-		spin_lock(&peers_lock);
+		spin_lock(&rad_peers_lock);
 		peer->dialing = false;
-		spin_unlock(&peers_lock);
-		dial_in(peer, RAD_BACKOFF_MAX_MS);
+		spin_unlock(&rad_peers_lock);
+		rad_peer_dial_in(peer, RAD_BACKOFF_MAX_MS);
 	}
 	rad_peer_put(peer);
 }
@@ -269,33 +284,33 @@ static u32 next_backoff(struct rad_peer *peer)
 {
 	u32 ms = peer->backoff_ms;
 
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	peer->backoff_ms = min_t(u32, 2 * ms, RAD_BACKOFF_MAX_MS);
 	return peer->node ? RAD_BACKOFF_MIN_MS : ms;
 }
 
-static bool is_refusal(u32 reason)
-{
-	return reason == RADIUM_R_WIRE_VERSION || reason == RADIUM_R_KERNEL_BUILD ||
-	       reason == RADIUM_R_WRONG_KEY || reason == RADIUM_R_SAME_ID ||
-	       reason == RADIUM_R_PROTOCOL;
-}
-
-static void show_failure(struct rad_peer *peer, u32 reason)
+/**
+ * rad_peer_show_failure - a connection could not be made; show it, if it is news
+ * @peer: to whom
+ * @reason: why
+ *
+ * Context: process.
+ */
+void rad_peer_show_failure(struct rad_peer *peer, u32 reason)
 {
 	u32 state;
 
-	if (is_refusal(reason)) {
-		set_state(peer, RADIUM_NODE_REFUSED, reason);
+	if (rad_is_refusal(reason)) {
+		rad_peer_set_state(peer, RADIUM_NODE_REFUSED, reason);
 		return;
 	}
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	state = peer->state;
 	if (state == RADIUM_NODE_CONNECTING)
 		peer->reason = reason;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (state == RADIUM_NODE_REFUSED && reason)
-		set_state(peer, RADIUM_NODE_CONNECTING, reason);
+		rad_peer_set_state(peer, RADIUM_NODE_CONNECTING, reason);
 }
 
 /* A stranger tries again and again: some lines in ten minutes will do. */
@@ -312,17 +327,17 @@ void rad_peer_refused(const struct sockaddr *addr, u32 reason)
 {
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
-	peer = find_addr(addr);
+	spin_lock(&rad_peers_lock);
+	peer = rad_peer_find_addr(addr);
 	if (peer)
 		rad_peer_get(peer);
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (!peer) {
 		if (__ratelimit(&strangers))
 			pr_warn("refused %pISc: %s\n", addr, reason_texts[reason]);
 		return;
 	}
-	show_failure(peer, reason);
+	rad_peer_show_failure(peer, reason);
 	rad_peer_put(peer);
 }
 
@@ -337,16 +352,16 @@ void rad_peer_closed(struct rad_conn *conn)
 	struct rad_peer *peer = conn->dialer;
 
 	if (conn->node) {
-		dial_in(conn->node->peer, 0);
+		rad_peer_dial_in(conn->node->peer, 0);
 		rad_peer_kick(conn->node->peer);
 	} else if (peer) {
-		show_failure(peer, conn->reason);
-		spin_lock(&peers_lock);
+		rad_peer_show_failure(peer, conn->reason);
+		spin_lock(&rad_peers_lock);
 		if (!conn->authed)
 			peer->dialing = false;
-		dial_in_locked(peer, next_backoff(peer));
-		spin_unlock(&peers_lock);
-	} else if (is_refusal(conn->reason)) {
+		rad_peer_dial_in_locked(peer, next_backoff(peer));
+		spin_unlock(&rad_peers_lock);
+	} else if (rad_is_refusal(conn->reason)) {
 		rad_peer_refused((struct sockaddr *)&conn->from, conn->reason);
 	}
 }
@@ -367,16 +382,16 @@ bool rad_peer_admit(u32 id, const struct sockaddr *addr)
 
 	if (rad_node_self() < id)
 		return true;
-	spin_lock(&peers_lock);
-	peer = find_addr(addr) ?: find_id(id);
+	spin_lock(&rad_peers_lock);
+	peer = rad_peer_find_addr(addr) ?: rad_peer_find_id(id);
 	if (peer && !peer->dial)
 		peer = NULL;
 	if (peer) {
 		/* It is there: if an attempt is under way, the next one comes soon. */
 		peer->backoff_ms = RAD_BACKOFF_MIN_MS;
-		dial_in_locked(peer, 0);
+		rad_peer_dial_in_locked(peer, 0);
 	}
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return !peer;
 }
 
@@ -385,11 +400,11 @@ static struct rad_node *get_session(u32 id)
 	struct rad_node *node = NULL;
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
-	peer = find_id(id);
+	spin_lock(&rad_peers_lock);
+	peer = rad_peer_find_id(id);
 	if (peer && peer->node)
 		node = rad_node_get(peer->node);
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return node;
 }
 
@@ -426,15 +441,15 @@ static struct rad_peer *find_owner(struct rad_conn *conn, struct rad_peer *fresh
 				   struct rad_peer **merged)
 {
 	const struct sockaddr *from = (struct sockaddr *)&conn->from;
-	struct rad_peer *known = find_id(conn->peer_id);
-	struct rad_peer *row = conn->dialer ?: find_addr(from);
+	struct rad_peer *known = rad_peer_find_id(conn->peer_id);
+	struct rad_peer *row = conn->dialer ?: rad_peer_find_addr(from);
 
 	if (row && list_empty(&row->entry))
 		row = NULL;
 	if (row && row->id && row->id != conn->peer_id && row->node)
 		row = NULL;		/* the address has changed hands: not yet */
 	if (!known && !row)
-		return peer_add(fresh) ? fresh : NULL;
+		return rad_peer_insert(fresh) ? fresh : NULL;
 	if (!known) {
 		row->id = conn->peer_id;
 		return row;
@@ -442,7 +457,7 @@ static struct rad_peer *find_owner(struct rad_conn *conn, struct rad_peer *fresh
 	if (row && row != known && !row->node) {
 		known->addr = row->addr;
 		known->dial |= row->dial;
-		peer_remove(row);
+		rad_peer_remove(row);
 		*merged = row;
 	}
 	return known;
@@ -457,24 +472,24 @@ static struct rad_peer *find_owner(struct rad_conn *conn, struct rad_peer *fresh
  */
 u32 rad_peer_offer(struct rad_conn *conn)
 {
-	struct rad_peer *fresh = peer_alloc((struct sockaddr *)&conn->from, GFP_KERNEL);
+	struct rad_peer *fresh = rad_peer_alloc((struct sockaddr *)&conn->from, GFP_KERNEL);
 	struct rad_peer *peer = NULL, *merged = NULL;
 	struct rad_conn *old = NULL;
 
 	if (!fresh)
 		return RADIUM_R_NO_MEMORY;
 	fresh->id = conn->peer_id;
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	if (conn->dialer)
 		conn->dialer->dialing = false;
-	if (joined)
+	if (rad_peers_joined)
 		peer = find_owner(conn, fresh, &merged);
 	if (peer) {
 		rad_peer_get(peer);
 		old = peer->offered;
 		peer->offered = rad_conn_get(conn);
 	}
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (peer != fresh)
 		rad_peer_put(fresh);
 	if (merged) {
@@ -529,20 +544,28 @@ static void add_counters(struct rad_peer *peer, const struct rad_node *node)
 	peer->messages_received += node->messages_received;
 }
 
-static void end_session(struct rad_peer *peer, struct rad_node *node)
+/**
+ * rad_session_end - end a session that has an end_reason
+ * @peer: whose
+ * @node: the session
+ *
+ * Context: the peer's work.
+ */
+void rad_session_end(struct rad_peer *peer, struct rad_node *node)
 {
 	u32 reason = node->end_reason;
 
 	rad_link_stop(node);
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer->node = NULL;
 	peer->announced = false;
 	add_counters(peer, node);
-	spin_unlock(&peers_lock);
-	set_state(peer, RADIUM_NODE_DEAD, reason);
+	spin_unlock(&rad_peers_lock);
+	rad_peer_set_state(peer, RADIUM_NODE_DEAD, reason);
 	rad_process_node_dead(node);
 	rad_node_put(node);
-	dial_in(peer, reason == RADIUM_R_PROTOCOL ? RAD_BACKOFF_MAX_MS : RAD_BACKOFF_MIN_MS);
+	rad_peer_dial_in(peer, reason == RADIUM_R_PROTOCOL ? RAD_BACKOFF_MAX_MS :
+							     RAD_BACKOFF_MIN_MS);
 }
 
 static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *conn)
@@ -554,9 +577,9 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 			       le64_to_cpu(conn->theirs.incarnation));
 	if (!node)
 		return NULL;
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer->node = node;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return node;
 }
 
@@ -608,14 +631,22 @@ static int attach(struct rad_peer *peer, struct rad_node *node, struct rad_conn 
 	if (err)
 		return err;
 	rad_beat_start(node);
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer->backoff_ms = RAD_BACKOFF_MIN_MS;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return 0;
 }
 
-/* What we told the peer must still be so; a session of its own is then begun or resumed. */
-static void take_offer(struct rad_peer *peer, struct rad_conn *conn)
+/**
+ * rad_session_take_offer - use an authenticated connection, or close it
+ * @peer: whose
+ * @conn: the connection
+ *
+ * What we told the peer must still be so; a session of its own is then begun or resumed.
+ *
+ * Context: the peer's work.
+ */
+void rad_session_take_offer(struct rad_peer *peer, struct rad_conn *conn)
 {
 	struct rad_node *node = peer->node;
 	bool resumed;
@@ -625,15 +656,15 @@ static void take_offer(struct rad_peer *peer, struct rad_conn *conn)
 	resumed = node && is_resumed(node, conn);
 	if (node && !resumed) {
 		rad_node_end(node, RADIUM_R_NODE_LOST);
-		end_session(peer, node);
+		rad_session_end(peer, node);
 	}
 	if (!resumed)
 		node = begin_session(peer, conn);
 	if (!node || attach(peer, node, conn, resumed))
 		goto close;
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer->reconnects += resumed;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return;
 close:
 	rad_conn_close(conn, RADIUM_R_NONE);
@@ -645,13 +676,13 @@ static void update_state(struct rad_peer *peer, struct rad_node *node)
 
 	if (!rad_beat_synced(node))
 		return;
-	set_state(peer, silent ? RADIUM_NODE_SUSPECT : RADIUM_NODE_UP,
-		  silent ? RADIUM_R_KEEPALIVE : RADIUM_R_NONE);
+	rad_peer_set_state(peer, silent ? RADIUM_NODE_SUSPECT : RADIUM_NODE_UP,
+			   silent ? RADIUM_R_KEEPALIVE : RADIUM_R_NONE);
 	if (peer->announced || silent)
 		return;
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer->announced = true;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	rad_process_node_up(node);
 }
 
@@ -660,14 +691,14 @@ static void peer_work(struct work_struct *work)
 	struct rad_peer *peer = container_of(work, struct rad_peer, work);
 	struct rad_conn *offered;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	offered = peer->offered;
 	peer->offered = NULL;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (peer->node && READ_ONCE(peer->node->end_reason))
-		end_session(peer, peer->node);
+		rad_session_end(peer, peer->node);
 	if (offered) {
-		take_offer(peer, offered);
+		rad_session_take_offer(peer, offered);
 		rad_conn_put(offered);
 	}
 	if (peer->node)
@@ -692,11 +723,11 @@ struct rad_node *rad_node_get_up(u32 id)
 	struct rad_node *node = NULL;
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
-	peer = find_id(id);
+	spin_lock(&rad_peers_lock);
+	peer = rad_peer_find_id(id);
 	if (peer && peer->announced && peer->node && !rad_node_is_dead(peer->node))
 		node = rad_node_get(peer->node);
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return node;
 }
 
@@ -710,13 +741,13 @@ struct rad_node *rad_node_get_any(void)
 	struct rad_node *node = NULL;
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
-		if (connected(peer) && !rad_node_is_dead(peer->node)) {
+		if (rad_peer_is_connected(peer) && !rad_node_is_dead(peer->node)) {
 			node = rad_node_get(peer->node);
 			break;
 		}
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return node;
 }
 
@@ -728,10 +759,10 @@ bool rad_node_any_alive(void)
 	struct rad_peer *peer;
 	bool alive = false;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
 		alive |= peer->node && !rad_node_is_dead(peer->node);
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return alive;
 }
 
@@ -751,7 +782,7 @@ static void fill_session(struct radium_node_info *info, struct rad_node *node)
 
 static void fill_peer(struct radium_node_info *info, struct rad_peer *peer)
 {
-	lockdep_assert_held(&peers_lock);
+	lockdep_assert_held(&rad_peers_lock);
 	info->id = peer->id;
 	info->state = peer->state;
 	info->reason = peer->reason;
@@ -779,12 +810,12 @@ u32 rad_peer_list(struct radium_node_info *infos, u32 room)
 	struct rad_peer *peer;
 	u32 n = 0, count;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
 		if (n < room)
 			fill_peer(&infos[n++], peer);
 	count = peer_count;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	return count;
 }
 
@@ -799,15 +830,15 @@ u32 rad_peer_list(struct radium_node_info *infos, u32 room)
  */
 int rad_peer_add(const struct sockaddr *addr)
 {
-	struct rad_peer *peer = peer_alloc(addr, GFP_KERNEL);
+	struct rad_peer *peer = rad_peer_alloc(addr, GFP_KERNEL);
 	bool added;
 
 	if (!peer)
 		return -ENOMEM;
 	peer->dial = true;
-	spin_lock(&peers_lock);
-	added = !find_addr(addr) && peer_add(peer);
-	spin_unlock(&peers_lock);
+	spin_lock(&rad_peers_lock);
+	added = !rad_peer_find_addr(addr) && rad_peer_insert(peer);
+	spin_unlock(&rad_peers_lock);
 	if (!added)
 		rad_peer_put(peer);
 	return 0;
@@ -822,22 +853,22 @@ void rad_peers_start(void)
 {
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
-	joined = true;
+	spin_lock(&rad_peers_lock);
+	rad_peers_joined = true;
 	list_for_each_entry(peer, &peers, entry)
-		dial_in_locked(peer, 0);
-	spin_unlock(&peers_lock);
+		rad_peer_dial_in_locked(peer, 0);
+	spin_unlock(&rad_peers_lock);
 }
 
 static struct rad_peer *take_peer(void)
 {
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	peer = list_first_entry_or_null(&peers, struct rad_peer, entry);
 	if (peer)
-		peer_remove(peer);
-	spin_unlock(&peers_lock);
+		rad_peer_remove(peer);
+	spin_unlock(&rad_peers_lock);
 	return peer;
 }
 
@@ -845,21 +876,26 @@ static void drop_offer(struct rad_peer *peer)
 {
 	struct rad_conn *offered;
 
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	offered = peer->offered;
 	peer->offered = NULL;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (!offered)
 		return;
 	rad_conn_close(offered, RADIUM_R_NONE);
 	rad_conn_put(offered);
 }
 
-/*
+/**
+ * rad_peer_leave - end the session with a peer
+ * @peer: the peer, out of the table; the reference that was the table's is put
+ *
  * Its session ends in its work item, as always. None begins any more: no offer
  * is taken since we have left, and after the first flush none is being used.
+ *
+ * Context: process.
  */
-static void peer_leave(struct rad_peer *peer)
+void rad_peer_leave(struct rad_peer *peer)
 {
 	struct rad_node *node;
 
@@ -867,9 +903,9 @@ static void peer_leave(struct rad_peer *peer)
 		rad_peer_put(peer);
 	drop_offer(peer);
 	flush_work(&peer->work);
-	spin_lock(&peers_lock);
+	spin_lock(&rad_peers_lock);
 	node = peer->node ? rad_node_get(peer->node) : NULL;
-	spin_unlock(&peers_lock);
+	spin_unlock(&rad_peers_lock);
 	if (node) {
 		rad_beat_leave(node);
 		rad_node_end(node, RADIUM_R_ASKED);
@@ -888,9 +924,9 @@ void rad_peers_stop(void)
 {
 	struct rad_peer *peer;
 
-	spin_lock(&peers_lock);
-	joined = false;
-	spin_unlock(&peers_lock);
+	spin_lock(&rad_peers_lock);
+	rad_peers_joined = false;
+	spin_unlock(&rad_peers_lock);
 	while ((peer = take_peer()))
-		peer_leave(peer);
+		rad_peer_leave(peer);
 }
