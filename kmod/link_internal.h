@@ -18,7 +18,7 @@
  *				ANSWER run under it
  *	  node->lock		streams, credits, calls, send queue (BH off)
  *	   pool.lock		free landing pages (irqs off)
- *	rad_peers_lock		table of peers, states (link_peer.c)
+ *	rad_peers_lock		table of peers, states (link_table.c)
  *	 node->lock		to list a node's counters
  *	node->rx.lock		roles of the receive threads (irqs off); innermost
  *	conns_lock		list of connections (link_cm.c); innermost
@@ -309,24 +309,30 @@ void rad_node_dev_gone(void);
 const struct sockaddr *rad_node_addr(void);
 u64 rad_node_incarnation(void);
 
-/* link_peer.c */
+/* link_table.c */
 bool rad_same_host(const struct sockaddr_storage *a, const struct sockaddr *b);
 int rad_peer_add(const struct sockaddr *addr);
 void rad_peers_start(void);
 void rad_peers_stop(void);
 u32 rad_peer_list(struct radium_node_info *infos, u32 room);
+struct rad_node *rad_node_get_any(void);
+bool rad_node_any_alive(void);
+
+/* link_peer.c */
 void rad_peer_get(struct rad_peer *peer);
 void rad_peer_put(struct rad_peer *peer);
 const struct sockaddr *rad_peer_addr(const struct rad_peer *peer);
 void rad_peer_kick(struct rad_peer *peer);
+void rad_peer_refused(const struct sockaddr *addr, u32 reason);
+
+/* link_dial.c */
 bool rad_peer_admit(u32 id, const struct sockaddr *addr);
+void rad_peer_closed(struct rad_conn *conn);
+
+/* link_session.c */
 void rad_peer_resume(struct rad_conn *conn, struct rad_wire_auth *auth);
 u32 rad_peer_offer(struct rad_conn *conn);
-void rad_peer_closed(struct rad_conn *conn);
-void rad_peer_refused(const struct sockaddr *addr, u32 reason);
 void rad_node_end(struct rad_node *node, u32 reason);
-struct rad_node *rad_node_get_any(void);
-bool rad_node_any_alive(void);
 
 /* link.c */
 enum rad_msg_class rad_msg_class_of(u32 type);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Radium: peers, the rows of the table of nodes.
+ * Radium: what link_peer.c, link_table.c, link_dial.c and link_session.c share:
+ * peers, which are the rows of the table of nodes.
  */
 #ifndef _RADIUM_LINK_PEER_H
 #define _RADIUM_LINK_PEER_H
@@ -56,21 +57,24 @@ static inline bool rad_is_refusal(u32 reason)
 	       reason == RADIUM_R_PROTOCOL;
 }
 
-/* link_peer.c */
+/* link_table.c */
 struct rad_peer *rad_peer_find_id(u32 id);
 struct rad_peer *rad_peer_find_addr(const struct sockaddr *addr);
 bool rad_peer_insert(struct rad_peer *peer);
 void rad_peer_remove(struct rad_peer *peer);
 
+/* link_peer.c */
 struct rad_peer *rad_peer_alloc(const struct sockaddr *addr, gfp_t gfp);
 bool rad_peer_set_state(struct rad_peer *peer, u32 to, u32 reason);
 void rad_peer_show_failure(struct rad_peer *peer, u32 reason);
 void rad_peer_leave(struct rad_peer *peer);
 
+/* link_dial.c */
 void rad_peer_dial_in(struct rad_peer *peer, u32 ms);
 void rad_peer_dial_in_locked(struct rad_peer *peer, u32 ms);
 void rad_peer_dial_work(struct work_struct *work);
 
+/* link_session.c */
 void rad_session_take_offer(struct rad_peer *peer, struct rad_conn *conn);
 void rad_session_end(struct rad_peer *peer, struct rad_node *node);
 
