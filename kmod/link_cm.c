@@ -229,8 +229,14 @@ static int make_queue_pair(struct rad_conn *conn)
 	return 0;
 }
 
-/* What fails here is undone by queues_destroy(). */
-static int queues_create(struct rad_conn *conn)
+/**
+ * rad_queues_create - buffers, completion queues and queue pair of a connection
+ * @conn: connection with an id that has a device
+ *
+ * Context: process.
+ * Return: 0 or a negative errno; what was made till then rad_queues_destroy() undoes.
+ */
+int rad_queues_create(struct rad_conn *conn)
 {
 	struct ib_cq *cq;
 	int err;
@@ -256,8 +262,13 @@ static int queues_create(struct rad_conn *conn)
 	return ib_req_notify_cq(conn->recv_cq, IB_CQ_NEXT_COMP);
 }
 
-/* Steps 3 to 5 above. */
-static void queues_destroy(struct rad_conn *conn)
+/**
+ * rad_queues_destroy - undo rad_queues_create(); steps 3 to 5 of closing
+ * @conn: detached connection
+ *
+ * Context: process, sleeps.
+ */
+void rad_queues_destroy(struct rad_conn *conn)
 {
 	if (conn->qp)
 		rdma_destroy_qp(conn->id);
@@ -294,7 +305,7 @@ static void close_work(struct work_struct *work)
 		rad_link_detach(node, conn);
 	if (conn->qp)
 		rdma_disconnect(conn->id);
-	queues_destroy(conn);
+	rad_queues_destroy(conn);
 	rdma_destroy_id(conn->id);
 	/* The last event handler may have queued it. */
 	cancel_work_sync(&conn->auth_work);
@@ -340,9 +351,21 @@ void rad_conn_close_sync(struct rad_conn *conn, u32 reason)
 }
 
 /**
+ * rad_conn_allow - from now on connections may begin
+ *
+ * Until rad_conn_close_all(). Context: process.
+ */
+void rad_conn_allow(void)
+{
+	spin_lock(&conns_lock);
+	conns_open = true;
+	spin_unlock(&conns_lock);
+}
+
+/**
  * rad_conn_close_all - close every connection, and let no new one begin
  *
- * Until rad_cm_listen(). Context: process, sleeps.
+ * Until rad_conn_allow(). Context: process, sleeps.
  */
 void rad_conn_close_all(void)
 {
@@ -379,8 +402,15 @@ static void deadline(struct work_struct *work)
 		rad_conn_close(conn, conn->refusal ?: RADIUM_R_UNREACHABLE);
 }
 
-/* From here on others may close it. */
-static bool conn_publish(struct rad_conn *conn)
+/**
+ * rad_conn_publish - let others find a connection, and close it
+ * @conn: the connection; the caller's reference becomes that of being open
+ *
+ * Context: process.
+ * Return: false: no connection may begin now, or too many are in the handshake; the
+ * reference is the caller's still.
+ */
+bool rad_conn_publish(struct rad_conn *conn)
 {
 	bool open;
 
@@ -397,7 +427,11 @@ static bool conn_publish(struct rad_conn *conn)
 
 /* ---- the handshake ---- */
 
-static void make_hello(struct rad_wire_hello *hello)
+/**
+ * rad_hello_make - what this node says when it connects or accepts
+ * @hello: where to
+ */
+void rad_hello_make(struct rad_wire_hello *hello)
 {
 	hello->magic = cpu_to_le32(RAD_WIRE_MAGIC);
 	hello->version = cpu_to_le16(RAD_WIRE_VERSION);
@@ -405,8 +439,14 @@ static void make_hello(struct rad_wire_hello *hello)
 	get_random_bytes(hello->nonce, sizeof(hello->nonce));
 }
 
-/* Private data that rdma_cm has padded: what is wrong with it? */
-static u32 check_hello(const void *data, u8 len)
+/**
+ * rad_hello_check - what is wrong with a hello?
+ * @data: private data, which rdma_cm has padded
+ * @len: its length
+ *
+ * Return: enum radium_reason, RADIUM_R_NONE: nothing.
+ */
+u32 rad_hello_check(const void *data, u8 len)
 {
 	return rad_wire_check_hello(data, len, rad_node_self());
 }
@@ -418,7 +458,13 @@ static void refuse(struct rad_conn *conn, u32 reason)
 	mod_delayed_work(rad_wq, &conn->deadline, msecs_to_jiffies(RAD_REFUSE_MS));
 }
 
-static void send_auth(struct rad_conn *conn)
+/**
+ * rad_handshake_send_auth - send AUTH, unless that has been done
+ * @conn: connection whose both hellos are known
+ *
+ * Context: process, under conn->mutex.
+ */
+void rad_handshake_send_auth(struct rad_conn *conn)
 {
 	struct rad_wire_auth *auth = conn->auth_msg->out.body;
 	enum rad_auth_role role = conn->dialer ? RAD_AUTH_CONNECTING : RAD_AUTH_ACCEPTING;
@@ -469,7 +515,7 @@ static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)
 	reason = check_auth(conn, buf, wc->byte_len);
 	if (!reason && rad_conn_repost(conn, buf))
 		reason = RADIUM_R_UNREACHABLE;
-	send_auth(conn);
+	rad_handshake_send_auth(conn);
 	conn->authed = !reason;
 	mutex_unlock(&conn->mutex);
 	if (!reason)
@@ -478,7 +524,11 @@ static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)
 		refuse(conn, reason);
 }
 
-static void auth_work(struct work_struct *work)
+/**
+ * rad_handshake_work - the connection's auth_work: look whether AUTH has come
+ * @work: it
+ */
+void rad_handshake_work(struct work_struct *work)
 {
 	struct rad_conn *conn = container_of(work, struct rad_conn, auth_work);
 	struct ib_wc wc;
@@ -494,7 +544,12 @@ static void auth_work(struct work_struct *work)
 				  IB_CQ_REPORT_MISSED_EVENTS) > 0);
 }
 
-static struct rad_conn *conn_alloc(void)
+/**
+ * rad_conn_alloc - make a connection that nobody knows yet
+ *
+ * Return: the connection, with a reference, or NULL.
+ */
+struct rad_conn *rad_conn_alloc(void)
 {
 	struct rad_conn *conn = kzalloc(sizeof(*conn), GFP_KERNEL);
 
@@ -503,7 +558,7 @@ static struct rad_conn *conn_alloc(void)
 	kref_init(&conn->ref);
 	mutex_init(&conn->mutex);
 	INIT_LIST_HEAD(&conn->posted);
-	INIT_WORK(&conn->auth_work, auth_work);
+	INIT_WORK(&conn->auth_work, rad_handshake_work);
 	INIT_WORK(&conn->close_work, close_work);
 	INIT_DELAYED_WORK(&conn->deadline, deadline);
 	init_completion(&conn->closed);
@@ -542,17 +597,17 @@ static int accept_conn(struct rad_conn *conn)
 	struct rdma_conn_param param;
 	int err;
 
-	err = queues_create(conn);
+	err = rad_queues_create(conn);
 	if (err)
 		return err;
 	rdma_set_ack_timeout(conn->id, RAD_ACK_TIMEOUT);
-	make_hello(&conn->accepting);
+	rad_hello_make(&conn->accepting);
 	param = conn_param(&conn->accepting);
 	return rdma_accept(conn->id, &param);
 }
 
 /*
- * A new id, which rdma_cm destroys if this fails. Until conn_publish() nobody
+ * A new id, which rdma_cm destroys if this fails. Until rad_conn_publish() nobody
  * else knows the connection: its completions are ignored, so LIVE comes last and
  * what they missed is made up for.
  */
@@ -560,7 +615,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 {
 	const struct sockaddr *from = (struct sockaddr *)&id->route.addr.dst_addr;
 	const struct rad_wire_hello *hello = event->param.conn.private_data;
-	u32 reason = check_hello(hello, event->param.conn.private_data_len);
+	u32 reason = rad_hello_check(hello, event->param.conn.private_data_len);
 	struct rad_conn *conn;
 	int err;
 
@@ -570,7 +625,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		rad_peer_refused(from, reason);
 		return reject(id, reason);
 	}
-	conn = conn_alloc();
+	conn = rad_conn_alloc();
 	if (!conn)
 		return reject(id, RADIUM_R_NO_MEMORY);
 	conn->connecting = *hello;
@@ -579,12 +634,12 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 	conn->id = id;
 	id->context = conn;
 	err = accept_conn(conn);
-	if (!err && conn_publish(conn)) {
+	if (!err && rad_conn_publish(conn)) {
 		set_bit(RAD_CONN_LIVE, &conn->flags);
 		queue_work(rad_wq, &conn->auth_work);
 		return 0;
 	}
-	queues_destroy(conn);
+	rad_queues_destroy(conn);
 	rad_conn_put(conn);
 	return err ?: reject(id, RADIUM_R_NONE);
 }
@@ -593,7 +648,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 
 static int addr_resolved(struct rad_conn *conn)
 {
-	return queues_create(conn) ?: rdma_resolve_route(conn->id, RAD_CONNECT_MS);
+	return rad_queues_create(conn) ?: rdma_resolve_route(conn->id, RAD_CONNECT_MS);
 }
 
 static int route_resolved(struct rad_conn *conn)
@@ -601,7 +656,7 @@ static int route_resolved(struct rad_conn *conn)
 	struct rdma_conn_param param;
 
 	rdma_set_ack_timeout(conn->id, RAD_ACK_TIMEOUT);
-	make_hello(&conn->connecting);
+	rad_hello_make(&conn->connecting);
 	param = conn_param(&conn->connecting);
 	return rdma_connect_locked(conn->id, &param);
 }
@@ -624,7 +679,7 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 	u32 reason;
 
 	if (conn->dialer) {
-		reason = check_hello(hello, event->param.conn.private_data_len);
+		reason = rad_hello_check(hello, event->param.conn.private_data_len);
 		if (reason) {
 			rad_conn_close(conn, reason);
 			return;
@@ -640,7 +695,7 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 			queue_work(rad_wq, &conn->auth_work);
 		}
 	}
-	send_auth(conn);
+	rad_handshake_send_auth(conn);
 }
 
 static void conn_event(struct rad_conn *conn, struct rdma_cm_event *event)
@@ -701,7 +756,7 @@ static void without_port(struct sockaddr_storage *addr)
  */
 int rad_conn_dial(struct rad_peer *peer)
 {
-	struct rad_conn *conn = conn_alloc();
+	struct rad_conn *conn = rad_conn_alloc();
 	struct sockaddr_storage from;
 	struct rdma_cm_id *id;
 	int err;
@@ -717,7 +772,7 @@ int rad_conn_dial(struct rad_peer *peer)
 	rad_peer_get(peer);
 	conn->dialer = peer;
 	memcpy(&conn->from, rad_peer_addr(peer), sizeof(conn->from));
-	if (!conn_publish(conn)) {
+	if (!rad_conn_publish(conn)) {
 		rdma_destroy_id(id);
 		rad_conn_put(conn);
 		return -ENODEV;
@@ -760,9 +815,7 @@ int rad_cm_listen(const struct sockaddr *addr)
 		err = rad_dev_open(id->device);
 	if (err)
 		goto destroy;
-	spin_lock(&conns_lock);
-	conns_open = true;
-	spin_unlock(&conns_lock);
+	rad_conn_allow();
 	err = rdma_listen(id, LISTEN_BACKLOG);
 	if (err)
 		goto close;

@@ -392,12 +392,24 @@ extern unsigned int rad_dead_ms;
 int rad_cm_listen(const struct sockaddr *addr);
 void rad_cm_unlisten(void);
 int rad_conn_dial(struct rad_peer *peer);
-void rad_conn_close(struct rad_conn *conn, u32 reason);
-void rad_conn_close_sync(struct rad_conn *conn, u32 reason);
-void rad_conn_close_all(void);
+
+struct rad_conn *rad_conn_alloc(void);
 struct rad_conn *rad_conn_get(struct rad_conn *conn);
 void rad_conn_put(struct rad_conn *conn);
+bool rad_conn_publish(struct rad_conn *conn);
+void rad_conn_close(struct rad_conn *conn, u32 reason);
+void rad_conn_close_sync(struct rad_conn *conn, u32 reason);
+void rad_conn_allow(void);
+void rad_conn_close_all(void);
+
+int rad_queues_create(struct rad_conn *conn);
+void rad_queues_destroy(struct rad_conn *conn);
 int rad_conn_repost(struct rad_conn *conn, struct rad_buf *buf);
+
+void rad_hello_make(struct rad_wire_hello *hello);
+u32 rad_hello_check(const void *data, u8 len);
+void rad_handshake_send_auth(struct rad_conn *conn);
+void rad_handshake_work(struct work_struct *work);
 
 /* link_pool.c */
 int rad_dev_init(void);
