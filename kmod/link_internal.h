@@ -21,7 +21,7 @@
  *	rad_peers_lock		table of peers, states (link_table.c)
  *	 node->lock		to list a node's counters
  *	node->rx.lock		roles of the receive threads (irqs off); innermost
- *	conns_lock		list of connections (link_cm.c); innermost
+ *	conns_lock		list of connections (link_conn.c); innermost
  * Handlers of rdma_cm events take conn->mutex, rad_peers_lock and
  * conns_lock; rdma_destroy_id() waits for them, so of these none is held when it is called.
  */
@@ -393,6 +393,7 @@ int rad_cm_listen(const struct sockaddr *addr);
 void rad_cm_unlisten(void);
 int rad_conn_dial(struct rad_peer *peer);
 
+/* link_conn.c */
 struct rad_conn *rad_conn_alloc(void);
 struct rad_conn *rad_conn_get(struct rad_conn *conn);
 void rad_conn_put(struct rad_conn *conn);
@@ -402,10 +403,12 @@ void rad_conn_close_sync(struct rad_conn *conn, u32 reason);
 void rad_conn_allow(void);
 void rad_conn_close_all(void);
 
+/* link_queue.c */
 int rad_queues_create(struct rad_conn *conn);
 void rad_queues_destroy(struct rad_conn *conn);
 int rad_conn_repost(struct rad_conn *conn, struct rad_buf *buf);
 
+/* link_handshake.c */
 void rad_hello_make(struct rad_wire_hello *hello);
 u32 rad_hello_check(const void *data, u8 len);
 void rad_handshake_send_auth(struct rad_conn *conn);
