@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "crew.h"
 
+#include <sys/wait.h>
+
 const unsigned int places[PLACES] = { 0, 2, 3 };
 
 /* What glibc wants of the stack, and some pages for the case. */
@@ -75,4 +77,22 @@ void crew_stir(struct hand *hands, unsigned int count, unsigned int moves)
 		send_thread_if_there(getpid(), hands[(state >> 33) % count].tid,
 				     places[(state >> 45) % PLACES]);
 	}
+}
+
+pid_t child_with(void (*run)(void))
+{
+	pid_t pid = DO(fork());
+
+	if (pid)
+		return pid;
+	run();
+	_exit(0);
+}
+
+void ends_with(pid_t pid, int expected)
+{
+	int status;
+
+	EQUAL(waitpid(pid, &status, 0), pid);
+	EQUAL(status & ~0x80, expected);
 }

@@ -42,4 +42,9 @@ void down(sem_t *semaphore);
 /* So many moves of threads that are chosen at random; they may end meanwhile. */
 void crew_stir(struct hand *hands, unsigned int count, unsigned int moves);
 
+/* A child that spreads threads over the nodes; its parent looks at how it ends. */
+pid_t child_with(void (*run)(void));
+/* With this status; whether core was dumped is not the point. */
+void ends_with(pid_t pid, int expected);
+
 #endif

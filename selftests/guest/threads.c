@@ -21,25 +21,6 @@ enum { BYTES = 8 * 4096 };
 static struct hand crew[4];
 static int ends[2];
 
-/* A child that spreads threads over the nodes; its parent looks at how it ends. */
-static pid_t child_with(void (*run)(void))
-{
-	pid_t pid = DO(fork());
-
-	if (pid)
-		return pid;
-	run();
-	_exit(0);
-}
-
-static void ends_with(pid_t pid, int expected)
-{
-	int status;
-
-	EQUAL(waitpid(pid, &status, 0), pid);
-	EQUAL(status & ~0x80, expected);	/* whether core was dumped is not the point */
-}
-
 /* ------------------------------------------------------------ begin and end */
 
 static __thread uintptr_t own;
