@@ -6,22 +6,21 @@ from .context import each
 
 # Programs, and of their cases those of a run that nobody asked for by name.
 PROGRAMS = {
-    "threads": {
-        "create_from_anywhere", "leader_ends_first", "recall_without_leader",
-        "exit_group_from_anywhere", "exec_from_anywhere", "fork_is_an_instant",
-        "core_has_every_thread", "ids_change_in_all", "stop_and_continue", "node_to_node",
-        "killed_while_faulting", "moved_while_blocked",
-    },
+    "threads": {"create_from_anywhere", "leader_ends_first", "recall_without_leader",
+                "exit_group_from_anywhere", "exec_from_anywhere"},
+    "threads_instant": {"fork_is_an_instant", "core_has_every_thread", "stop_and_continue"},
+    "threads_signals": {"ids_change_in_all"},
+    "threads_moves": {"node_to_node", "killed_while_faulting", "moved_while_blocked"},
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
-    "threads_memory": {"protected_for_all", "changed_under_fire", "copied_while_changing",
-                       "read_by_all", "passed_on", "one_page_for_all"},
+    "threads_memory": {"protected_for_all", "changed_under_fire"},
+    "threads_pages": {"copied_while_changing", "read_by_all", "passed_on", "one_page_for_all"},
     "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
                         "upgraded_while_changing"},
 }
 
 
 def run(context, only):
-    """The cases of all these programs, and those of threads that are spread as they are made."""
+    """The cases of all programs, and those of threads that are spread as they are made."""
     for program, short in PROGRAMS.items():
         yield from guest.run(context, program, lambda case, short=short: only(case) and
                              (context.thorough or case in short))
