@@ -16,9 +16,12 @@ class Suite:
         self.native = native        # means something without the module
 
 
-def program(name, what):
-    """The suite of one C program with its cases."""
-    return Suite(name, what, lambda context, only: guest.run(context, name, only))
+def program(name, what, *others):
+    """The suite of a C program, and perhaps others, with its cases."""
+    def run(context, only):
+        for one in (name, *others):
+            yield from guest.run(context, one, only)
+    return Suite(name, what, run)
 
 
 ALL = [
@@ -40,7 +43,8 @@ ALL = [
     Suite("clock", "time goes on exactly", clocks.run),
     program("observe", "debuggers and /proc see the true state"),
     program("pages", "swap, KSM, huge pages, compaction while pages are away"),
-    program("hazards", "the known ways to lose a page or a wake-up"),
+    program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
+            "hazards_io"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
