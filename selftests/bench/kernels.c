@@ -11,51 +11,26 @@
  * decides the ratio, and is said at each kernel. The move itself is not in the time, what
  * is fetched for the first time is.
  */
-#include "../guest/move.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { PAGE = 4096, MOVE_MS = 30000 };
 
 #define PADDED __attribute__((aligned(PAGE)))
 
-static int device;
 static unsigned int nodes;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(error));
-	exit(1);
-}
 
 /* The thread that calls goes to node 2, if there are two. */
 static void spread(void)
 {
-	int error;
-
-	if (nodes < 2)
-		return;
-	error = move_to(device, getpid(), 2, RADIUM_MOVE_SELF, MOVE_MS, NULL);
-	if (error)
-		die("move", -error);
+	if (nodes > 1)
+		go(2);
 }
 
 static void spread_team(void)
@@ -301,9 +276,7 @@ int main(int argc, char **argv)
 			return 2;
 	nodes = atoi(argv[2]);
 	rounds = atoi(argv[3]);
-	device = move_open();
-	if (device < 0)
-		die(RADIUM_DEVICE, errno);
+	open_device();
 	kernel->begin();
 	for (unsigned int i = 0; i < rounds; i++) {
 		uint64_t start = now_ns();

@@ -8,14 +8,13 @@
  *	target elsewhere COUNT		for CRIU: makes the file ELSEWHERE as its first step
  *					on another node
  */
-#include "../guest/move.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,30 +24,14 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MOVE_MS = 30000, GAP_NS = 300000 };
+enum { GAP_NS = 300000 };
 
 #define ELSEWHERE "/run/elsewhere"
 
 static unsigned int node = 2;
-static int device = -1;
 static uint64_t *times;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(error));
-	exit(1);
-}
 
 static char *map(size_t pages)
 {
@@ -60,27 +43,6 @@ static char *map(size_t pages)
 	for (size_t i = 0; i < pages; i++)
 		memory[i * PAGE + i % PAGE] = i + 1;
 	return memory;
-}
-
-static void open_device(void)
-{
-	device = move_open();
-	if (device < 0)
-		die(RADIUM_DEVICE, errno);
-}
-
-static void go(void)
-{
-	int error = move_to(device, getpid(), node, RADIUM_MOVE_SELF, MOVE_MS, NULL);
-
-	if (error)
-		die("move", -error);
-}
-
-static void print(unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		printf("%llu\n", (unsigned long long)times[i]);
 }
 
 /* Pages in an order that no look-ahead can guess. */
@@ -98,7 +60,7 @@ static void fetch(unsigned int count)
 		order[i] = order[j];
 		order[j] = swap;
 	}
-	go();
+	go(node);
 	for (unsigned int i = 0; i < count; i++) {
 		times[i] = 1;	/* the page of this entry is here when the clock starts */
 		(void)*(volatile unsigned int *)&order[i];
@@ -111,7 +73,7 @@ static void fetch(unsigned int count)
 
 static void null_call(unsigned int count)
 {
-	go();
+	go(node);
 	for (unsigned int i = 0; i < count; i++) {
 		uint64_t start = now_ns();
 
@@ -127,7 +89,7 @@ static void pipe_call(unsigned int count, int timed_end)
 
 	if (pipe(ends))
 		die("pipe", errno);
-	go();
+	go(node);
 	for (unsigned int i = 0; i < count; i++) {
 		memset(buffer, i, PAGE);
 		for (int end = 1; end >= 0; end--) {
@@ -150,7 +112,7 @@ static void sequential(unsigned int megabytes)
 
 	for (size_t i = 0; i < pages; i++)
 		expected += (char)(i + 1);
-	go();
+	go(node);
 	start = now_ns();
 	for (size_t i = 0; i < pages; i++)
 		sum += memory[i * PAGE + i % PAGE];
@@ -358,6 +320,6 @@ int main(int argc, char **argv)
 		pipe_call(count, *what == 'w');
 	else
 		moves(what, count);
-	print(count);
+	print_times(times, count);
 	return 0;
 }

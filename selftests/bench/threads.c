@@ -6,47 +6,18 @@
  *	threads third COUNT	pages that a thread on node 2 owns, read by one on node 3
  *	threads upgrade COUNT	pages that node 2 and home read, written to by node 2
  */
-#include "../guest/move.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { PAGE = 4096, MOVE_MS = 30000 };
-
-static int device;
 static unsigned int count;
 static volatile char *pages;
 static uint64_t *times;
 static pthread_barrier_t barrier;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(error));
-	exit(1);
-}
-
-static void go(unsigned int node)
-{
-	int error = move_to(device, getpid(), node, RADIUM_MOVE_SELF, MOVE_MS, NULL);
-
-	if (error)
-		die("move", -error);
-}
 
 static void meet(void)
 {
@@ -135,9 +106,7 @@ int main(int argc, char **argv)
 		return 2;
 	count = atoi(argv[2]);
 	times = calloc(count, sizeof(*times));
-	device = move_open();
-	if (device < 0)
-		die(RADIUM_DEVICE, errno);
+	open_device();
 	pages = mmap(NULL, count * (size_t)PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
@@ -146,7 +115,6 @@ int main(int argc, char **argv)
 		measure_third();
 	else
 		measure_upgrade();
-	for (unsigned int i = 0; i < count; i++)
-		printf("%llu\n", (unsigned long long)times[i]);
+	print_times(times, count);
 	return 0;
 }
