@@ -452,23 +452,18 @@ int main(int argc, char **argv)
 	};
 	int letter, status = 0;
 
-	while ((letter = getopt_long(argc, argv, "n:m:r:d:s:t:", names, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, ROAM_OPTIONS "r:d:", names, NULL)) != -1) {
 		switch (letter) {
-		case 'n':
-			if (!roam_nodes(&option.roam, optarg))
-				return 2;
-			break;
-		case 'm': option.roam.mean_ms = atoi(optarg); break;
 		case 'r': option.runs = atoi(optarg); break;
 		case 'd': option.seconds = atoi(optarg); break;
-		case 's': option.roam.seed = atoi(optarg); break;
-		case 't': option.roam.limit_s *= atoi(optarg); break;
 		case 'x': return self_test();
 		case 'l':
 			for (const struct shape *shape = shapes; shape->name; shape++)
 				puts(shape->name);
 			return 0;
-		default: return 2;
+		default:
+			if (!roam_option(&option.roam, letter, optarg))
+				return 2;
 		}
 	}
 	if (optind == argc)

@@ -55,7 +55,8 @@ uint64_t roam_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-bool roam_nodes(struct roam *roam, const char *text)
+/* Nodes from text like 1,2,3; false if it is not like that. */
+static bool take_nodes(struct roam *roam, const char *text)
 {
 	char *end;
 
@@ -71,6 +72,17 @@ bool roam_nodes(struct roam *roam, const char *text)
 			return false;
 	}
 	return false;
+}
+
+bool roam_option(struct roam *roam, int letter, const char *text)
+{
+	switch (letter) {
+	case 'n': return take_nodes(roam, text);
+	case 'm': roam->mean_ms = atoi(text); return true;
+	case 's': roam->seed = atoi(text); return true;
+	case 't': roam->limit_s *= atoi(text); return true;
+	default: return false;
+	}
 }
 
 void roam_begin(const pid_t *tids, unsigned int count, const void *memory, size_t bytes)

@@ -20,8 +20,12 @@ struct roam {
 	uint64_t seed;
 };
 
-/* Nodes from text like 1,2,3; false if it is not like that. */
-bool roam_nodes(struct roam *roam, const char *text);
+/*
+ * -n NODE,NODE... -m MEAN_MS -s SEED -t FACTOR (of the limit), for getopt() and then one by
+ * one; false if it is another, or not like that.
+ */
+#define ROAM_OPTIONS "n:m:s:t:"
+bool roam_option(struct roam *roam, int letter, const char *text);
 
 /*
  * Runs a function in a process of its own, whose exit status is what it gives, and

@@ -298,18 +298,13 @@ int main(int argc, char **argv)
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "n:m:j:d:s:t:")) != -1) {
+	while ((letter = getopt(argc, argv, ROAM_OPTIONS "j:d:")) != -1) {
 		switch (letter) {
-		case 'n':
-			if (!roam_nodes(&option.roam, optarg))
-				return 2;
-			break;
-		case 'm': option.roam.mean_ms = atoi(optarg); break;
 		case 'j': option.threads = atoi(optarg); break;
 		case 'd': option.seconds = atoi(optarg); break;
-		case 's': option.roam.seed = atoi(optarg); break;
-		case 't': option.roam.limit_s *= atoi(optarg); break;
-		default: return 2;
+		default:
+			if (!roam_option(&option.roam, letter, optarg))
+				return 2;
 		}
 	}
 	if (!option.threads || option.threads > ROAM_THREADS)
