@@ -290,6 +290,46 @@ void reap(pid_t pid)
 	EQUAL(status, 0);
 }
 
+void partner_start(struct partner *partner, int64_t (*act)(void *), void *argument)
+{
+	int to[2], from[2];
+	char byte;
+
+	DO(pipe(to));
+	DO(pipe(from));
+	partner->ask = to[1];
+	partner->answer = from[0];
+	partner->pid = DO(fork());
+	if (!partner->pid) {
+		close(to[1]);
+		while (read(to[0], &byte, 1) == 1) {
+			int64_t value = act(argument);
+
+			if (write(from[1], &value, sizeof(value)) != sizeof(value))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(to[0]);
+	close(from[1]);
+}
+
+int64_t partner_ask(struct partner *partner)
+{
+	int64_t value;
+
+	EQUAL(write(partner->ask, "?", 1), 1);
+	EQUAL(read(partner->answer, &value, sizeof(value)), sizeof(value));
+	return value;
+}
+
+void partner_end(struct partner *partner)
+{
+	close(partner->ask);
+	close(partner->answer);
+	reap(partner->pid);
+}
+
 /* xorshift64*, byte for byte the same wherever it runs. */
 static uint64_t next_random(uint64_t *state)
 {

@@ -82,37 +82,18 @@ static void process_time(void)
 	never_back(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-/* A process at home that says what time it is there. */
-static int to_home[2], from_home[2];
-
-static int64_t home_time(void)
+/* A process at home says what time it is there. */
+static int64_t tell_time(void *clock)
 {
-	int64_t time;
-
-	EQUAL(write(to_home[1], "t", 1), 1);
-	EQUAL(read(from_home[0], &time, sizeof(time)), sizeof(time));
-	return time;
+	return read_clock(*(clockid_t *)clock, true);
 }
 
 /* Home's answer lies between what is read before and after. */
 static void agrees_with_home(clockid_t clock)
 {
-	pid_t teller;
-	char byte;
+	struct partner teller;
 
-	DO(pipe(to_home));
-	DO(pipe(from_home));
-	teller = DO(fork());
-	if (!teller) {
-		close(to_home[1]);
-		while (read(to_home[0], &byte, 1) == 1) {
-			int64_t time = read_clock(clock, true);
-
-			if (write(from_home[1], &time, sizeof(time)) < 0)
-				_exit(1);
-		}
-		_exit(0);
-	}
+	partner_start(&teller, tell_time, &clock);
 	for (int round = 0; round < ROUNDS; round++) {
 		int64_t before, there, after;
 
@@ -121,14 +102,13 @@ static void agrees_with_home(clockid_t clock)
 		if (round % 4 == 3)
 			home();
 		before = read_clock(clock, false);
-		there = home_time();
+		there = partner_ask(&teller);
 		after = read_clock(clock, false);
 		if (there < before - SKEW_NS || there > after + SKEW_NS)
 			fail(__FILE__, __LINE__, "home %lld ns before, %lld after, node %d",
 			     (long long)(before - there), (long long)(there - after), where());
 	}
-	close(to_home[1]);
-	reap(teller);
+	partner_end(&teller);
 }
 
 static void monotonic_is_homes(void)

@@ -94,110 +94,89 @@ static void shared_with_a_child(void)
 	reap(child);
 }
 
+/* One letter after the other, at the same place of a file. */
+static int64_t write_next(void *file)
+{
+	static char value = 'a';
+
+	EQUAL(pwrite(*(int *)file, &value, 1, 3 * 4096), 1);
+	return value++;
+}
+
 /* Hazard H: what others write to the file shows in a private, read-only view. */
 static void private_view_is_fresh(void)
 {
-	int file = filled(5), to[2], from[2];
-	const char *memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
-	pid_t writer;
-	char byte;
+	int file = filled(5);
+	const volatile char *memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+	struct partner writer;
 
-	DO(pipe(to));
-	DO(pipe(from));
-	writer = DO(fork());
-	if (!writer) {
-		for (int i = 0; i < 10; i++) {
-			char value = 'a' + i;
-
-			if (read(to[0], &byte, 1) != 1 || pwrite(file, &value, 1, 3 * 4096) != 1 ||
-			    write(from[1], "x", 1) != 1)
-				_exit(1);
-		}
-		_exit(0);
-	}
+	partner_start(&writer, write_next, &file);
 	for (int i = 0; i < 10; i++) {
 		if (i % 3 == 0)
 			away();
-		byte = memory[3 * 4096];
-		EQUAL(write(to[1], "x", 1), 1);
-		EQUAL(read(from[0], &byte, 1), 1);
+		(void)memory[3 * 4096];
+		partner_ask(&writer);
 		EQUAL(memory[3 * 4096], 'a' + i);
 		if (i % 3 == 1)
 			home();
 	}
-	reap(writer);
+	partner_end(&writer);
+}
+
+static int64_t open_and_write_next(void *path)
+{
+	static bool read_as_well;
+	int file = DO(open(path, read_as_well ? O_RDWR : O_WRONLY));
+	int64_t value = write_next(&file);
+
+	read_as_well = !read_as_well;
+	DO(close(file));
+	return value;
 }
 
 /* Nobody has the file open for writing until its pages have been copied away. */
 static void written_after_it_was_copied(void)
 {
-	char path[] = "/tmp/copied.XXXXXX", byte;
-	int file = DO(mkstemp(path)), to[2], from[2];
-	const char *memory;
-	pid_t writer;
+	char path[] = "/tmp/copied.XXXXXX";
+	int file = DO(mkstemp(path));
+	const volatile char *memory;
+	struct partner writer;
 
 	for (int i = 0; i < BYTES; i += 4096)
 		EQUAL(pwrite(file, "0", 1, i), 1);
 	DO(close(file));
 	file = DO(open(path, O_RDONLY));
 	memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
-	DO(pipe(to));
-	DO(pipe(from));
-	writer = DO(fork());
-	if (!writer) {
-		for (int i = 0; i < 6; i++) {
-			char value = 'a' + i;
-			int own;
-
-			if (read(to[0], &byte, 1) != 1)
-				_exit(1);
-			own = open(path, i % 2 ? O_RDWR : O_WRONLY);
-			if (own < 0 || pwrite(own, &value, 1, 3 * 4096) != 1 || close(own) ||
-			    write(from[1], "x", 1) != 1)
-				_exit(1);
-		}
-		_exit(0);
-	}
+	partner_start(&writer, open_and_write_next, path);
 	away();
 	for (int i = 0; i < 6; i++) {
 		EQUAL(memory[3 * 4096], i ? 'a' + i - 1 : '0');
 		EQUAL(memory[5 * 4096], '0');
-		EQUAL(write(to[1], "x", 1), 1);
-		EQUAL(read(from[0], &byte, 1), 1);
+		partner_ask(&writer);
 		EQUAL(memory[3 * 4096], 'a' + i);
 	}
-	reap(writer);
+	partner_end(&writer);
 	unlink(path);
 }
 
-/* Another process writes; the view, away, has to show it without being asked to. */
-static void view_follows(const volatile uint64_t *view, volatile uint64_t *writable)
+static int64_t count_up(void *counter)
 {
-	int to[2], from[2];
-	pid_t writer;
-	char byte;
+	return ++*(volatile uint64_t *)counter;
+}
 
-	DO(pipe(to));
-	DO(pipe(from));
-	writer = DO(fork());
-	if (!writer) {
-		close(to[1]);
-		while (read(to[0], &byte, 1) == 1) {
-			++*writable;
-			if (write(from[1], "x", 1) != 1)
-				_exit(1);
-		}
-		_exit(0);
-	}
-	close(to[0]);
+/* Another process writes; the view, away, has to show it without being asked to. */
+static void view_follows(const volatile uint64_t *view, void *writable)
+{
+	struct partner writer;
+
+	partner_start(&writer, count_up, writable);
 	for (uint64_t i = 0; i < 6; i++) {
 		uint64_t end;
 
 		if (i % 3 == 0)
 			away();
 		EQUAL(*view, i);	/* read here before it is written there */
-		EQUAL(write(to[1], "x", 1), 1);
-		EQUAL(read(from[0], &byte, 1), 1);
+		partner_ask(&writer);
 		end = now_ns() + 1000000000;
 		while (*view != i + 1 && now_ns() < end)
 			;
@@ -205,8 +184,7 @@ static void view_follows(const volatile uint64_t *view, volatile uint64_t *writa
 		if (i % 3 == 1)
 			home();
 	}
-	close(to[1]);
-	reap(writer);
+	partner_end(&writer);
 }
 
 /*

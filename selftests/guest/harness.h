@@ -108,6 +108,18 @@ void compute_checked(unsigned int ms);
 /* Forks a process that sleeps, then runs the function, then ends with 0. */
 pid_t later(unsigned int ms, void (*function)(void *), void *argument);
 void reap(pid_t pid);			/* waits for it; it must have ended with 0 */
+
+/* A child, at home, that does something whenever it is asked to. */
+struct partner {
+	pid_t pid;
+	int ask, answer;
+};
+
+void partner_start(struct partner *partner, int64_t (*act)(void *), void *argument);
+/* What act() gave: when this returns it has been done. */
+int64_t partner_ask(struct partner *partner);
+void partner_end(struct partner *partner);
+
 void fill(void *memory, size_t bytes, uint64_t seed);
 /* Offset of the first wrong byte, or -1. */
 long differs(const void *memory, size_t bytes, uint64_t seed);

@@ -147,48 +147,42 @@ static void connection_closes(void)
 	reap(peer);
 }
 
+/* One letter after the other, into the parent's memory. */
+static int64_t write_next(void *there)
+{
+	static char value = 'a';
+	struct iovec from = { &value, 1 }, to = { there, 1 };
+
+	EQUAL(process_vm_writev(getppid(), &from, 1, &to, 1, 0), 1);
+	return value++;
+}
+
 /*
  * A page that is read away and clean at home, made read-only and writable again:
  * a write at home must not leave the copy behind.
  */
 static void protection_there_and_back(void)
 {
-	char *memory = map_pages(1, RW);
-	int to[2], from[2];
-	pid_t writer;
-	char byte;
+	volatile char *memory = map_pages(1, RW);
+	struct partner writer;
 
-	DO(pipe(to));
-	DO(pipe(from));
 	memory[0] = '0';
-	writer = DO(fork());
-	if (!writer) {
-		for (char value = 'a'; value < 'k'; value++) {
-			struct iovec here = { &value, 1 }, there = { memory, 1 };
-
-			CHECK(read(to[0], &byte, 1) == 1);
-			CHECK(process_vm_writev(getppid(), &here, 1, &there, 1, 0) == 1);
-			CHECK(write(from[1], "x", 1) == 1);
-		}
-		_exit(0);
-	}
+	partner_start(&writer, write_next, (void *)memory);
 	memory[1] = 'm';	/* the page is this process' own after the fork */
 	for (char value = 'a'; value < 'k'; value++) {
 		if (value % 3 == 0)
 			away();
-		byte = memory[1];
-		EQUAL(byte, 'm');
-		DO(mprotect(memory, 4096, PROT_READ));
-		byte = memory[0];
-		DO(mprotect(memory, 4096, RW));
-		byte = memory[1];
-		EQUAL(write(to[1], "x", 1), 1);
-		EQUAL(read(from[0], &byte, 1), 1);
+		EQUAL(memory[1], 'm');
+		DO(mprotect((void *)memory, 4096, PROT_READ));
+		(void)memory[0];
+		DO(mprotect((void *)memory, 4096, RW));
+		(void)memory[1];
+		partner_ask(&writer);
 		EQUAL(memory[0], value);
 		if (value % 3 == 1)
 			home();
 	}
-	reap(writer);
+	partner_end(&writer);
 }
 
 /* SIGKILL finds the visitor in all stages of a page fault. */
