@@ -70,6 +70,15 @@ def see_each_other(context):
     within(60 * context.slow, both, "the nodes see each other")
 
 
+def boot_again(context, node):
+    """Boots a machine that is down, and lets it join again."""
+    bed = context.bed
+    started = bed.call("start", f"node{node}", timeout=200 * context.slow)
+    assert started.returncode == 0, started.stderr
+    bed.provision(node)
+    see_each_other(context)
+
+
 def module_file(context):
     return "build/debug/radium.ko" if context.debug else "radium.ko"
 

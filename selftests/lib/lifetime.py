@@ -5,8 +5,8 @@ import re
 import time
 
 from . import build, paths
-from .control import (AS_NOBODY, SPIN, migrate, module_file, nodes, processes, radctl, refused,
-                      rejoin, see_each_other, shown, start, stop, within)
+from .control import (AS_NOBODY, SPIN, boot_again, migrate, module_file, nodes, processes, radctl,
+                      refused, rejoin, see_each_other, shown, start, stop, within)
 from .context import Skip, each
 from .ends import LOOK, SHELL, Clock, dead_seconds, ended, kill, watch
 from .tap import FAIL, PASS, Result
@@ -383,10 +383,7 @@ def power_loss(context):
         bed.run(1, f"[ -e /proc/{other}/exe ]")
     finally:
         stop(bed, other)
-        started = bed.call("start", "node2", timeout=200 * context.slow)
-    assert started.returncode == 0, started.stderr
-    bed.provision(2)
-    see_each_other(context)
+        boot_again(context, 2)
     pid = start(bed, SPIN)
     migrate(bed, pid)
     stop(bed, pid)
@@ -406,10 +403,7 @@ def shutdown_empties(context):
         assert nodes(bed).get(2, {}).get("state") != "up"
     finally:
         stop(bed, pid)
-        started = bed.call("start", "node2", timeout=200 * context.slow)
-    assert started.returncode == 0, started.stderr
-    bed.provision(2)
-    see_each_other(context)
+        boot_again(context, 2)
 
 
 FREEZER = """
@@ -481,10 +475,7 @@ def home_loss(context):
         took = clock.host(ended(bed, 2, limit + 10, "the visitor ends")) - before
         assert took <= limit + slack, f"it ended after {took:.1f} s instead of {limit:.1f}"
     finally:
-        started = bed.call("start", "node1", timeout=200 * context.slow)
-    assert started.returncode == 0, started.stderr
-    bed.provision(1)
-    see_each_other(context)
+        boot_again(context, 1)
 
 
 def kill_with_frozen_peer(context):
