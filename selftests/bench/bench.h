@@ -3,15 +3,14 @@
 #ifndef _RADIUM_SELFTEST_BENCH_H
 #define _RADIUM_SELFTEST_BENCH_H
 
-#include <stdint.h>
 #include "../guest/move.h"
+#include "../guest/ns.h"
 
 enum { PAGE = 4096, MOVE_MS = 30000 };
 
 /* Of Radium, after open_device(). */
 extern int device;
 
-uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 /* Ends the program. */
 void die(const char *what, int error) __attribute__((noreturn));
 void open_device(void);

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 
 static int asks = -1, answers = -1;
 static bool is_moved;
@@ -220,14 +219,6 @@ void case_main(int ask_pipe, int answer_pipe, bool moved, void (*run)(void))
 	run();
 	ask(TELL_PASSED, getpid(), "%s", "");
 	_exit(0);
-}
-
-uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 void sleep_ms(unsigned int ms)

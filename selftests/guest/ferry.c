@@ -8,6 +8,7 @@
  * end: what it says has to be what it did.
  */
 #include "move.h"
+#include "ns.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOVE_MS = 10000, WORDS = 1024 };
@@ -45,14 +45,6 @@ static int passenger(void)
 		if (table[i] != rounds * (rounds + 1) / 2 + rounds * i)
 			return 1;
 	return 33;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 int main(int argc, char **argv)

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <unistd.h>
 #include <sys/types.h>
+#include "ns.h"
 
 struct test_case {
 	const char *name;
@@ -100,7 +101,6 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 })
 
 /* Small helpers that many cases need. */
-uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 void sleep_ms(unsigned int ms);
 void compute_ms(unsigned int ms);	/* in user mode, looking at the clock */
 /* As compute_ms, with arithmetic whose result shows whether it was disturbed. */

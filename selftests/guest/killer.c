@@ -8,6 +8,7 @@
  *	killer [-s SEED] [-n NODE] [-t FACTOR] ROUNDS
  */
 #include "move.h"
+#include "ns.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -45,10 +45,7 @@ static uint64_t longest_us;		/* wait for a phase */
 
 static uint64_t now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+	return now_ns() / 1000;
 }
 
 /* Touches memory and makes system calls, so that it is met in all of these. */

@@ -238,7 +238,7 @@ static void run_round(const struct runner *runner, const struct walk *walk)
 			result[runner->number].value[i][instance] =
 				perform(op, walk->style, word, walk->round);
 		}
-		for (uint64_t next = walk->pace_ns ? roam_ns() + walk->pace_ns : 0; next && roam_ns() < next;)
+		for (uint64_t next = walk->pace_ns ? now_ns() + walk->pace_ns : 0; next && now_ns() < next;)
 			;
 	}
 }
@@ -246,18 +246,18 @@ static void run_round(const struct runner *runner, const struct walk *walk)
 /* Gets its own pages, which are at home: that takes as long as to get any. */
 static void get_ready(const struct runner *runner)
 {
-	uint64_t start = roam_ns();
+	uint64_t start = now_ns();
 
 	*(volatile uint32_t *)&result[runner->number].value[0][0] = 0;
-	done[runner->number].fetch_ns = roam_ns() - start;
+	done[runner->number].fetch_ns = now_ns() - start;
 	done[runner->number].late = 0;
 }
 
 static void await_start(struct runner *runner, uint64_t start, uint64_t lag)
 {
-	if (roam_ns() > start)
+	if (now_ns() > start)
 		done[runner->number].late = 1;
-	while (roam_ns() < start + lag)
+	while (now_ns() < start + lag)
 		;
 }
 
@@ -361,7 +361,7 @@ static void begin_round(uint32_t round, unsigned int threads, bool stop)
 	else if (!late && lead_ns > 100000)
 		lead_ns = lead_ns * 15 / 16;
 	fetch_ns = (fetch_ns * 3 + (longest < limit ? longest : limit)) / 4;
-	start = roam_ns() + lead_ns;
+	start = now_ns() + lead_ns;
 	end.left = threads;
 	for (unsigned int i = 0; i < threads; i++) {
 		begin[i].stop = stop;
@@ -388,12 +388,12 @@ static int test_shape(void *argument)
 			return 2;
 	pthread_barrier_wait(&born);
 	roam_begin(tids, threads, memory, sizeof(memory));
-	start = roam_ns();
+	start = now_ns();
 	for (round = 1;; round++) {
 		if ((round - 1) * INSTANCES >= option.runs)
 			break;
 		if (round > TALLY_VARIANTS * LAYOUTS && tally_overlapped(&judge.tally) &&
-		    roam_ns() - start > option.seconds * 1000000000ull)
+		    now_ns() - start > option.seconds * 1000000000ull)
 			break;
 		begin_round(round, threads, false);
 		await_end(round, threads);
@@ -402,7 +402,7 @@ static int test_shape(void *argument)
 		tally_round(&judge.tally);
 		roam_alive();
 	}
-	fine = tally_report(&judge.tally, (roam_ns() - start) / 1e9, option.roam.nodes);
+	fine = tally_report(&judge.tally, (now_ns() - start) / 1e9, option.roam.nodes);
 	roam_report();
 	begin_round(round, threads, true);
 	for (unsigned int i = 0; i < threads; i++)

@@ -17,6 +17,7 @@
  * is left alone.
  */
 #include "move.h"
+#include "ns.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +29,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -64,10 +64,7 @@ struct candidate {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+	return now_ns() / 1000000;
 }
 
 static uint64_t next_random(void)

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOVE_MS = 20000, PAGE = 4096 };
@@ -45,14 +44,6 @@ uint64_t roam_random(uint64_t *state)
 	*state ^= *state << 25;
 	*state ^= *state >> 27;
 	return *state * 0x2545f4914f6cdd1dull >> 20;
-}
-
-uint64_t roam_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 /* Nodes from text like 1,2,3; false if it is not like that. */
@@ -238,7 +229,7 @@ static bool hear(struct walk *walk, unsigned int ms)
 
 	if (poll(&poll_fd, 1, ms) == 0)
 		return true;
-	walk->alive = roam_ns();
+	walk->alive = now_ns();
 	return read(walk->hears, signs, sizeof(signs)) > 0;
 }
 
@@ -255,9 +246,9 @@ static bool walk_about(struct walk *walk)
 			return false;
 	if (write(walk->answers, "", 1) != 1)
 		return false;
-	walk->alive = roam_ns();
+	walk->alive = now_ns();
 	for (;;) {
-		uint64_t now = roam_ns(), ms = 100;
+		uint64_t now = now_ns(), ms = 100;
 
 		if (roam->mean_ms && roam->nodes) {
 			if (now >= next) {
@@ -266,14 +257,14 @@ static bool walk_about(struct walk *walk)
 				touch(walk);
 				if (!move(walk, thread, choose(walk, thread)))
 					return false;
-				next = roam_ns() + roam_random(&walk->state) %
+				next = now_ns() + roam_random(&walk->state) %
 					(2000000ull * roam->mean_ms + 1);
 			}
 			ms = next > now ? (next - now) / 1000000 + 1 : 0;
 		}
 		if (!hear(walk, ms))
 			return true;
-		if (roam_ns() - walk->alive > roam->limit_s * 1000000000ull) {
+		if (now_ns() - walk->alive > roam->limit_s * 1000000000ull) {
 			printf("no sign of life for %u s\n", roam->limit_s);
 			show_threads(walk);
 			return false;

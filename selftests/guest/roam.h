@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "ns.h"
 
 enum { ROAM_NODES = 8, ROAM_THREADS = 16 };
 
@@ -44,6 +45,5 @@ void roam_alive(void);
 void roam_report(void);
 
 uint64_t roam_random(uint64_t *state);
-uint64_t roam_ns(void);				/* CLOCK_MONOTONIC */
 
 #endif

@@ -76,8 +76,8 @@ static void spin_lock(struct own *me, uint32_t *word)
 				  : "+a" (expected), "+m" (*word) : "r" (me->number + 1) : "memory");
 		if (!expected)
 			return;
-		until = roam_ns() + roam_random(&me->state) % ns;
-		while (roam_ns() < until)
+		until = now_ns() + roam_random(&me->state) % ns;
+		while (now_ns() < until)
 			sched_yield();
 		if (ns < 20000000)
 			ns *= 2;
@@ -189,7 +189,7 @@ static void *run_thread(void *argument)
 	me->tid = gettid();
 	pthread_barrier_wait(&born);	/* they are known */
 	pthread_barrier_wait(&born);	/* they are in their places */
-	while (!me->error && !stopped && roam_ns() < me->end_ns) {
+	while (!me->error && !stopped && now_ns() < me->end_ns) {
 		unsigned int page = roam_random(&me->state) % PAGES;
 
 		if (roam_random(&me->state) % 3)
@@ -279,11 +279,11 @@ static int run(void *argument)
 	for (unsigned int i = 0; i < option.threads; i++)
 		tids[i] = own[i].tid;
 	roam_begin(tids, option.threads, shared, sizeof(shared));
-	start = roam_ns();
+	start = now_ns();
 	for (unsigned int i = 0; i < option.threads; i++)
 		own[i].end_ns = start + option.seconds * 1000000000ull;
 	pthread_barrier_wait(&born);
-	while (!stopped && roam_ns() < start + option.seconds * 1000000000ull) {
+	while (!stopped && now_ns() < start + option.seconds * 1000000000ull) {
 		usleep(200000);
 		roam_alive();
 	}
@@ -291,7 +291,7 @@ static int run(void *argument)
 		pthread_join(thread[i], NULL);
 	roam_alive();
 	roam_report();
-	return report((roam_ns() - start) / 1e9) ? 0 : 1;
+	return report((now_ns() - start) / 1e9) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
