@@ -152,29 +152,12 @@ int node_choose_open(struct dev *dev, const char *subject, uint32_t *node)
 
 static int node_show_list(const struct command *c, int argc, char **argv)
 {
-	struct radium_node_info *nodes;
-	struct json_object *array;
-	struct dev dev;
-	size_t count;
-	int error;
+	static const struct list nodes = {
+		RADIUM_IOC_NODE_LIST, sizeof(struct radium_node_info), node_fields,
+		"this machine has not joined a cluster: use 'radctl node join'",
+	};
 
-	args_only_common(c, argc, argv, 0, 0);
-	if (dev_open(&dev, c->name))
-		return EXIT_FAILED;
-	nodes = node_list(&dev, &count, &error);
-	dev_close(&dev);
-	if (!nodes)
-		return fail_errno(c->name, error, "");
-	array = out_array(node_fields, nodes, sizeof(*nodes), count);
-	free(nodes);
-	if (options.json)
-		return out_json(array);
-	if (count)
-		out_table(node_fields, array);
-	else
-		printf("this machine has not joined a cluster: use 'radctl node join'\n");
-	json_object_put(array);
-	return EXIT_DONE;
+	return list_show(c, argc, argv, &nodes);
 }
 
 /* node leave and node drain: one structure, two calls. */

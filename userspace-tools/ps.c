@@ -101,24 +101,9 @@ int process_need(struct dev *dev, const char *subject, __s32 pid,
 
 int cmd_ps(const struct command *c, int argc, char **argv)
 {
-	struct radium_process_info *processes;
-	struct json_object *array;
-	struct dev dev;
-	size_t count;
-	int error;
+	static const struct list processes = {
+		RADIUM_IOC_PROCESS_LIST, sizeof(struct radium_process_info), process_fields, NULL,
+	};
 
-	args_only_common(c, argc, argv, 0, 0);
-	if (dev_open(&dev, c->name))
-		return EXIT_FAILED;
-	processes = process_list(&dev, &count, &error);
-	dev_close(&dev);
-	if (!processes)
-		return fail_errno(c->name, error, "");
-	array = out_array(process_fields, processes, sizeof(*processes), count);
-	free(processes);
-	if (options.json)
-		return out_json(array);
-	out_table(process_fields, array);
-	json_object_put(array);
-	return EXIT_DONE;
+	return list_show(c, argc, argv, &processes);
 }

@@ -136,6 +136,23 @@ int out_finish(void);
 const char *out_bytes(uint64_t bytes, char *text, size_t size);
 const char *out_ns(double ns, char *text, size_t size);
 
+/**
+ * struct list - what list_show() shows
+ * @request: the list's ioctl
+ * @record_size: of its records
+ * @fields: which of it
+ * @empty: said instead of an empty table, or NULL
+ */
+struct list {
+	unsigned long request;
+	size_t record_size;
+	const struct out_field *fields;
+	const char *empty;
+};
+
+/* list.c */
+int list_show(const struct command *c, int argc, char **argv, const struct list *list);
+
 /* node.c */
 extern const struct command node_commands[];
 extern const struct out_field node_fields[];
