@@ -117,7 +117,11 @@ class Machine:
         else:
             # Five-level paging is off: while 6.1 identifies the boot CPU, an interrupt makes KASAN
             # report a wild access (the feature bit that it looks at is being re-read).
-            arguments += ["-accel", "tcg,thread=multi", "-cpu", config["cpu"] or "max,la57=off"]
+            counting = config["icount"] is not None
+            arguments += ["-accel", f"tcg,thread={'single' if counting else 'multi'}",
+                          "-cpu", config["cpu"] or "max,la57=off"]
+            if counting:
+                arguments += ["-icount", f"shift={config['icount']}"]
         shares = [("root", "/", True), ("modules", config["modules"], True),
                   ("repo", config["repo"], True)]
         if config["share"]:

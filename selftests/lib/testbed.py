@@ -20,9 +20,10 @@ class Testbed:
     """Boots on first use; after Dead, discard() and the next use boots anew."""
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1):
+    def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1,
+                 icount=None):
         self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep
-        self.smp = smp
+        self.smp, self.icount = smp, icount
         # Every deadline is for the stock kernel; the checkers cost several times that.
         self.slow = 1 if kernel == "stock" else 5
         self.name = name or f"check-{kernel}-{os.getpid()}"
@@ -56,6 +57,8 @@ class Testbed:
         words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE, "--smp", self.smp]
         if not self.module:
             words += ["--no-module"]
+        if self.icount is not None:
+            words += ["--icount", self.icount]
         done = self.call(*words, timeout=300)
         self.running = True
         self.boots += 1
@@ -109,6 +112,11 @@ class Testbed:
         """The machines' processes on the host."""
         nodes = json.loads(self.call("status", "--json").stdout)["nodes"]
         return [node["pid"] for node in nodes if node["pid"]]
+
+    def counts(self):
+        """Do the machines' clocks count instructions?"""
+        return self.icount is not None and \
+            json.loads(self.call("status", "--json").stdout)["accelerator"] == "tcg"
 
     def console(self, node):
         """A machine's console since boot."""
