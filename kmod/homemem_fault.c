@@ -14,6 +14,7 @@
 #include "homemem_internal.h"
 #include "hook.h"
 #include "hot.h"
+#include "thread.h"
 
 /* The held page in this frame, with a reference, or NULL. */
 static struct rad_page *find_held(unsigned long pfn)
@@ -105,10 +106,12 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 		.node = rad_node_self(),
 	};
 	bool first = is_first(page);
+	u64 start = ktime_get_ns();
 	int err = rad_page_bring_home(page, use);
 
 	if (err || current->flags & PF_KTHREAD)
 		return err;
+	rad_thread_add_wait(page->process, ktime_get_ns() - start);
 	if (first)
 		rad_hot_count(page->process->hot, &move);
 	spin_lock(&mem->pages.xa_lock);

@@ -631,10 +631,10 @@ u32 rad_thread_count_wanted(struct rad_process *process)
 }
 
 /**
- * rad_thread_add_fault() - the thread has asked for a page
- * @thread: the thread, away
+ * rad_thread_add_fault() - the thread has asked for a page, or waited for one at home
+ * @thread: the thread
  * @bytes: bytes that were sent for it
- * @waited: ns that it says it has waited for those before
+ * @waited: ns; away: that it says it has waited for those before
  */
 void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited)
 {
@@ -643,6 +643,58 @@ void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited)
 	thread->bytes += bytes;
 	thread->waited += waited;
 	spin_unlock(&thread->lock);
+}
+
+/*
+ * Current as one of the process, with a reference, or NULL: there is no memory, or the process
+ * is distributed no longer. Once it has the process its record is not forgotten; before,
+ * the end of a former process may do that.
+ */
+static struct rad_thread *join(struct rad_process *process)
+{
+	struct rad_thread *thread;
+
+	do {
+		thread = rad_thread_find_or_create(current);
+		if (!thread)
+			return NULL;
+		rad_thread_attach(thread, process);
+		/* With the process' lock in between: else rad_thread_forget_all() sees the thread. */
+		if (!READ_ONCE(thread->forgotten) && !READ_ONCE(process->retiring))
+			return thread;
+		rad_thread_detach(thread, process);
+		rad_thread_forget(thread);
+		rad_thread_put(thread);
+	} while (!READ_ONCE(process->retiring));
+	return NULL;
+}
+
+/**
+ * rad_thread_add_wait() - current has waited at home for a page of its process
+ * @process: the process
+ * @waited: ns
+ *
+ * One that never was elsewhere has no record before it waits for the first time. One that
+ * exits gets none: it would not be there for long enough to be seen. Nor has a child that
+ * shares the memory: for people it is another process.
+ *
+ * Context: the task itself, may sleep; may hold mmap_lock for reading.
+ */
+void rad_thread_add_wait(struct rad_process *process, u64 waited)
+{
+	struct rad_thread *thread;
+
+	if (current->mm != process->mm || task_tgid(current) != process->pid ||
+	    current->flags & (PF_EXITING | PF_IO_WORKER))
+		return;
+	thread = rad_thread_find(current);
+	if (!thread || READ_ONCE(thread->process) != process) {
+		rad_thread_put(thread);
+		thread = join(process);
+	}
+	if (thread)
+		rad_thread_add_fault(thread, 0, waited);
+	rad_thread_put(thread);
 }
 
 /* The most used calls first; a selection of the largest RADIUM_SYSCALL_TOP. */

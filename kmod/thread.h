@@ -142,6 +142,7 @@ void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
 u32 rad_thread_count_on(struct rad_process *process, u32 node);
 u32 rad_thread_count_wanted(struct rad_process *process);
 void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited);
+void rad_thread_add_wait(struct rad_process *process, u64 waited);
 int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
 		    u32 *total);
 

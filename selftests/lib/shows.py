@@ -120,8 +120,8 @@ def rivals(bed):
 
 def false_sharing_is_named(context):
     """The page that two threads on two nodes fight for is the hottest, with who they are and
-    where; pages that one thread each has to itself are not there. Its visitor is seen to
-    fault and to wait."""
+    where; pages that one thread each has to itself are not there. Both are seen to fault and
+    to wait, the visitor and the one that was never away."""
     bed = context.bed
     pid, ((here, fought), (there, same), (_, own), (away, other)) = rivals(bed)
 
@@ -138,7 +138,7 @@ def false_sharing_is_named(context):
             assert done.returncode == 0, done.stderr
         within(20 * context.slow, lambda: first()["address"] == fought and
                first()["moves"] >= 10, "the page is the hottest")
-        before, page = of_thread(there), first()
+        before, page, at_home = of_thread(there), first(), of_thread(here)
         within(20 * context.slow, lambda: first()["moves"] >= page["moves"] + 10, "it goes on")
         after, page = of_thread(there), first()
         assert {(t["tid"], t["node"]) for t in page["threads"]} == {(here, 1), (there, 2)}, page
@@ -146,6 +146,9 @@ def false_sharing_is_named(context):
         for key in "faults", "bytes", "waited_ns":
             assert after[key] > before[key] > 0, (key, before[key], after[key])
         assert after["bytes"] <= after["faults"] * 4096, after
+        for key in "faults", "waited_ns":
+            assert of_thread(here)[key] > at_home[key] > 0, (key, at_home, of_thread(here))
+        assert (at_home["state"], at_home["migrations"], at_home["bytes"]) == ("home", 0, 0), at_home
         hot = {p["address"] for p in shown(bed, "show", str(pid))["hottest_pages"]}
         assert not hot & {own, other}, hot
         idle = of_thread(away)["faults"]
@@ -163,6 +166,7 @@ def false_sharing_is_named(context):
         assert view["hottest_pages"][0]["moves_per_s"] > 0, view
         assert 0 < rates[there]["waiting_percent"] <= 100 and rates[there]["faults_per_s"] > 0, view
         assert rates[there]["bytes_per_s"] > 0 == rates[away]["faults_per_s"], view
+        assert 0 < rates[here]["waiting_percent"] <= 100 and rates[here]["faults_per_s"] > 0, view
         assert "MOVES/S" in radctl(bed, "top", str(pid)).stdout
     finally:
         stop(bed, pid)

@@ -338,9 +338,10 @@ enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
  * @returns_by_reason: how often it came home, by reason
  * @syscalls: delegated calls
  * @syscall_nr, @syscall_count: the most frequent delegated calls; nr -1 ends
- * @faults: pages that it asked home for while it was away
- * @bytes: bytes of pages that it got; pages of zeros are not sent
- * @waited_ns: ns that it waited for pages while away, as told with its last fault
+ * @faults: pages that it asked home for while it was away, or waited for at home, as its
+ *	system calls do always
+ * @bytes: bytes of pages that it got while away; pages of zeros are not sent
+ * @waited_ns: ns that it waited for pages; while away, as told with its last fault
  */
 struct radium_thread_info {
 	__s32 tid;
