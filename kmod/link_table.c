@@ -100,6 +100,26 @@ void rad_peer_remove(struct rad_peer *peer)
 /* ---- finding ---- */
 
 /**
+ * rad_node_known - which nodes are there, up or not?
+ *
+ * Context: process, or under RCU.
+ * Return: bit i: node i+1, this one among them.
+ */
+u64 rad_node_known(void)
+{
+	u32 self = rad_node_self();
+	struct rad_peer *peer;
+	u64 ids = self ? BIT_ULL(self - 1) : 0;
+
+	spin_lock(&rad_peers_lock);
+	list_for_each_entry(peer, &peers, entry)
+		if (peer->id)
+			ids |= BIT_ULL(peer->id - 1);
+	spin_unlock(&rad_peers_lock);
+	return ids;
+}
+
+/**
  * rad_node_get_up - find a node that can be used
  * @id: its id
  *

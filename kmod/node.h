@@ -24,6 +24,7 @@ u32 rad_node_self(void);
 const char *rad_node_replica_path(void);
 int rad_node_list(struct radium_node_info *infos, u32 room, u32 *total);
 
+u64 rad_node_known(void);
 struct rad_node *rad_node_get_up(u32 id);
 struct rad_node *rad_node_get(struct rad_node *node);
 void rad_node_put(struct rad_node *node);

@@ -377,6 +377,18 @@ static struct rad_process **snapshot(u32 *n)
 	return array;
 }
 
+static u64 spread(struct rad_process *process)
+{
+	struct task_struct *task;
+	u64 nodes;
+
+	rcu_read_lock();
+	task = pid_task(process->pid, PIDTYPE_TGID);
+	nodes = task ? rad_spread_nodes(task) : 0;
+	rcu_read_unlock();
+	return nodes;
+}
+
 static void fill(struct rad_process *process, struct radium_process_info *info)
 {
 	struct rad_process_stats *s = &process->stats;
@@ -395,6 +407,7 @@ static void fill(struct rad_process *process, struct radium_process_info *info)
 	info->pages_received = atomic64_read(&s->pages_received);
 	info->pages_forwarded = atomic64_read(&s->pages_forwarded);
 	info->pages_upgraded = atomic64_read(&s->pages_upgraded);
+	info->spread = spread(process);
 	info->recalls = atomic64_read(&s->recalls);
 	info->syscalls = atomic64_read(&s->syscalls);
 	info->migrations = atomic64_read(&s->migrations);

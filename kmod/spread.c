@@ -288,6 +288,26 @@ void rad_spread_avoid(u32 node)
 	spin_unlock(&marks_lock);
 }
 
+/**
+ * rad_spread_nodes() - over which nodes are the threads spread that a process makes?
+ * @task: one of the process
+ *
+ * Context: any but interrupts.
+ * Return: bit i: over node i+1, which is known, and may be down; 0: it is not spread.
+ */
+u64 rad_spread_nodes(struct task_struct *task)
+{
+	struct mark *mark;
+	u64 nodes = 0;
+
+	spin_lock(&marks_lock);
+	mark = find_locked(task->signal);
+	if (mark)
+		nodes = mark->nodes;
+	spin_unlock(&marks_lock);
+	return nodes & rad_node_known();
+}
+
 /* rad_spread_uninit() - at unload; nothing that was told to a thread is on its way any more */
 void rad_spread_uninit(void)
 {

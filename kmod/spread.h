@@ -18,5 +18,6 @@ int rad_spread_begin(u64 nodes, u32 *node);
 bool rad_spread_end(struct task_struct *task);
 void rad_spread_end_all(void);
 void rad_spread_avoid(u32 node);
+u64 rad_spread_nodes(struct task_struct *task);
 
 #endif /* _RADIUM_SPREAD_H */

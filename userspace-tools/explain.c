@@ -165,10 +165,24 @@ static struct json_object *explain_undistributed(__s32 pid, uint32_t home)
 		    *reason_todo(reason) ? "." : "");
 	json_object_object_add(object, "pid", json_object_new_int(pid));
 	json_object_object_add(object, "distributed", json_object_new_boolean(false));
+	json_object_object_add(object, "spread_nodes", json_object_new_array());
 	json_object_object_add(object, "reason", json_object_new_string(reason_name(reason)));
 	json_object_object_add(object, "text", text);
 	json_object_object_add(object, "threads", json_object_new_array());
 	return object;
+}
+
+static void say_spread(struct json_object *text, const struct radium_process_info *process)
+{
+	char list[256] = "";
+
+	for (unsigned int id = 1; id <= RADIUM_NODE_MAX; id++)
+		if (process->spread >> (id - 1) & 1)
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u",
+				 *list ? ", " : "", id);
+	if (process->spread)
+		say(text, "Threads that it makes are spread over nodes %s; a recall of the process ends that.",
+		    list);
 }
 
 static struct json_object *explain_threads(const struct radium_process_info *process,
@@ -180,6 +194,7 @@ static struct json_object *explain_threads(const struct radium_process_info *pro
 
 	say(text, "Process %d: %u of %u threads are away from home, node %u.", process->pid,
 	    process->threads_away, process->threads, home);
+	say_spread(text, process);
 	for (const struct radium_thread_info *t = threads; t < threads + count; t++) {
 		struct json_object *thread = out_object(thread_fields, t);
 		struct json_object *sentences = json_object_new_array();
@@ -192,6 +207,7 @@ static struct json_object *explain_threads(const struct radium_process_info *pro
 	}
 	json_object_object_add(object, "pid", json_object_new_int(process->pid));
 	json_object_object_add(object, "distributed", json_object_new_boolean(true));
+	json_object_object_add(object, "spread_nodes", node_mask(process->spread));
 	json_object_object_add(object, "text", text);
 	json_object_object_add(object, "threads", list);
 	return object;

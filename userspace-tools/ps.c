@@ -24,6 +24,11 @@ struct json_object *process_nodes(const void *record)
 	return node_mask(((const struct radium_process_info *)record)->nodes);
 }
 
+static struct json_object *make_spread(const void *record)
+{
+	return node_mask(((const struct radium_process_info *)record)->spread);
+}
+
 #define FIELD(member, key, title) OUT_FIELD(radium_process_info, member, key, title, OUT_PLAIN)
 const struct out_field process_fields[] = {
 	FIELD(pid, "pid", "PID"),
@@ -32,6 +37,7 @@ const struct out_field process_fields[] = {
 	FIELD(threads, "threads", "THREADS"),
 	FIELD(threads_away, "threads_away", "AWAY"),
 	OUT_MAKE(process_nodes, "nodes", "NODES", OUT_PLAIN),
+	OUT_MAKE(make_spread, "spread_nodes", NULL, OUT_PLAIN),
 	FIELD(pages_away, "pages_away", "PAGES"),
 	FIELD(pages_copied, "pages_copied", "COPIES"),
 	FIELD(faults, "faults", "FAULTS"),

@@ -53,6 +53,7 @@ static const struct out_field summary_fields[] = {
 	FIELD("user", "user"),
 	FIELD("threads_away", "threads away"),
 	FIELD("nodes", "replicas on nodes"),
+	FIELD("spread_nodes", "threads spread over nodes"),
 	FIELD("pages_away", "pages owned elsewhere"),
 	FIELD("pages_copied", "read-only copies elsewhere"),
 	FIELD("pages_sent", "pages sent"),

@@ -5,7 +5,7 @@ suite "threads"."""
 import json
 
 from . import paths
-from .control import nodes, radctl, refused, shown, start, stop, within
+from .control import SPIN, migrate, nodes, radctl, refused, shown, start, stop, within
 
 ST = paths.GUEST
 SAID = "/tmp/spread"
@@ -177,23 +177,56 @@ def spread_refused(context):
         bed.run(3, "chmod 666 /dev/radium")
 
 
+def spread_is_shown(context):
+    """Over which nodes, of those that there are, in text and JSON; not of a process that was
+    only moved."""
+    bed = context.bed
+
+    def told(pid):
+        """What show, explain and ps have, and the lines of show and explain that say it."""
+        lists = [shown(bed, what, str(pid))["spread_nodes"] for what in ("show", "explain")]
+        lists += [p["spread_nodes"] for p in shown(bed, "ps") if p["pid"] == pid]
+        text = "".join(radctl(bed, what, str(pid)).stdout for what in ("show", "explain"))
+        return lists, [line.split("nodes")[1].strip() for line in text.splitlines()
+                       if "spread over nodes" in line]
+    for options, listed in (((), [1, 2, 3]), (("--node", "2,1,9"), [1, 2])):
+        pid = begin(bed, crew(2), *options)
+        try:
+            places(context, 2)
+            numbers = list(map(str, listed))
+            assert told(pid) == ([listed] * 3, [",".join(numbers), ", ".join(numbers)
+                                 + "; a recall of the process ends that."]), told(pid)
+        finally:
+            stop(bed, pid)
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        assert told(pid) == ([[]] * 3, ["-"]), told(pid)
+    finally:
+        stop(bed, pid)
+
+
 def spread_ends_with_recall(context):
     """Threads that are made after the process was recalled stay at home."""
     bed = context.bed
     pid = begin(bed, crew(2))
     try:
         assert places(context, 2)[0] == [1, 2, 3]
+        assert shown(bed, "show", str(pid))["spread_nodes"] == [1, 2, 3]
         assert radctl(bed, "recall", str(pid)).returncode == 0
         for count in 3, 4:
             bed.run(1, f"kill -USR1 {pid}")
             said, tids = places(context, count)
         assert said[3:] == [1, 1] and seen(bed, pid, tids) == [1] * 5, said
+        # It may be distributed still, or no more.
+        assert shown(bed, "explain", str(pid))["spread_nodes"] == []
     finally:
         stop(bed, pid)
 
 
 TESTS = [spread_over_all_nodes, spread_from_away, spread_over_some, spread_follows_fork,
          spread_outlives_exec, spread_openmp, spread_passes_over, spread_refused,
-         spread_ends_with_recall]
+         spread_is_shown, spread_ends_with_recall]
 # Of a run that nobody asked for by name.
-SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over"}
+SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over",
+         "spread_is_shown"}

@@ -297,6 +297,8 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @comm: name
  * @pages_forwarded: pages that went from one node straight to another
  * @pages_upgraded: readers that became owners of what they had, without a page sent
+ * @spread: bit i: threads that it makes are sent to node i+1 when it is its turn, as far as
+ *	that node is known; 0: they stay where they are made
  */
 struct radium_process_info {
 	__s32 pid;
@@ -318,6 +320,7 @@ struct radium_process_info {
 	char comm[RADIUM_NAME_SIZE];
 	__u64 pages_forwarded;
 	__u64 pages_upgraded;
+	__u64 spread;
 };
 
 enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
