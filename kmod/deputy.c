@@ -100,15 +100,27 @@ bool rad_deputy_interrupt(struct rad_thread *thread)
 
 /* ------------------------------------------------------------- messages */
 
-struct rad_out *rad_deputy_msg(struct rad_thread *thread, u32 type, size_t len)
+static struct rad_out *address(struct rad_thread *thread, struct rad_out *msg)
 {
-	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NOFAIL);
 	struct rad_wire_thread *body = msg->body;
 
 	body->process = cpu_to_le64(thread->process->id);
 	body->thread = cpu_to_le32(thread->id);
 	body->stay = cpu_to_le32(thread->stay);
 	return msg;
+}
+
+struct rad_out *rad_deputy_msg(struct rad_thread *thread, u32 type, size_t len)
+{
+	return address(thread, rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NOFAIL));
+}
+
+/* The same for one that is large, and that one can do without: or NULL. */
+struct rad_out *rad_deputy_try_msg(struct rad_thread *thread, u32 type, size_t len)
+{
+	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+
+	return msg ? address(thread, msg) : NULL;
 }
 
 void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason)
@@ -144,16 +156,41 @@ static struct rad_thread *addressed(const struct rad_in *in)
 	return NULL;
 }
 
+/*
+ * What is wrong with a call; NULL: nothing, and its data is kept. The parcel is the
+ * deputy's until the one before has been answered.
+ */
+static const char *accept_syscall(struct rad_thread *thread, const struct rad_in *in)
+{
+	const struct rad_wire_syscall *body = in->body;
+	bool busy;
+
+	if (!rad_wire_check_syscall(body, in->len))
+		return "SYSCALL: one that cannot be";
+	if (rad_syscall_class(le32_to_cpu(body->nr)) != RAD_SYSCALL_HOME)
+		return "SYSCALL: not one for the deputy";
+	spin_lock(&thread->lock);
+	busy = thread->in_syscall;
+	thread->in_syscall = true;
+	spin_unlock(&thread->lock);
+	if (busy)
+		return "SYSCALL: another has no answer yet";
+	return rad_deputy_take_parcel(thread, body, in->len) ? NULL :
+							       "SYSCALL: data of another call";
+}
+
 /* rad_deputy_on_syscall() - SYSCALL: the visitor wants a call done */
 void rad_deputy_on_syscall(struct rad_in *in)
 {
 	const struct rad_wire_syscall *body = in->body;
 	struct rad_thread *thread = addressed(in);
+	const char *wrong;
 
 	if (!thread)
 		return;
-	if (rad_syscall_class(le32_to_cpu(body->nr)) != RAD_SYSCALL_HOME) {
-		rad_node_protocol_error(in->from, "SYSCALL: not one for the deputy");
+	wrong = accept_syscall(thread, in);
+	if (wrong) {
+		rad_node_protocol_error(in->from, wrong);
 		rad_thread_put(thread);
 		return;
 	}

@@ -15,15 +15,24 @@
 
 enum { TOUCH_JIFFIES = HZ };	/* for a deputy to touch its stack */
 
-static void tell_result(struct rad_thread *thread, u64 ax, u32 flags, u32 reason)
+/* @msg: with data, or NULL */
+static void tell_result(struct rad_thread *thread, struct rad_out *msg, u64 ax, u32 flags,
+			u32 reason)
 {
-	struct rad_out *msg = rad_deputy_msg(thread, RAD_MSG_SYSCALL_DONE,
-					     sizeof(struct rad_wire_syscall_done));
-	struct rad_wire_syscall_done *body = msg->body;
+	struct rad_wire_syscall_done *body;
 
+	if (msg)
+		flags |= RAD_SYSCALL_DATA;
+	else
+		msg = rad_deputy_msg(thread, RAD_MSG_SYSCALL_DONE, sizeof(*body));
+	body = msg->body;
 	body->thread.reason = cpu_to_le32(reason);
 	body->ax = cpu_to_le64(ax);
 	body->flags = cpu_to_le32(flags);
+	/* The next one may come as soon as this is sent. */
+	spin_lock(&thread->lock);
+	thread->in_syscall = false;
+	spin_unlock(&thread->lock);
 	rad_msg_send(thread->node, msg);
 }
 
@@ -99,16 +108,37 @@ static u32 why_not_here(struct rad_thread *thread)
 	return READ_ONCE(thread->recall);
 }
 
+/* Data that a call has brought, and that the visitor could not store itself. */
+static void store(struct rad_thread *thread)
+{
+	u64 ax;
+
+	spin_lock(&thread->lock);
+	thread->has_syscall = false;
+	spin_unlock(&thread->lock);
+	rad_deputy_account(&thread->syscall.cputime);
+	rad_regs_set_pkru(le32_to_cpu(thread->syscall.pkru));
+	ax = rad_deputy_store(thread, le64_to_cpu(thread->syscall.args[0]));
+	tell_result(thread, NULL, ax, 0, RADIUM_R_NONE);
+}
+
 /* rad_deputy_execute() - the system call that the visitor wants done */
 void rad_deputy_execute(struct rad_thread *thread)
 {
 	struct rad_wire_syscall call;
 	u64 start = ktime_get_ns();
+	struct rad_out *data = NULL;
 	struct pt_regs regs = { };
 	u32 flags = 0, why;
 	u64 ax = 0;
+	bool lent;
 	int nr;
 
+	if (le32_to_cpu(READ_ONCE(thread->syscall.flags)) & RAD_SYSCALL_STORE) {
+		/* Whatever is wanted of the thread: the call is not complete without it. */
+		store(thread);
+		return;
+	}
 	spin_lock(&thread->lock);
 	call = thread->syscall;
 	thread->has_syscall = false;
@@ -123,7 +153,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	why = why_not_here(thread);
 	if (why) {
 		thread->recall_sent = true;
-		tell_result(thread, 0, RAD_SYSCALL_EXECUTE, why);
+		tell_result(thread, NULL, 0, RAD_SYSCALL_EXECUTE, why);
 		return;
 	}
 	regs.di = le64_to_cpu(call.args[0]);
@@ -138,6 +168,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	regs.ss = __USER_DS;
 
 	rad_regs_set_pkru(le32_to_cpu(call.pkru));
+	lent = rad_deputy_lend(thread, &regs);
 	thread->restart.code = 0;
 	WRITE_ONCE(thread->executing, nr);
 	/*
@@ -148,6 +179,8 @@ void rad_deputy_execute(struct rad_thread *thread)
 	ax = rad_ksym.x64_sys_call(&regs, nr);
 	current_pt_regs()->orig_ax = -1;
 	WRITE_ONCE(thread->executing, -1);
+	if (lent)
+		data = rad_deputy_collect(thread, ax);
 
 	switch ((long)ax) {
 	case -ERESTARTSYS:
@@ -161,6 +194,6 @@ void rad_deputy_execute(struct rad_thread *thread)
 			flags = RAD_SYSCALL_COME_HOME;
 	}
 	thread->recall_sent |= flags & RAD_SYSCALL_COME_HOME;
-	tell_result(thread, ax, flags, thread->recall ?: RADIUM_R_SIGNAL);
+	tell_result(thread, data, ax, flags, thread->recall ?: RADIUM_R_SIGNAL);
 	rad_latency_add(thread->process->stats.syscall_latency, ktime_get_ns() - start);
 }

@@ -7,12 +7,14 @@
 #include <linux/task_work.h>
 #include "thread.h"
 
+struct pt_regs;
 struct rad_out;
 struct rad_wire_cputime;
 
 /* deputy.c */
 void rad_deputy_enqueue(struct rad_thread *thread, enum task_work_notify_mode notify);
 struct rad_out *rad_deputy_msg(struct rad_thread *thread, u32 type, size_t len);
+struct rad_out *rad_deputy_try_msg(struct rad_thread *thread, u32 type, size_t len);
 void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason);
 
 /* deputy_out.c */
@@ -28,5 +30,12 @@ void rad_deputy_account(const struct rad_wire_cputime *cputime);
 void rad_deputy_execute(struct rad_thread *thread);
 bool rad_deputy_resolve(u64 detail);
 void rad_deputy_touch_for_visitor(struct rad_thread *thread);
+
+/* deputy_inline.c */
+bool rad_deputy_take_parcel(struct rad_thread *thread, const struct rad_wire_syscall *body,
+			    u32 len);
+long rad_deputy_store(struct rad_thread *thread, u64 address);
+bool rad_deputy_lend(struct rad_thread *thread, struct pt_regs *regs);
+struct rad_out *rad_deputy_collect(struct rad_thread *thread, u64 ax);
 
 #endif /* _RADIUM_DEPUTY_INTERNAL_H */

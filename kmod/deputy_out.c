@@ -246,6 +246,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	thread->stay = atomic_inc_return(&stays);
 	thread->recall = 0;
 	thread->has_syscall = false;
+	thread->in_syscall = false;
 	thread->lost = 0;
 	spin_unlock(&thread->lock);
 	thread->recall_sent = false;

@@ -109,6 +109,7 @@ struct rad_call {
 
 struct rad_out *rad_msg_alloc(u32 type, size_t body_len, gfp_t gfp);
 void rad_msg_free(struct rad_out *msg);
+void rad_msg_trim(struct rad_out *msg, size_t body_len);
 void rad_msg_set_page(struct rad_out *msg, struct page *page,
 		      const struct rad_wire_landing *landing);
 void rad_msg_on_sent(struct rad_out *msg, rad_sent_fn fn, void *arg);

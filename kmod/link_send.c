@@ -88,6 +88,21 @@ void rad_msg_free(struct rad_out *out)
 }
 
 /**
+ * rad_msg_trim - make a message shorter
+ * @out: the message, not yet sent
+ * @body_len: bytes of the body, not more than it was made with
+ *
+ * Context: any.
+ */
+void rad_msg_trim(struct rad_out *out, size_t body_len)
+{
+	struct rad_msg *msg = rad_msg_of(out);
+
+	if (!WARN_ON_ONCE(body_len > msg->len))
+		msg->len = body_len;
+}
+
+/**
  * rad_msg_set_page - have a page written to the peer, and the message be the write's
  *	immediate data
  * @out: PAGE_GRANT or PAGE_BACK, with DATA, or PAGE_FORWARD

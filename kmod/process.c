@@ -13,6 +13,7 @@
 #include "node.h"
 #include "process.h"
 #include "replica.h"
+#include "scratch.h"
 #include "spread.h"
 #include "thread.h"
 
@@ -141,6 +142,8 @@ static void retire_work(struct work_struct *work)
 	mmu_notifier_unregister(&process->notifier, process->mm);
 	/* 4. Its threads know that it ended. */
 	rad_thread_forget_all(process);
+	/* 5. It has the memory that it had before; nobody touches that of calls any more. */
+	rad_scratch_end(process);
 
 	spin_lock(&processes_lock);
 	list_del_init(&process->list);
@@ -410,6 +413,7 @@ static void fill(struct rad_process *process, struct radium_process_info *info)
 	info->spread = spread(process);
 	info->recalls = atomic64_read(&s->recalls);
 	info->syscalls = atomic64_read(&s->syscalls);
+	info->syscalls_inline = atomic64_read(&s->syscalls_inline);
 	info->migrations = atomic64_read(&s->migrations);
 	info->returns = atomic64_read(&s->returns);
 	for (i = 0; i < RADIUM_LATENCY_BUCKETS; i++) {

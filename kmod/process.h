@@ -18,6 +18,7 @@
 #include "homemem.h"
 #include "../uapi/linux/radium.h"
 
+struct file;
 struct inode;
 struct rad_hot;
 struct rad_in;
@@ -31,6 +32,7 @@ struct rad_process_stats {
 	atomic64_t pages_upgraded;
 	atomic64_t recalls;
 	atomic64_t syscalls;
+	atomic64_t syscalls_inline;
 	atomic64_t migrations;
 	atomic64_t returns;
 	atomic64_t fault_latency[RADIUM_LATENCY_BUCKETS];
@@ -54,6 +56,8 @@ struct rad_process_stats {
  * @killed: it has been ended because a part of it was lost; under @lock
  * @entering: threads on their way out: it must not retire
  * @retiring: set once; @retire does the rest; both under the lock of the list
+ * @scratch: memory for delegated calls: NULL, the file that is mapped, or an ERR_PTR if it
+ *	cannot be made; see scratch.c
  */
 struct rad_process {
 	struct kref ref;
@@ -74,6 +78,7 @@ struct rad_process {
 	u32 entering;
 	bool retiring;
 	struct work_struct retire;
+	struct file *scratch;
 	struct rad_process_stats stats;
 };
 

@@ -46,6 +46,7 @@ static void free_thread(struct kref *ref)
 	if (thread->node)
 		rad_node_put(thread->node);
 	kfree(thread->image);
+	rad_deputy_free_parcel(thread);
 	kfree(thread);
 	module_put(THIS_MODULE);
 }

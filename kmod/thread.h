@@ -23,6 +23,7 @@
 
 struct rad_in;
 struct rad_node;
+struct rad_parcel;
 struct rad_process;
 
 /**
@@ -44,6 +45,8 @@ struct rad_process;
  *	has an outcome, the outcome (enum radium_reason)
  * @recall: it is to come home, and why
  * @syscall, @has_syscall: what the visitor wants done
+ * @in_syscall: it wants something done, and has no answer yet
+ * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image, @image_len: a struct rad_wire_return that has come home, not yet loaded
  * @lost: the visitor is gone, and why
  * @touch: address that the deputy is to touch, so that its stack grows; 0: none
@@ -83,6 +86,8 @@ struct rad_thread {
 	u32 recall;
 	struct rad_wire_syscall syscall;
 	bool has_syscall;
+	bool in_syscall;
+	struct rad_parcel *parcel;
 	struct rad_wire_return *image;
 	size_t image_len;
 	u32 lost;
@@ -152,6 +157,7 @@ bool rad_deputy_interrupt(struct rad_thread *thread);
 void rad_deputy_init_thread(struct rad_thread *thread);
 bool rad_deputy_syscall_entry(struct pt_regs *regs);
 bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address);
+void rad_deputy_free_parcel(struct rad_thread *thread);
 void rad_deputy_on_syscall(struct rad_in *in);
 void rad_deputy_on_return(struct rad_in *in);
 void rad_deputy_on_visitor_gone(struct rad_in *in);

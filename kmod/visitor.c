@@ -17,7 +17,7 @@
 #include "regs.h"
 #include "replica.h"
 #include "syscall.h"
-#include "visitor.h"
+#include "visitor_internal.h"
 #include "wire_check.h"
 
 enum { BIRTH_JIFFIES = 10 * HZ };	/* for the task of a new visitor to reach its place */
@@ -43,6 +43,7 @@ static void free_visitor(struct kref *ref)
 	if (visitor->task)
 		put_task_struct(visitor->task);
 	rad_replica_put(visitor->replica);
+	rad_visitor_free_letter(visitor);
 	kfree(visitor);
 }
 
@@ -86,14 +87,19 @@ static void grow_up(struct rad_visitor *visitor)
 
 /* ---------------------------------------------------------------- messages */
 
-static struct rad_out *visitor_msg(struct rad_visitor *visitor, u32 type, size_t len)
+/* rad_visitor_address() - what every message about this stay begins with */
+void rad_visitor_address(struct rad_visitor *visitor, struct rad_wire_thread *body)
 {
-	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NOFAIL);
-	struct rad_wire_thread *body = msg->body;
-
 	body->process = cpu_to_le64(visitor->replica->process);
 	body->thread = cpu_to_le32(visitor->thread);
 	body->stay = cpu_to_le32(visitor->stay);
+}
+
+static struct rad_out *visitor_msg(struct rad_visitor *visitor, u32 type, size_t len)
+{
+	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NOFAIL);
+
+	rad_visitor_address(visitor, msg->body);
 	return msg;
 }
 
@@ -106,7 +112,7 @@ static bool is_stay(const struct rad_visitor *visitor, const struct rad_wire_thr
 }
 
 /* The visitor that a message of its home is about; with a reference, or NULL. */
-static struct rad_visitor *addressed(const struct rad_in *in)
+struct rad_visitor *rad_visitor_addressed(const struct rad_in *in)
 {
 	const struct rad_wire_thread *body = in->body;
 	struct rad_replica *replica = rad_replica_find(in->from, le64_to_cpu(body->process));
@@ -175,7 +181,7 @@ static void drop_signals(void)
 }
 
 /* CPU time since home was last told. */
-static void tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputime *cputime)
+void rad_visitor_tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputime *cputime)
 {
 	u64 utime = current->utime, stime = current->stime;
 	u64 runtime = current->se.sum_exec_runtime;
@@ -199,7 +205,7 @@ static void repeat_trap(u32 reason, u64 detail, struct pt_regs *regs)
  * Sends the registers home and parks. Returns when another thread has been given
  * to this task (its registers are in task_pt_regs() then) or it must die.
  */
-static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
+void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 {
 	size_t len = sizeof(struct rad_wire_return) + rad_regs_xstate_len();
 	struct rad_wire_return *body;
@@ -210,7 +216,7 @@ static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 	body = msg->body;
 	body->thread.reason = cpu_to_le32(reason);
 	body->detail = cpu_to_le64(detail);
-	tell_cputime(visitor, &body->cputime);
+	rad_visitor_tell_cputime(visitor, &body->cputime);
 	rad_regs_save(&body->regs);
 	/* Also of an exception that a recall came before. */
 	if (reason == RADIUM_R_EXCEPTION || task_sigpending(current))
@@ -227,7 +233,7 @@ static void go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 	park(visitor);
 }
 
-static void forget(struct rad_visitor *visitor)
+void rad_visitor_forget(struct rad_visitor *visitor)
 {
 	drop_signals();
 	spin_lock_irq(&visitor->lock);
@@ -259,11 +265,11 @@ static void run(struct callback_head *work)
 			grow_up(visitor);
 			park(visitor);
 		} else if (visitor->discard) {
-			forget(visitor);
+			rad_visitor_forget(visitor);
 		} else if (reason && visitor->state == RAD_VISITOR_RUNNING) {
 			/* Interrupted between two instructions: nothing to be restarted. */
 			regs->orig_ax = -1;
-			go_home(visitor, reason, detail);
+			rad_visitor_go_home(visitor, reason, detail);
 		}
 	}
 	rad_visitor_put(visitor);
@@ -301,52 +307,11 @@ void rad_visitor_bounce(struct rad_visitor *visitor, u32 reason, u64 detail)
 }
 
 /* Back to before the system call instruction, for it to be executed at home. */
-static void rewind(struct pt_regs *regs)
+void rad_visitor_rewind(struct pt_regs *regs)
 {
 	regs->ax = regs->orig_ax;
 	regs->ip -= 2;
 	regs->orig_ax = -1;
-}
-
-/* Has the call done by the deputy. Returns when its result is in the registers. */
-static void delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr)
-{
-	struct rad_wire_syscall *body;
-	unsigned long args[6];
-	struct rad_out *msg;
-	u32 flags, reason;
-	int i;
-
-	syscall_get_arguments(current, regs, args);
-	msg = visitor_msg(visitor, RAD_MSG_SYSCALL, sizeof(*body));
-	body = msg->body;
-	body->nr = cpu_to_le32(nr);
-	body->pkru = cpu_to_le32(rad_regs_pkru());
-	tell_cputime(visitor, &body->cputime);
-	for (i = 0; i < 6; i++)
-		body->args[i] = cpu_to_le64(args[i]);
-	WRITE_ONCE(visitor->has_result, false);
-	rad_msg_send(visitor->replica->home, msg);
-
-	/* Ends with the answer, or the replica's death; a recall is the deputy's business. */
-	___wait_event(visitor->wait, READ_ONCE(visitor->has_result) || READ_ONCE(visitor->discard),
-		      (TASK_KILLABLE | TASK_NOLOAD), 0, 0, schedule());
-	if (fatal_signal_pending(current))
-		return;
-	if (visitor->discard) {
-		forget(visitor);
-		return;
-	}
-	flags = le32_to_cpu(visitor->result.flags);
-	reason = rad_wire_reason(visitor->result.thread.reason);
-	if (flags & RAD_SYSCALL_EXECUTE) {
-		rewind(regs);
-		go_home(visitor, reason, nr);
-		return;
-	}
-	regs->ax = le64_to_cpu(visitor->result.ax);
-	if (flags & RAD_SYSCALL_COME_HOME)
-		go_home(visitor, reason, nr);
 }
 
 /*
@@ -379,23 +344,23 @@ bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 
 	/* The 32-bit ways into the kernel number their calls differently. */
 	if (in_ia32_syscall() || nr & __X32_SYSCALL_BIT) {
-		rewind(regs);
-		go_home(visitor, RADIUM_R_SYSCALL, nr);
+		rad_visitor_rewind(regs);
+		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr);
 		return true;
 	}
 	switch (rad_syscall_class(nr)) {
 	case RAD_SYSCALL_LOCAL:
 		return false;
 	case RAD_SYSCALL_HOME:
-		delegate(visitor, regs, nr);
+		rad_visitor_delegate(visitor, regs, nr);
 		return true;
 	case RAD_SYSCALL_OWN:
 		if (make_own(regs, nr))
 			return true;
 		fallthrough;
 	default:
-		rewind(regs);
-		go_home(visitor, RADIUM_R_SYSCALL, nr);
+		rad_visitor_rewind(regs);
+		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr);
 		return true;
 	}
 }
@@ -692,7 +657,7 @@ static void tell_gone(const struct rad_in *in)
 /* rad_visitor_on_commit() - COMMIT: the visitor is the thread */
 void rad_visitor_on_commit(struct rad_in *in)
 {
-	struct rad_visitor *visitor = addressed(in);
+	struct rad_visitor *visitor = rad_visitor_addressed(in);
 	bool running = false;
 
 	if (visitor) {
@@ -710,7 +675,7 @@ void rad_visitor_on_commit(struct rad_in *in)
 /* rad_visitor_on_abort() - ABORT: the thread is not to run, or is dead at home */
 void rad_visitor_on_abort(struct rad_in *in)
 {
-	struct rad_visitor *visitor = addressed(in);
+	struct rad_visitor *visitor = rad_visitor_addressed(in);
 	bool discard;
 
 	if (!visitor)
@@ -733,7 +698,7 @@ void rad_visitor_on_abort(struct rad_in *in)
 void rad_visitor_on_recall(struct rad_in *in)
 {
 	const struct rad_wire_thread *body = in->body;
-	struct rad_visitor *visitor = addressed(in);
+	struct rad_visitor *visitor = rad_visitor_addressed(in);
 	u32 reason = rad_wire_reason(body->reason);
 
 	if (!visitor)
@@ -745,20 +710,6 @@ void rad_visitor_on_recall(struct rad_in *in)
 	}
 	spin_unlock_irq(&visitor->lock);
 	enqueue(visitor, TWA_SIGNAL);
-	rad_visitor_put(visitor);
-}
-
-/* rad_visitor_on_syscall_done() - SYSCALL_DONE: the deputy's result */
-void rad_visitor_on_syscall_done(struct rad_in *in)
-{
-	struct rad_visitor *visitor = addressed(in);
-
-	if (!visitor)
-		return;
-	memcpy(&visitor->result, in->body, sizeof(visitor->result));
-	/* Pairs with the wait in delegate(): the result before the flag. */
-	smp_store_release(&visitor->has_result, true);
-	wake_up_all(&visitor->wait);
 	rad_visitor_put(visitor);
 }
 

@@ -15,6 +15,7 @@
 
 struct pt_regs;
 struct rad_in;
+struct rad_letter;
 struct rad_replica;
 
 /**
@@ -33,6 +34,8 @@ struct rad_replica;
  * @loading: its registers are being loaded
  * @wait: the task sleeps here: parked, or for the result of a system call
  * @result, @has_result: of the delegated call
+ * @expects: it has been sent, and not been answered
+ * @letter: its data; NULL: no data ever has been. See struct rad_letter
  * @work, @queued: brings the task to us
  * @leave: why it has to go home, RADIUM_R_NONE: it has not
  * @discard: it is not to go home but to be forgotten
@@ -59,6 +62,8 @@ struct rad_visitor {
 	wait_queue_head_t wait;
 	struct rad_wire_syscall_done result;
 	bool has_result;
+	bool expects;
+	struct rad_letter *letter;
 	struct callback_head work;
 	unsigned long queued;
 	u32 leave;

@@ -270,6 +270,27 @@ static bool permits(u32 prot, u32 access)
 	return prot & access;
 }
 
+/**
+ * rad_window_holds() - is a page here, and permits this access?
+ * @window: the window
+ * @address: in the page
+ * @access: one of enum rad_page_access
+ *
+ * It may not be mapped yet. Home may ask for it at any time.
+ */
+bool rad_window_holds(struct rad_window *window, u64 address, u32 access)
+{
+	unsigned long index = address >> PAGE_SHIFT;
+	struct rad_wpage *page;
+	bool holds;
+
+	mutex_lock(rad_window_lock(window, index));
+	page = xa_load(&window->pages, index);
+	holds = page && rad_wpage_is_here(page) && permits(page->prot, access);
+	mutex_unlock(rad_window_lock(window, index));
+	return holds;
+}
+
 /* Inserts a page that is here; its lock is held. */
 static vm_fault_t insert(struct vm_fault *vmf, struct rad_wpage *page, u32 access)
 {

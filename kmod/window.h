@@ -69,6 +69,7 @@ int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *
 void rad_window_destroy(struct rad_window *window);
 int rad_window_map(struct rad_replica *replica, struct file *file);
 int rad_window_mmap(struct rad_replica *replica, struct vm_area_struct *vma);
+bool rad_window_holds(struct rad_window *window, u64 address, u32 access);
 void rad_window_die(struct rad_window *window);
 void rad_window_on_revoke(struct rad_in *in);
 

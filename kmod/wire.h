@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 7,
+	RAD_WIRE_VERSION	= 8,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -27,6 +27,8 @@ enum {
 	RAD_WINDOW		= 64,		/* receive buffers, that is, credits, of each class */
 	RAD_WIRE_PAGE		= 4096,		/* bytes of what is written beside a message */
 	RAD_GREGS		= 27,		/* words of struct user_regs_struct */
+	RAD_INLINE_MAX		= 12288,	/* bytes of data with a system call, and with its result */
+	RAD_INLINE_PIECES	= 24,		/* pieces of memory that this data may be */
 };
 
 /*
@@ -279,19 +281,49 @@ struct rad_wire_cputime {
 	__le64 runtime;
 } __packed;
 
+enum rad_syscall_flags {
+	RAD_SYSCALL_STORE	= 1,	/* no call: the data is to be put where @args[0] points to */
+	RAD_SYSCALL_FLAGS	= 1,
+};
+
+/**
+ * struct rad_wire_syscall - the visitor wants a call done
+ * @thread: which stay
+ * @cputime: since the last message that told
+ * @nr: number of the call
+ * @pkru: with which it accesses memory; 0 without the feature
+ * @args: as the program has set them
+ * @carried: bit i: what the call uses as its piece i (inline.h) travels
+ * @flags: enum rad_syscall_flags
+ *
+ * Followed by the bytes of the carried pieces that the call reads, in order.
+ */
 struct rad_wire_syscall {
 	struct rad_wire_thread thread;
 	struct rad_wire_cputime cputime;
 	__le32 nr;
-	__le32 pkru;		/* with which the call accesses memory; 0 without the feature */
+	__le32 pkru;
 	__le64 args[6];
+	__le32 carried;
+	__le32 flags;
 } __packed;
 
 enum rad_syscall_done_flags {
 	RAD_SYSCALL_COME_HOME	= 1,	/* put @ax into the registers and return */
 	RAD_SYSCALL_EXECUTE	= 2,	/* not done: return and do it at home */
+	RAD_SYSCALL_DATA	= 4,	/* done with the carried pieces: what it wrote follows */
+	RAD_SYSCALL_DONE_FLAGS	= 7,
 };
 
+/**
+ * struct rad_wire_syscall_done - the deputy has done it, or not
+ * @thread: which stay; reason: why the thread has to come home
+ * @ax: what the call returned
+ * @flags: enum rad_syscall_done_flags
+ *
+ * With DATA followed by what was written to the carried pieces, in order: as much of each
+ * as rad_inline_result() says. Without DATA everything was written to the program's memory.
+ */
 struct rad_wire_syscall_done {
 	struct rad_wire_thread thread;
 	__le64 ax;

@@ -289,6 +289,40 @@ static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke 
 		 ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC));
 }
 
+/**
+ * rad_wire_check_syscall() - may a call be asked for like this?
+ * @call: the body
+ * @len: bytes of it and of the data behind it
+ *
+ * Whether the data is that of the call is rad_inline_take()'s to say.
+ */
+static inline bool rad_wire_check_syscall(const struct rad_wire_syscall *call, u32 len)
+{
+	u32 data = len - sizeof(*call), carried = le32_to_cpu(call->carried);
+	u32 flags = le32_to_cpu(call->flags);
+
+	if (len < sizeof(*call) || data > RAD_INLINE_MAX || flags & ~RAD_SYSCALL_FLAGS ||
+	    carried >> RAD_INLINE_PIECES)
+		return false;
+	if (flags & RAD_SYSCALL_STORE)
+		return data && !carried;
+	return carried || !data;
+}
+
+/**
+ * rad_wire_check_syscall_done() - may a result look like this?
+ * @done: the body
+ * @len: bytes of it and of the data behind it
+ */
+static inline bool rad_wire_check_syscall_done(const struct rad_wire_syscall_done *done, u32 len)
+{
+	u32 data = len - sizeof(*done), flags = le32_to_cpu(done->flags);
+
+	if (len < sizeof(*done) || data > RAD_INLINE_MAX || flags & ~RAD_SYSCALL_DONE_FLAGS)
+		return false;
+	return flags & RAD_SYSCALL_DATA ? !(flags & RAD_SYSCALL_EXECUTE) : !data;
+}
+
 /* Where the kernel's own note of the features and the XSAVE header stand in an xstate image. */
 enum {
 	RAD_XSTATE_FEATURES	= 464,	/* u64: what the kernel enabled (USER_XSTATE_FX_SW_WORDS) */

@@ -299,6 +299,7 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @pages_upgraded: readers that became owners of what they had, without a page sent
  * @spread: bit i: threads that it makes are sent to node i+1 when it is its turn, as far as
  *	that node is known; 0: they stay where they are made
+ * @syscalls_inline: delegated calls whose data travelled with them
  */
 struct radium_process_info {
 	__s32 pid;
@@ -321,6 +322,7 @@ struct radium_process_info {
 	__u64 pages_forwarded;
 	__u64 pages_upgraded;
 	__u64 spread;
+	__u64 syscalls_inline;
 };
 
 enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
