@@ -47,6 +47,7 @@ const struct out_field process_fields[] = {
 	FIELD(pages_upgraded, "pages_upgraded", NULL),
 	FIELD(recalls, "recalls", NULL),
 	FIELD(syscalls, "syscalls", "SYSCALLS"),
+	FIELD(syscalls_inline, "syscalls_inline", NULL),
 	FIELD(migrations, "migrations", "MIGRATIONS"),
 	FIELD(returns, "returns", "RETURNS"),
 	FIELD(comm, "comm", "COMMAND"),

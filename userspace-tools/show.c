@@ -63,6 +63,7 @@ static const struct out_field summary_fields[] = {
 	FIELD("faults", "page requests from replicas"),
 	FIELD("recalls", "pages recalled by home"),
 	FIELD("syscalls", "delegated system calls"),
+	FIELD("syscalls_inline", "of these with their data"),
 	FIELD("migrations", "migrations"),
 	FIELD("returns", "returns"),
 	OUT_END

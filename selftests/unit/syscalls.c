@@ -4,6 +4,7 @@
 
 #include <asm/unistd_64.h>
 #include <stddef.h>
+#include "inline_table.h"
 #include "syscall_table.h"
 
 static const struct {
@@ -45,6 +46,25 @@ static bool not_restarted_are_homes(void)
 	return true;
 }
 
+/* A call whose data travels is one that the deputy makes. */
+static bool inline_are_homes(void)
+{
+	static const unsigned int calls[] = {
+#define NUMBER(call, ...) __NR_##call,
+		RAD_INLINE_CALLS(NUMBER)
+#undef NUMBER
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		if (class_of(calls[i]) != RAD_SYSCALL_HOME)
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (calls[i] == calls[j])
+				return false;
+	}
+	return true;
+}
+
 /* What is a thread's own goes home for anything that is not named. */
 static bool own_are_own(void)
 {
@@ -80,6 +100,7 @@ int main(void)
 	TEST("calls that are not restarted are executed at home", not_restarted_are_homes());
 	TEST("calls that change the task go home", at_home());
 	TEST("calls that are partly a thread's own say so", own_are_own());
+	TEST("calls whose data travels are home's, one row each", inline_are_homes());
 	TEST("files, processes and memory are home's", class_of(__NR_read) == RAD_SYSCALL_HOME &&
 	     class_of(__NR_kill) == RAD_SYSCALL_HOME && class_of(__NR_mmap) == RAD_SYSCALL_HOME);
 	return test_end();

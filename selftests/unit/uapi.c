@@ -73,7 +73,8 @@ int main(void)
 	TEST("struct radium_process_info",
 	     offsetof(struct radium_process_info, pages_forwarded) == 624 &&
 	     offsetof(struct radium_process_info, pages_upgraded) == 632 &&
-	     offsetof(struct radium_process_info, spread) == 640);
+	     offsetof(struct radium_process_info, spread) == 640 &&
+	     offsetof(struct radium_process_info, syscalls_inline) == 648);
 	TEST("struct radium_page_info", sizeof(struct radium_page_info) == 56);
 	TEST("values of reasons", RADIUM_R_TIMEOUT == 12 && RADIUM_R_DISTRIBUTED == 24);
 	return test_end();

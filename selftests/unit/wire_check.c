@@ -467,6 +467,43 @@ static bool page_forwards(void)
 	       !forwards(on, 1, 7, RAD_TOKENS) && !forwards(on, 1, 7, ~0u);
 }
 
+static bool asks(u32 data, u32 carried, u32 flags)
+{
+	const struct rad_wire_syscall call = {
+		.carried = cpu_to_le32(carried), .flags = cpu_to_le32(flags),
+	};
+
+	return rad_wire_check_syscall(&call, sizeof(call) + data);
+}
+
+static bool syscalls(void)
+{
+	const u32 all = (1u << RAD_INLINE_PIECES) - 1;
+
+	return asks(0, 0, 0) && asks(0, 1, 0) && asks(1, all, 0) && asks(RAD_INLINE_MAX, 1, 0) &&
+	       !asks(RAD_INLINE_MAX + 1, 1, 0) && !asks(1, 0, 0) && !asks(1, all + 1, 0) &&
+	       !asks(1, 1u << 31, 0) && asks(1, 0, RAD_SYSCALL_STORE) &&
+	       !asks(0, 0, RAD_SYSCALL_STORE) && !asks(1, 1, RAD_SYSCALL_STORE) &&
+	       !asks(0, 0, RAD_SYSCALL_FLAGS + 1) && !asks(0, 0, 1u << 31) && !asks(-1, 1, 0);
+}
+
+static bool answers(u32 data, u32 flags)
+{
+	const struct rad_wire_syscall_done done = { .flags = cpu_to_le32(flags) };
+
+	return rad_wire_check_syscall_done(&done, sizeof(done) + data);
+}
+
+static bool results(void)
+{
+	return answers(0, 0) && answers(0, RAD_SYSCALL_COME_HOME) && answers(0, RAD_SYSCALL_EXECUTE) &&
+	       answers(0, RAD_SYSCALL_DATA) && answers(RAD_INLINE_MAX, RAD_SYSCALL_DATA) &&
+	       answers(8, RAD_SYSCALL_DATA | RAD_SYSCALL_COME_HOME) && !answers(8, 0) &&
+	       !answers(8, RAD_SYSCALL_COME_HOME) && !answers(RAD_INLINE_MAX + 1, RAD_SYSCALL_DATA) &&
+	       !answers(8, RAD_SYSCALL_DATA | RAD_SYSCALL_EXECUTE) &&
+	       !answers(0, RAD_SYSCALL_DONE_FLAGS + 1) && !answers(-1, RAD_SYSCALL_DATA);
+}
+
 /* ---- registers ---- */
 
 /* An image in a buffer of its own size, so that a look beyond its end is seen. */
@@ -554,6 +591,8 @@ int main(void)
 	TEST("bodies: a page that cannot be is not asked back", page_revokes());
 	TEST("bodies: a page is sent on to a node that can be, where it can land",
 	     page_forwards());
+	TEST("bodies: a system call has data that can be its own", syscalls());
+	TEST("bodies: its result, too", results());
 	TEST("registers: wrong lengths are refused, without a look beyond the end", register_lengths());
 	TEST("registers: another CPU's size is refused for that reason", register_sizes());
 	TEST("registers: features that this CPU lacks are refused", register_features());

@@ -58,7 +58,7 @@ static const struct radium_process_info processes[] = {
 	{ .pid = 1234, .uid = 4000000001, .threads = 4, .threads_away = 1,
 	  .nodes = 1ULL << 1 | 1ULL << 63, .pages_away = 10, .pages_copied = 20, .faults = 30,
 	  .pages_sent = 40, .pages_received = 50, .pages_forwarded = 55, .pages_upgraded = 56,
-	  .recalls = 60, .syscalls = 70, .migrations = 8, .returns = 7, .spread = 7,
+	  .recalls = 60, .syscalls = 70, .syscalls_inline = 65, .migrations = 8, .returns = 7, .spread = 7,
 	  .fault_latency = { [10] = 50, [14] = 49, [20] = 1 },
 	  .comm = "wo\x1b[2Jr\xff\"\xc3\xa4" },
 	{ .pid = 77, .uid = 0, .threads = 1, .comm = "sixteen bytes.." },
