@@ -136,6 +136,16 @@ int upgraded_of(pid_t pid)
 	return ask(ASK_UPGRADED, pid, "%s", "").value;
 }
 
+int pages_of(pid_t pid)
+{
+	return ask(ASK_PAGES, pid, "%s", "").value;
+}
+
+int inline_of(pid_t pid)
+{
+	return ask(ASK_INLINE, pid, "%s", "").value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
 	struct answer answer = ask(ASK_MOVE, pid, "a");

@@ -58,6 +58,10 @@ int faults_of(pid_t pid, pid_t tid);
 int forwarded_of(pid_t pid);
 /* Pages of a process that a node read and got to write to without being sent them. */
 int upgraded_of(pid_t pid);
+/* Pages that have left its home or have come back; in mode native always 0. */
+int pages_of(pid_t pid);
+/* Its delegated calls whose data travelled with them. */
+int inline_of(pid_t pid);
 /* A move away that has to be refused, for a reason whose name is this. */
 void away_refused(pid_t pid, const char *reason);
 /* How often the caller came home by itself for a reason; in mode native always 0. */

@@ -32,6 +32,7 @@ ALL = [
     Suite("tools", "the tools' own checks", build.tools_check, machines=0),
     Suite("testbed", "the testbed's own promises", testbeds.run, machines=0, native=False),
     Suite("boot", "machines, module, cluster", control.boot, native=False),
+    program("inline", "data that travels with calls arrives as it does at home"),
     program("blocking", "blocked calls end as if the thread had not moved"),
     program("blocking_ipc", "the same for sockets, locks and IPC"),
     program("signals", "signals reach a thread that is away"),
