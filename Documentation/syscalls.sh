@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tables of syscalls.rst, from kmod/syscall_table.h.
+# The tables of syscalls.rst, from kmod/syscall_table.h and kmod/inline_table.h.
 #   syscalls.sh          print them
 #   syscalls.sh --check  fail, with the difference, if syscalls.rst has others
 #   syscalls.sh --write  put them there
@@ -9,6 +9,7 @@
 set -eu
 cd "$(dirname "$0")"
 header=../kmod/syscall_table.h
+inline=../kmod/inline_table.h
 page=syscalls.rst
 
 tables()
@@ -18,6 +19,7 @@ tables()
 	/^#define RAD_SYSCALLS\(X\)/ { rows = 1; rule(); print "call             class    why"; rule(); next }
 	/^#define RAD_SYSCALLS_NOT_RESTARTED/ { title = "Left alone"; next }
 	/^#define RAD_SYSCALLS_OWN/ { title = "Own, with this first argument"; next }
+	/^#define RAD_INLINE_CALLS/ { title = "With their data" }
 	/^#define RAD_SYSCALLS_ON_SOCKET/ { title = "Left alone on a socket with a time limit"; next }
 	rows && match($0, /X\([a-z0-9_]+,[ \t]*[A-Z]+,[ \t]*"[^"]*"\)/) {
 		row = substr($0, RSTART + 2, RLENGTH - 3)
@@ -33,12 +35,13 @@ tables()
 		line = $0
 		while (match(line, /X\([a-z0-9_]+(, [A-Z_]+)?/)) {
 			item = substr(line, RSTART + 2, RLENGTH - 2)
+			sub(/,.*PTR$/, "", item)
 			if (sub(/, /, "(", item)) item = item ")"
 			list = list (list ? ", " : "") item
 			line = substr(line, RSTART + RLENGTH)
 		}
 		if ($0 !~ /\\$/) { print "\n" title ": " list "."; title = ""; list = "" }
-	}' "$header" | fold -s -w 120 | sed 's/ *$//'
+	}' "$header" "$inline" | fold -s -w 120 | sed 's/ *$//'
 }
 
 # The page with the tables replaced by those of standard input.
