@@ -112,13 +112,39 @@ def unload_refused_while_away(context):
         stop(bed, pid)
 
 
+# Makes calls whose data travels.
+WRITER = "sh -c 'while :; do echo x; done'"
+
+
+def has_memory_of_calls(bed, pid):
+    """Is the module's memory for the data of calls mapped into a process?"""
+    return "[radium]" in bed.run(1, f"cat /proc/{pid}/maps")
+
+
+def memory_of_calls_goes(context):
+    """It is there while calls come from elsewhere, and gone when everything is home."""
+    bed = context.bed
+    pid = start(bed, WRITER)
+    try:
+        for _ in range(3):
+            assert not has_memory_of_calls(bed, pid)
+            migrate(bed, pid)
+            within(20 * context.slow, lambda: has_memory_of_calls(bed, pid), "[radium] in maps")
+            assert radctl(bed, "recall", str(pid), "--all").returncode == 0
+            within(5 * context.slow, lambda: not has_memory_of_calls(bed, pid),
+                   "[radium] is not in maps any more")
+    finally:
+        stop(bed, pid)
+
+
 def drain_then_unload(context):
     """A drained node has nothing of others and nothing elsewhere; the module goes,
     comes again, and processes move again."""
     bed = context.bed
-    pid = start(bed, SPIN)
+    pid = start(bed, WRITER)
     try:
         migrate(bed, pid)
+        within(20 * context.slow, lambda: has_memory_of_calls(bed, pid), "[radium] in maps")
         done = radctl(bed, "node", "drain", timeout=60 * context.slow)
         assert done.returncode == 0, done.stderr
         bed.run(1, f"[ -e /proc/{pid}/exe ]")
@@ -544,8 +570,8 @@ def run(context, only):
     yield from each(context, [
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
         kill_sleeping_visitor_on_its_node, traps_while_preempted, replica_that_cannot_attach,
-        unload_refused_while_away, drain_of_the_visited, drain_of_many, drain_then_unload,
-        unload_while_joined, visitors_fill_the_pool, wrong_key, same_id, wire_version,
+        unload_refused_while_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
+        drain_then_unload, unload_while_joined, visitors_fill_the_pool, wrong_key, same_id, wire_version,
         kill_with_frozen_peer, ended_threads_are_forgotten, allocations_fail, suspend_empties,
         shutdown_empties, power_loss, home_loss], only)
 
