@@ -160,7 +160,8 @@ static struct rad_thread *addressed(const struct rad_in *in)
  * What is wrong with a call; NULL: nothing, and its data is kept. The parcel is the
  * deputy's until the one before has been answered.
  */
-static const char *accept_syscall(struct rad_thread *thread, const struct rad_in *in)
+static const char *accept_syscall(struct rad_thread *thread, const struct rad_in *in,
+				  struct rad_wire_syscall *call)
 {
 	const struct rad_wire_syscall *body = in->body;
 	bool busy;
@@ -175,27 +176,28 @@ static const char *accept_syscall(struct rad_thread *thread, const struct rad_in
 	spin_unlock(&thread->lock);
 	if (busy)
 		return "SYSCALL: another has no answer yet";
-	return rad_deputy_take_parcel(thread, body, in->len) ? NULL :
-							       "SYSCALL: data of another call";
+	*call = *body;
+	return rad_deputy_take_parcel(thread, call, body + 1, in->len - sizeof(*body)) ?
+	       NULL : "SYSCALL: data of another call";
 }
 
 /* rad_deputy_on_syscall() - SYSCALL: the visitor wants a call done */
 void rad_deputy_on_syscall(struct rad_in *in)
 {
-	const struct rad_wire_syscall *body = in->body;
 	struct rad_thread *thread = addressed(in);
+	struct rad_wire_syscall call;
 	const char *wrong;
 
 	if (!thread)
 		return;
-	wrong = accept_syscall(thread, in);
+	wrong = accept_syscall(thread, in, &call);
 	if (wrong) {
 		rad_node_protocol_error(in->from, wrong);
 		rad_thread_put(thread);
 		return;
 	}
 	spin_lock(&thread->lock);
-	thread->syscall = *body;
+	thread->syscall = call;
 	thread->has_syscall = true;
 	spin_unlock(&thread->lock);
 	wake_up_all(&thread->wait);

@@ -54,23 +54,24 @@ struct rad_parcel {
 	u8 data[RAD_INLINE_MAX];
 };
 
-/* rad_deputy_free_parcel() - the thread's record goes */
+/* rad_deputy_free_parcel() - the thread's record goes; any context */
 void rad_deputy_free_parcel(struct rad_thread *thread)
 {
-	kvfree(thread->parcel);
+	kfree(thread->parcel);
 }
 
 /**
  * rad_deputy_take_parcel() - keep what has come with a SYSCALL
  * @thread: waits for a call
- * @body: the message's body, checked
- * @len: its length
+ * @body: the message's body, checked; becomes one without data if there is no memory for it
+ * @data: what follows it
+ * @len: how much
  *
  * Context: the link's receive context; nobody else touches the parcel.
  * Return: whether the data is that of the call.
  */
-bool rad_deputy_take_parcel(struct rad_thread *thread, const struct rad_wire_syscall *body,
-			    u32 len)
+bool rad_deputy_take_parcel(struct rad_thread *thread, struct rad_wire_syscall *body,
+			    const void *data, u32 len)
 {
 	struct rad_parcel *parcel = thread->parcel;
 	u64 args[6];
@@ -79,11 +80,16 @@ bool rad_deputy_take_parcel(struct rad_thread *thread, const struct rad_wire_sys
 	if (!body->carried && !body->flags)
 		return true;
 	if (!parcel) {
-		parcel = kvmalloc(sizeof(*parcel), GFP_KERNEL | __GFP_NOFAIL);
+		parcel = kmalloc(sizeof(*parcel), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		thread->parcel = parcel;
 	}
-	parcel->len = len - sizeof(*body);
-	memcpy(parcel->data, body + 1, parcel->len);
+	if (!parcel) {
+		/* What the call reads is still where it points to. A STORE has had a parcel. */
+		body->carried = 0;
+		return !body->flags;
+	}
+	parcel->len = len;
+	memcpy(parcel->data, data, len);
 	if (le32_to_cpu(body->flags) & RAD_SYSCALL_STORE)
 		return true;
 	for (i = 0; i < 6; i++)

@@ -32,8 +32,8 @@ bool rad_deputy_resolve(u64 detail);
 void rad_deputy_touch_for_visitor(struct rad_thread *thread);
 
 /* deputy_inline.c */
-bool rad_deputy_take_parcel(struct rad_thread *thread, const struct rad_wire_syscall *body,
-			    u32 len);
+bool rad_deputy_take_parcel(struct rad_thread *thread, struct rad_wire_syscall *body,
+			    const void *data, u32 len);
 long rad_deputy_store(struct rad_thread *thread, u64 address);
 bool rad_deputy_lend(struct rad_thread *thread, struct pt_regs *regs);
 struct rad_out *rad_deputy_collect(struct rad_thread *thread, u64 ax);
