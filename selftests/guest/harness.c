@@ -200,21 +200,6 @@ static struct radium_process_info counts_of(pid_t pid)
 	return info;
 }
 
-static int pages(pid_t pid)
-{
-	struct radium_process_info info;
-
-	return device >= 0 && process_info(device, pid, &info) ?
-	       info.pages_sent + info.pages_received : 0;
-}
-
-static int inlined(pid_t pid)
-{
-	struct radium_process_info info;
-
-	return device >= 0 && process_info(device, pid, &info) ? info.syscalls_inline : 0;
-}
-
 /* Why the case came home by itself, for those who read the log. */
 static void tell_returns(pid_t pid)
 {
@@ -328,11 +313,14 @@ static void serve(int answers, const struct ask *ask)
 	case ASK_UPGRADED:
 		answer(answers, counts_of(ask->pid).pages_upgraded, "");
 		break;
-	case ASK_PAGES:
-		answer(answers, pages(ask->pid), "");
+	case ASK_PAGES: {
+		struct radium_process_info counts = counts_of(ask->pid);
+
+		answer(answers, counts.pages_sent + counts.pages_received, "");
 		break;
+	}
 	case ASK_INLINE:
-		answer(answers, inlined(ask->pid), "");
+		answer(answers, counts_of(ask->pid).syscalls_inline, "");
 		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");
