@@ -46,6 +46,7 @@ ALL = [
     program("pages", "swap, KSM, huge pages, compaction while pages are away"),
     program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
             "hazards_io"),
+    program("calls", "every system call by its number, at home and away: the same result"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
