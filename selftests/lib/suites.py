@@ -53,6 +53,7 @@ ALL = [
     program("pipes", "pipes, FIFOs and what moves bytes between files"),
     program("terminals", "terminals and their jobs"),
     program("storage", "directories, attributes, seals, rings, the disk"),
+    program("shared", "memory that is shared, locked, growing, under a policy"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
