@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Timers of all kinds, and the clocks of processor time, of a process that is away. */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/times.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static volatile sig_atomic_t count, value, overruns, by_thread;
+static timer_t timer;
+
+static void tick(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	count++;
+	value = info->si_value.sival_int;
+	overruns = info->si_overrun;
+	by_thread = gettid();
+}
+
+static void handle(int number)
+{
+	struct sigaction action = { .sa_sigaction = tick, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	count = 0;
+	DO(sigaction(number, &action, NULL));
+}
+
+static void await(int wanted)
+{
+	uint64_t end = now_ns() + 8000000000ull;
+
+	while (count < wanted && now_ns() < end)
+		;
+	CHECK(count >= wanted);
+}
+
+static struct itimerspec after_ms(long first, long interval)
+{
+	return (struct itimerspec){ { 0, interval * 1000000 }, { 0, first * 1000000 } };
+}
+
+/* Nobody is told; it can be asked. */
+static void asked_only(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_NONE };
+	struct itimerspec set = after_ms(500, 300), left;
+
+	away();
+	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	DO(timer_settime(timer, 0, &set, NULL));
+	DO(timer_gettime(timer, &left));
+	CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 500000000);
+	EQUAL(left.it_interval.tv_nsec, 300000000);
+	home();
+	sleep_ms(510);
+	DO(timer_gettime(timer, &left));
+	CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 300000000);
+	away();
+	DO(timer_delete(timer));
+	EQUAL(timer_gettime(timer, &left), -1);
+	EQUAL(errno, EINVAL);
+}
+
+static void absolute_and_old_value(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
+				  .sigev_value.sival_int = 4711 };
+	struct itimerspec set = { .it_value.tv_sec = 1000000 }, old;
+	struct timespec now;
+
+	handle(SIGRTMIN);
+	away();
+	DO(timer_create(CLOCK_REALTIME, &event, &timer));
+	DO(timer_settime(timer, 0, &set, NULL));
+	DO(clock_gettime(CLOCK_REALTIME, &now));
+	set.it_value = (struct timespec){ now.tv_sec - 5, 0 };	/* past */
+	DO(timer_settime(timer, TIMER_ABSTIME, &set, &old));
+	CHECK(old.it_value.tv_sec >= 999990);
+	await(1);
+	EQUAL(count, 1);
+	EQUAL(value, 4711);
+}
+
+/* Ticks that come while the signal is blocked are counted. */
+static void overruns_are_counted(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	struct itimerspec set = after_ms(5, 5), none = { 0 };
+	sigset_t signals;
+
+	handle(SIGRTMIN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGRTMIN);
+	away();
+	DO(sigprocmask(SIG_BLOCK, &signals, NULL));
+	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	DO(timer_settime(timer, 0, &set, NULL));
+	compute_ms(100);
+	DO(timer_settime(timer, 0, &none, NULL));
+	EQUAL(count, 0);
+	DO(sigprocmask(SIG_UNBLOCK, &signals, NULL));
+	CHECK(count <= 1);	/* disarming may have taken it back */
+	away();
+	set = after_ms(5, 5);
+	count = 0;
+	DO(sigprocmask(SIG_BLOCK, &signals, NULL));
+	DO(timer_settime(timer, 0, &set, NULL));
+	compute_ms(100);
+	DO(sigprocmask(SIG_UNBLOCK, &signals, NULL));
+	await(1);
+	CHECK(overruns >= 10 || count > 1);
+	away();
+	CHECK(DO(timer_getoverrun(timer)) >= 0);
+	DO(timer_delete(timer));
+}
+
+/* To one thread of several, and no other. */
+static void *thread_waits(void *word)
+{
+	__atomic_store_n((pid_t *)word, gettid(), __ATOMIC_SEQ_CST);
+	await(2);
+	return NULL;
+}
+
+static void to_one_thread(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
+	struct itimerspec set = after_ms(20, 20);
+	pid_t tid = 0;
+	pthread_t thread;
+
+	handle(SIGRTMIN);
+	away();
+	EQUAL(pthread_create(&thread, NULL, thread_waits, &tid), 0);
+	while (!__atomic_load_n(&tid, __ATOMIC_SEQ_CST))
+		sleep_ms(5);
+	event._sigev_un._tid = tid;
+	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	away();
+	DO(timer_settime(timer, 0, &set, NULL));
+	EQUAL(pthread_join(thread, NULL), 0);
+	EQUAL(by_thread, tid);
+}
+
+static void expired(union sigval with)
+{
+	*(int *)with.sival_ptr = 1;
+}
+
+/* A thread of the C library's calls the function. */
+static void by_a_new_thread(void)
+{
+	volatile int called = 0;
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = expired,
+				  .sigev_value.sival_ptr = (void *)&called };
+	struct itimerspec set = after_ms(30, 0);
+	uint64_t end;
+
+	away();
+	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	DO(timer_settime(timer, 0, &set, NULL));
+	end = now_ns() + 8000000000ull;
+	while (!called && now_ns() < end)
+		sleep_ms(1);
+	EQUAL(called, 1);
+	DO(timer_delete(timer));
+}
+
+static void interval_timer(void)
+{
+	struct itimerval every = { { 0, 15000 }, { 0, 15000 } }, left;
+
+	handle(SIGALRM);
+	away();
+	DO(setitimer(ITIMER_REAL, &every, NULL));
+	await(4);
+	home();
+	DO(getitimer(ITIMER_REAL, &left));
+	EQUAL(left.it_interval.tv_usec, 15000);
+	count = 0;
+	await(2);
+	away();
+	every = (struct itimerval){ 0 };
+	DO(setitimer(ITIMER_REAL, &every, &left));
+	EQUAL(left.it_interval.tv_usec, 15000);
+	count = 0;
+	compute_ms(50);
+	EQUAL(count, 0);
+	EQUAL(alarm(100), 0);
+	sleep_ms(5);
+	CHECK(alarm(0) >= 99);
+}
+
+/* They follow the processor time of the process; looked at while it is at home. */
+static void processor_timers(void)
+{
+	const int which[] = { ITIMER_VIRTUAL, ITIMER_PROF }, number[] = { SIGVTALRM, SIGPROF };
+	struct itimerval once = { { 0 }, { 0, 100000 } }, left;
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t end = now_ns() + 8000000000ull;
+
+		handle(number[i]);
+		away();
+		DO(setitimer(which[i], &once, NULL));
+		DO(getitimer(which[i], &left));
+		CHECK(left.it_value.tv_usec > 0 && left.it_value.tv_sec == 0);
+		while (!count && now_ns() < end) {
+			compute_ms(50);
+			if (moving())
+				home();
+			compute_ms(20);
+		}
+		EQUAL(count, 1);
+		DO(getitimer(which[i], &left));
+		EQUAL(left.it_value.tv_usec, 0);
+	}
+}
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	DO(clock_gettime(clock, &now));
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static int64_t used_us(int who)
+{
+	struct rusage usage;
+
+	DO(getrusage(who, &usage));
+	return usage.ru_utime.tv_sec * 1000000ll + usage.ru_utime.tv_usec;
+}
+
+/* Field 14 of /proc/PID/stat, in ticks. */
+static long stat_ticks(pid_t pid)
+{
+	char path[40], *text;
+	long ticks = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	text = strrchr(read_text(path), ')');
+	CHECK(text);
+	EQUAL(sscanf(text, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld", &ticks), 1);
+	return ticks;
+}
+
+/* All clocks of its own processor time grow by what it has computed away. */
+static void own_time_grows(void)
+{
+	int64_t clock, usage, ticks, stat;
+	struct tms times_now;
+
+	away();
+	getppid();
+	clock = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	usage = used_us(RUSAGE_SELF);
+	times(&times_now);
+	ticks = times_now.tms_utime;
+	stat = stat_ticks(getpid());
+	compute_ms(400);
+	getppid();		/* tells */
+	clock = read_clock(CLOCK_PROCESS_CPUTIME_ID) - clock;
+	usage = used_us(RUSAGE_SELF) - usage;
+	times(&times_now);
+	ticks = times_now.tms_utime - ticks;
+	stat = stat_ticks(getpid()) - stat;
+	note("%lld ms by the clock, %lld by getrusage, %lld0 by times, %lld0 in /proc",
+	     (long long)clock / 1000000, (long long)usage / 1000, (long long)ticks,
+	     (long long)stat);
+	/* On a machine that others use as well it gets a part of the time. */
+	CHECK(clock > 50000000 && clock < 4000000000);
+	CHECK(usage > 50000 && ticks >= 5 && stat >= 5);
+}
+
+/* As its parent sees them: while it computes, and when it has ended. */
+static void time_of_a_child(void)
+{
+	int64_t before, now, children = used_us(RUSAGE_CHILDREN);
+	struct rusage usage;
+	clockid_t clock;
+	struct tms all;
+	uint64_t end;
+	int status;
+	pid_t child;
+
+	child = DO(fork());
+	if (!child)
+		for (;;) {
+			compute_checked(20);
+			getppid();
+		}
+	away_pid(child);
+	EQUAL(clock_getcpuclockid(child, &clock), 0);
+	before = read_clock(clock);
+	end = now_ns() + 8000000000ull;
+	do {
+		sleep_ms(50);
+		now = read_clock(clock);
+	} while (now - before < 150000000 && now_ns() < end);
+	CHECK(now - before >= 150000000);
+	CHECK(stat_ticks(child) >= 10);
+	DO(kill(child, SIGKILL));
+	EQUAL(wait4(child, &status, 0, &usage), child);
+	CHECK(usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec >= 100000);
+	CHECK(used_us(RUSAGE_CHILDREN) - children >= 100000);
+	times(&all);
+	CHECK(all.tms_cutime >= 10);
+	EQUAL(clock_getcpuclockid(child, &clock), ESRCH);
+}
+
+/* A timer on a processor clock; the thread is at home when it is to be told. */
+static void timer_on_processor_time(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	struct itimerspec set = after_ms(100, 0);
+	uint64_t end;
+
+	handle(SIGRTMIN);
+	away();
+	DO(timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer));
+	DO(timer_settime(timer, 0, &set, NULL));
+	end = now_ns() + 8000000000ull;
+	while (!count && now_ns() < end) {
+		compute_ms(50);
+		if (moving())
+			home();
+		compute_ms(20);
+	}
+	EQUAL(count, 1);
+}
+
+/* A sleep on the clock of another's processor time. */
+static void sleep_on_processor_time(void)
+{
+	struct timespec length = { 0, 50000000 };
+	int64_t before;
+	clockid_t clock;
+	pid_t child;
+
+	child = DO(fork());
+	if (!child)
+		for (;;)
+			compute_checked(20);
+	EQUAL(clock_getcpuclockid(child, &clock), 0);
+	before = read_clock(clock);
+	away();
+	EQUAL(clock_nanosleep(clock, 0, &length, NULL), 0);
+	CHECK(read_clock(clock) - before >= 50000000);
+	DO(kill(child, SIGKILL));
+	EQUAL(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &length, NULL), EINVAL);
+}
+
+/* The clock of the date is set and set back; who waits for a date is told. */
+static void date_is_read(void)
+{
+	struct timespec resolution, real, tai;
+
+	away();
+	EQUAL(syscall(SYS_clock_getres, CLOCK_REALTIME, &resolution), 0);
+	EQUAL(resolution.tv_nsec, 1);
+	EQUAL(syscall(SYS_clock_getres, CLOCK_MONOTONIC_COARSE, &resolution), 0);
+	CHECK(resolution.tv_nsec >= 1000000);
+	EQUAL(syscall(SYS_clock_gettime, 77, &real), -1);
+	EQUAL(errno, EINVAL);
+	DO(syscall(SYS_clock_gettime, CLOCK_REALTIME, &real));
+	DO(syscall(SYS_clock_gettime, CLOCK_TAI, &tai));
+	CHECK(tai.tv_sec >= real.tv_sec && tai.tv_sec <= real.tv_sec + 60);
+	EQUAL(clock_settime(CLOCK_MONOTONIC, &real), -1);
+	EQUAL(errno, EINVAL);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(asked_only), CASE(absolute_and_old_value), CASE(overruns_are_counted),
+		CASE(to_one_thread), CASE(by_a_new_thread), CASE(interval_timer),
+		CASE(processor_timers), CASE(own_time_grows), CASE(time_of_a_child),
+		CASE(timer_on_processor_time), CASE(sleep_on_processor_time), CASE(date_is_read),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}
