@@ -47,6 +47,7 @@ ALL = [
     program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
             "hazards_io"),
     program("calls", "every system call by its number, at home and away: the same result"),
+    program("forms", "calls that few programs make do what they are for"),
     program("sockets", "sockets: the other end notices nothing"),
     program("notify", "descriptors that tell of events, timers, files, processes"),
     program("locks", "locks and leases of files"),
