@@ -5,9 +5,9 @@ import ast
 import re
 import subprocess
 
-from . import paths
+from . import coverage, guest, paths
 from .build import make
-from .context import each
+from .context import Skip, each
 
 CODE = {".c", ".h", ".S", ".py", ".sh"}
 
@@ -97,6 +97,27 @@ def check_knows_the_symbols(_context):
     assert not missing, "userspace-tools/check.c lacks " + " ".join(sorted(missing))
 
 
+def calls_have_tests(context):
+    """Every system call has a row that names its tests, and those exist."""
+    rows, numbers = coverage.table(), coverage.numbers()
+    assert len(numbers) > 350, f"{len(numbers)} system calls"
+    missing, surplus = set(numbers) - set(rows), set(rows) - set(numbers)
+    assert not missing, "no row for " + " ".join(sorted(missing))
+    assert not surplus, "no such call: " + " ".join(sorted(surplus))
+    if not context.built:
+        raise Skip("not built")
+    known = {p: guest.cases(p) for p in coverage.programs()}
+    for call, tests in rows.items():
+        assert tests, f"an empty row: {call}"
+        for test in tests if tests != [coverage.NONE] else []:
+            suite, _, case = test.partition("/")
+            assert case in known.get(suite, ()), f"{call}: there is no test {test}"
+    bare = [call for call, tests in rows.items() if tests == [coverage.NONE]]
+    swept = [call for call, tests in rows.items() if tests[0].startswith("calls/")]
+    context.report.note(f"{len(rows)} system calls: {len(rows) - len(bare) - len(swept)} have "
+                        f"tests of their own, {len(swept)} are compared only, none: {bare}")
+
+
 def documents(_context):
     """Manual pages without a finding; what the documents point to exists."""
     done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
@@ -106,7 +127,8 @@ def documents(_context):
 
 def run(context, only):
     """The suite "static"."""
-    tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, documents]
+    tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
+             documents]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)
