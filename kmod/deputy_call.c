@@ -122,6 +122,16 @@ static void store(struct rad_thread *thread)
 	tell_result(thread, NULL, ax, 0, RADIUM_R_NONE);
 }
 
+/* Why the thread has to come home after a call, RADIUM_R_NONE: it has not. */
+static u32 why_home(struct rad_thread *thread)
+{
+	if (READ_ONCE(thread->recall))
+		return thread->recall;
+	if (rad_regs_forbid())
+		return RADIUM_R_INSTRUCTIONS;
+	return task_sigpending(current) ? RADIUM_R_SIGNAL : RADIUM_R_NONE;
+}
+
 /* rad_deputy_execute() - the system call that the visitor wants done */
 void rad_deputy_execute(struct rad_thread *thread)
 {
@@ -182,6 +192,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	if (lent)
 		data = rad_deputy_collect(thread, ax);
 
+	why = why_home(thread);
 	switch ((long)ax) {
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
@@ -190,10 +201,10 @@ void rad_deputy_execute(struct rad_thread *thread)
 		flags = RAD_SYSCALL_COME_HOME;
 		break;
 	default:
-		if (thread->recall || task_sigpending(current))
+		if (why)
 			flags = RAD_SYSCALL_COME_HOME;
 	}
 	thread->recall_sent |= flags & RAD_SYSCALL_COME_HOME;
-	tell_result(thread, data, ax, flags, thread->recall ?: RADIUM_R_SIGNAL);
+	tell_result(thread, data, ax, flags, why ?: RADIUM_R_SIGNAL);
 	rad_latency_add(thread->process->stats.syscall_latency, ktime_get_ns() - start);
 }

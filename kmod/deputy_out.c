@@ -56,6 +56,8 @@ static u32 why_not(struct pt_regs *regs)
 		return RADIUM_R_TRACED;
 	if (current->mm->context.ldt)
 		return RADIUM_R_LDT;
+	if (rad_regs_forbid())
+		return RADIUM_R_INSTRUCTIONS;
 	rcu_read_lock();
 	shared = current->vfork_done && current->mm == rcu_dereference(current->real_parent)->mm;
 	rcu_read_unlock();

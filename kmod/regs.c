@@ -188,6 +188,17 @@ void rad_regs_set_pkru(u32 pkru)
 }
 
 /**
+ * rad_regs_forbid() - has current forbidden itself RDTSC or CPUID?
+ *
+ * PR_SET_TSC and ARCH_CPUID are kept in a register of the CPU that the task runs on. No
+ * exported function sets it: such a thread stays at home.
+ */
+bool rad_regs_forbid(void)
+{
+	return test_thread_flag(TIF_NOTSC) || test_thread_flag(TIF_NOCPUID);
+}
+
+/**
  * rad_regs_save() - write current's registers into an image
  * @image: with room for rad_regs_xstate_len() bytes behind it
  *

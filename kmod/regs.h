@@ -33,6 +33,7 @@ void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_leave_rseq(struct pt_regs *regs);
 
 u32 rad_regs_pkru(void);
+bool rad_regs_forbid(void);
 void rad_regs_set_pkru(u32 pkru);
 int rad_regs_save(struct rad_wire_regs *image);
 u32 rad_regs_check(const struct rad_wire_regs *image, size_t room);

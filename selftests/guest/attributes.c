@@ -826,24 +826,44 @@ static void port_permissions(void)
 	EQUAL(errno, EINVAL);
 }
 
-/* The time stamp counter is forbidden: reading it is a fault, wherever it is done. */
+/* It is forbidden at home and stays there, or it is forbidden away and comes home. */
+enum { STAYS, IS_ASKED_AWAY, FORBIDS_AWAY, WAYS };
+
+static void forbid_and_use(int way, int ready, int go)
+{
+	int mode = 0;
+	char byte;
+
+	if (way == FORBIDS_AWAY)
+		away();
+	DO(prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
+	DO(prctl(PR_GET_TSC, &mode));
+	EQUAL(mode, PR_TSC_SIGSEGV);
+	EQUAL(write(ready, "x", 1), 1);
+	EQUAL(read(go, &byte, 1), 1);
+	asm volatile("rdtsc" : : : "eax", "edx");
+	_exit(0);
+}
+
+/* Reading the time stamp counter is a fault when the process has said so. */
 static void forbidden_instruction(void)
 {
-	for (int leave = 0; leave < 2; leave++) {
-		int status, mode = 0;
-		pid_t child = DO(fork());
+	int ready[2], go[2], status;
 
-		if (!child) {
-			DO(prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
-			if (leave)
-				away();
-			DO(prctl(PR_GET_TSC, &mode));
-			EQUAL(mode, PR_TSC_SIGSEGV);
-			asm volatile("rdtsc" : : : "eax", "edx");
-			_exit(0);
-		}
+	DO(pipe(ready));
+	DO(pipe(go));
+	for (int way = 0; way < WAYS; way++) {
+		pid_t child = DO(fork());
+		char byte;
+
+		if (!child)
+			forbid_and_use(way, ready[1], go[0]);
+		EQUAL(read(ready[0], &byte, 1), 1);
+		if (way == IS_ASKED_AWAY)
+			away_refused(child, "INSTRUCTIONS");
+		EQUAL(write(go[1], "x", 1), 1);
 		EQUAL(waitpid(child, &status, 0), child);
-		if (!leave && !status)
+		if (way == STAYS && !status)
 			skip("this machine does not forbid it");
 		EQUAL(status & 0x7f, SIGSEGV);
 	}

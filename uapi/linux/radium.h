@@ -77,7 +77,8 @@ enum {
 	X(PROTOCOL, "the peer broke the protocol", "install the same radium on all nodes") \
 	X(KEEPALIVE, "the peer was silent for too long", "")			\
 	X(USERFAULTFD, "the process uses userfaultfd", "")			\
-	X(INIT, "it is the init process", "choose another process")
+	X(INIT, "it is the init process", "choose another process")		\
+	X(INSTRUCTIONS, "it has forbidden itself an instruction (rdtsc, cpuid)", "")
 
 enum radium_reason {
 #define RADIUM_REASON_ENUM(name, what, todo) RADIUM_R_##name,
