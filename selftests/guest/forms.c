@@ -281,6 +281,7 @@ static void undone_at_the_end(void)
 static void extended_attributes(void)
 {
 	char value[16], list[64];
+	int file;
 
 	own_directory();
 	write_text("file", "x");
@@ -299,7 +300,7 @@ static void extended_attributes(void)
 	away();
 	DO(lremovexattr("soft", "trusted.two"));
 	EQUAL(lgetxattr("soft", "trusted.two", value, 16), -1);
-	int file = DO(open("file", O_RDWR));
+	file = DO(open("file", O_RDWR));
 	DO(fremovexattr(file, "trusted.one"));
 	EQUAL(getxattr("file", "trusted.one", value, 16), -1);
 	DO(syscall(SYS_sync_file_range, file, 0l, 0l, 0));

@@ -69,7 +69,7 @@ static void directory_entries(void)
 static void names_and_links(void)
 {
 	struct stat one, two;
-	char text[16] = "";
+	char text[16] = "", path[40];
 	int top, file;
 
 	own_directory();
@@ -104,13 +104,8 @@ static void names_and_links(void)
 	EQUAL(faccessat(top, "hard", R_OK, 0), 0);
 	/* A file without a name gets one. */
 	file = DO(openat(top, ".", O_TMPFILE | O_WRONLY, 0600));
-	snprintf(text, sizeof(text), "%d", file);
-	{
-		char path[40];
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-		DO(linkat(AT_FDCWD, path, top, "named", AT_SYMLINK_FOLLOW));
-	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	DO(linkat(AT_FDCWD, path, top, "named", AT_SYMLINK_FOLLOW));
 	DO(access("named", F_OK));
 }
 
@@ -391,6 +386,8 @@ static void ring_that_is_polled(void)
 static void past_the_cache(void)
 {
 	char *memory = map_pages(9, RW);
+	struct iovec parts[2] = { { memory + 512, 512 }, { memory + 6 * 4096 + 1024, 1536 } };
+	uint64_t copy[256];
 	int disk;
 
 	if (access("/dev/nullb0", W_OK) &&
@@ -410,15 +407,10 @@ static void past_the_cache(void)
 	away();
 	EQUAL(pread(disk, memory + 1, 4096, 0), -1);
 	EQUAL(errno, EINVAL);
-	struct iovec parts[2] = { { memory + 512, 512 }, { memory + 6 * 4096 + 1024, 1536 } };
 	EQUAL(preadv(disk, parts, 2, 8192), 2048);
-	{
-		uint64_t copy[256];
-
-		memcpy(copy, memory + 512, 512);
-		memcpy((char *)copy + 512, memory + 6 * 4096 + 1024, 1536);
-		EQUAL(differs(copy, 2048, 3), -1);
-	}
+	memcpy(copy, memory + 512, 512);
+	memcpy((char *)copy + 512, memory + 6 * 4096 + 1024, 1536);
+	EQUAL(differs(copy, 2048, 3), -1);
 }
 
 /* Scattered reads and writes at offsets, with flags. */

@@ -360,8 +360,8 @@ static void sleep_on_processor_time(void)
 	EQUAL(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &length, NULL), EINVAL);
 }
 
-/* The clock of the date is set and set back; who waits for a date is told. */
-static void date_is_read(void)
+/* Clocks and how fine they are, by the call; and clocks that are not there. */
+static void clocks_by_call(void)
 {
 	struct timespec resolution, real, tai;
 
@@ -385,7 +385,7 @@ int main(int argc, char **argv)
 		CASE(asked_only), CASE(absolute_and_old_value), CASE(overruns_are_counted),
 		CASE(to_one_thread), CASE(by_a_new_thread), CASE(interval_timer),
 		CASE(processor_timers), CASE(own_time_grows), CASE(time_of_a_child),
-		CASE(timer_on_processor_time), CASE(sleep_on_processor_time), CASE(date_is_read),
+		CASE(timer_on_processor_time), CASE(sleep_on_processor_time), CASE(clocks_by_call),
 		{ 0 }
 	};
 
