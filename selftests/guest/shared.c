@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { PAGES = 16, BYTES = PAGES * 4096 };
 
@@ -179,6 +181,46 @@ static void futex_between_processes(void)
 	EQUAL(syscall(SYS_futex, here, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
 	EQUAL(syscall(SYS_futex, here, FUTEX_CMP_REQUEUE, 1, 1l, there, 5), -1);
 	EQUAL(errno, EAGAIN);
+}
+
+/* A semaphore with a name, as the C library has them. */
+static void named_semaphore(void)
+{
+	struct timespec limit;
+	char name[32];
+	sem_t *semaphore;
+	pid_t child;
+	int value;
+
+	snprintf(name, sizeof(name), "/radium-%d", getpid());
+	away();
+	semaphore = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
+	CHECK(semaphore != SEM_FAILED);
+	child = DO(fork());
+	if (!child) {
+		sem_t *same = sem_open(name, 0);
+
+		CHECK(same != SEM_FAILED);
+		sleep_ms(100);
+		for (int i = 0; i < 3; i++)
+			DO(sem_post(same));
+		_exit(0);
+	}
+	away();
+	DO(clock_gettime(CLOCK_REALTIME, &limit));
+	limit.tv_sec += 8;
+	DO(sem_timedwait(semaphore, &limit));
+	reap(child);
+	DO(sem_wait(semaphore));
+	DO(sem_getvalue(semaphore, &value));
+	EQUAL(value, 1);
+	DO(sem_trywait(semaphore));
+	EQUAL(sem_trywait(semaphore), -1);
+	EQUAL(errno, EAGAIN);
+	limit.tv_sec -= 60;
+	EQUAL(sem_timedwait(semaphore, &limit), -1);
+	EQUAL(errno, ETIMEDOUT);
+	DO(sem_unlink(name));
 }
 
 static long status_kb(const char *field)
@@ -497,10 +539,10 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(system_v), CASE(posix_shared), CASE(file_of_many), CASE(file_written_elsewhere),
-		CASE(futex_between_processes), CASE(locked_for_good), CASE(grows_down),
-		CASE(memory_policies), CASE(advice_for_children), CASE(removed_range),
-		CASE(advice_to_another), CASE(pages_in_disorder), CASE(other_mappings),
-		CASE(left_behind), CASE(collapsed), CASE(huge_and_shared),
+		CASE(futex_between_processes), CASE(named_semaphore), CASE(locked_for_good),
+		CASE(grows_down), CASE(memory_policies), CASE(advice_for_children),
+		CASE(removed_range), CASE(advice_to_another), CASE(pages_in_disorder),
+		CASE(other_mappings), CASE(left_behind), CASE(collapsed), CASE(huge_and_shared),
 		{ 0 }
 	};
 
