@@ -330,8 +330,9 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 }
 
 /*
- * Asks the node for the page (CANCEL), or the owner (SENT), unless it is over by now: without
- * memory from the reserve, of which one comes back with each answer.
+ * Asks the node for the page (CANCEL), or the owner (SENT), unless it is over by now. Others
+ * wait for us meanwhile, perhaps with locks that memory reclaim needs: as the notifier does we
+ * take from the reserve, send at once, and one comes back with each answer.
  */
 static void ask(struct rad_forward *forward, u32 how)
 {
@@ -344,10 +345,10 @@ static void ask(struct rad_forward *forward, u32 how)
 	struct rad_node *whom;
 
 	while (!READ_ONCE(forward->over) && !(revoke && msg)) {
-		revoke = revoke ?: rad_revoke_alloc(mem, owned, true);
+		revoke = revoke ?: rad_revoke_alloc(mem, owned, false);
 		if (revoke)
 			msg = rad_revoke_msg(page, revoke, how | (owned ? RAD_REVOKE_DATA : 0),
-					     GFP_KERNEL);
+					     GFP_ATOMIC | __GFP_NOWARN);
 		if (!msg)
 			wait_event_timeout(mem->wait, READ_ONCE(forward->over), RETRY_JIFFIES);
 	}
