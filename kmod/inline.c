@@ -90,8 +90,8 @@ static u64 long_at(const struct rad_inline *call, const struct rad_piece *piece,
 }
 
 /*
- * Its place in the scratch memory, aligned as it is in the program, up to a page: a file
- * opened with O_DIRECT looks at that.
+ * Its place in the scratch memory, aligned as it is in the program, and no better, up to a
+ * page: a file opened with O_DIRECT looks at that.
  */
 static bool place(struct rad_inline *call, struct rad_piece *piece)
 {
@@ -101,6 +101,8 @@ static bool place(struct rad_inline *call, struct rad_piece *piece)
 	if (align > RAD_WIRE_PAGE)
 		align = RAD_WIRE_PAGE;
 	at = (call->room + align - 1) & -align;
+	if (align < RAD_WIRE_PAGE && !(at & align))
+		at += align;
 	if (at + piece->len > RAD_INLINE_ROOM)
 		return false;
 	piece->at = at;
