@@ -886,9 +886,13 @@ static void self(void)
 
 static int shared_ends[2];
 static char *shared_page;
+static atomic_int buffer_is_filled;
 
 static void *change_page(void *how)
 {
+	while (!atomic_load(&buffer_is_filled))
+		sleep_ms(10);
+	/* For the call to block, which is what the case is about; it is right if it does not. */
 	sleep_ms(300);
 	if (how)
 		mprotect(shared_page, 4096, PROT_READ);
@@ -910,6 +914,7 @@ static void buffer_leaves(void)
 	EQUAL(pthread_create(&thread, NULL, change_page, NULL), 0);
 	away();
 	memset(shared_page, 0x55, 4096);
+	atomic_store(&buffer_is_filled, 1);
 	EQUAL(read(shared_ends[0], shared_page + 200, 100), 10);
 	CHECK(!memcmp(shared_page + 200, "0123456789", 10));
 	EQUAL(shared_page[100], 0x56);
@@ -927,6 +932,7 @@ static void buffer_is_protected(void)
 	EQUAL(pthread_create(&thread, NULL, change_page, "p"), 0);
 	away();
 	memset(shared_page, 0x55, 4096);
+	atomic_store(&buffer_is_filled, 1);
 	EQUAL(read(shared_ends[0], shared_page, 100), -1);
 	EQUAL(errno, EFAULT);
 	EQUAL(shared_page[0], 0x55);

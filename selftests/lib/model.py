@@ -31,7 +31,7 @@ HOLDS = [
     ("pages", "upgrading", "HOME UPGRADE"),
     ("pages", "upgrading_layout", "HOME LAYOUT UPGRADE"),
     ("pages", "upgrading_kinds", "HOME LAYOUT KINDS UPGRADE"),
-    ("pages", "upgrading_node_death", "HOME LAYOUT DEATH UPGRADE"),
+    ("pages", "upgrading_node_death", "HOME DEATH UPGRADE"),
     ("pages", "upgrading_exit", "HOME EXIT KILL UPGRADE"),
     ("pages", "upgrading_and_forwarding", "HOME FORWARD UPGRADE"),
     ("pages", "every_upgrade_is_answered", "HOME LAYOUT LIVE UPGRADE"),
