@@ -174,7 +174,7 @@ static void watched(void)
 		skip("seccomp: %s", strerror(errno));
 	compare(0, not_zeros);
 	if (moving())
-		CHECK(returns("WATCHED") > 250);
+		CHECK(returns("WATCHED") > 50);
 }
 
 /* Numbers that are no system call's: beyond the table, in its gap, of x32, negative. */
