@@ -21,9 +21,11 @@ def numbers():
 
 
 def programs():
-    """Programs of guest/ whose cases are tests of a suite of the same name."""
+    """The suites that are programs of guest/, and for each its programs."""
     text = (paths.SELFTESTS / "lib" / "suites.py").read_text(encoding="utf-8")
-    return re.findall(r'^    program\("(\w+)"', text, re.M)
+    found = re.findall(r'^    program\(((?:[^()"]|"[^"]*")*)\)', text, re.M)
+    words = [re.findall(r'"([^"]*)"', arguments) for arguments in found]
+    return {name: [name, *others] for name, _, *others in words}
 
 
 def table():

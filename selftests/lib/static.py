@@ -106,7 +106,8 @@ def calls_have_tests(context):
     assert not surplus, "no such call: " + " ".join(sorted(surplus))
     if not context.built:
         raise Skip("not built")
-    known = {p: guest.cases(p) for p in coverage.programs()}
+    known = {suite: {case for program in programs for case in guest.cases(program)}
+             for suite, programs in coverage.programs().items()}
     for call, tests in rows.items():
         assert tests, f"an empty row: {call}"
         for test in tests if tests != [coverage.NONE] else []:
