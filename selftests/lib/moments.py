@@ -5,8 +5,8 @@ machine that is shut down while somebody waits. Each is what users of earlier sy
 import time
 
 from . import paths
-from .control import (SPIN, migrate, module_file, nodes, radctl, refused, rejoin,
-                      see_each_other, start, stop, within)
+from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, start,
+                      stop, within)
 from .context import each
 from .ends import dead_seconds
 
@@ -18,9 +18,8 @@ def node_missing_at_start(context):
     address, peer = (nodes(bed)[node]["addr"] for node in (1, 2))
     assert bed.call("kill", "node2").returncode == 0
     try:
-        for words in (("node", "leave"),):
-            done = radctl(bed, *words, timeout=60 * context.slow)
-            assert done.returncode == 0, done.stderr
+        done = radctl(bed, "node", "leave", timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
         bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)}",
                 timeout=30 * context.slow)
         begin = time.monotonic()
@@ -35,10 +34,7 @@ def node_missing_at_start(context):
         finally:
             stop(bed, pid)
     finally:
-        started = bed.call("start", "node2", timeout=200 * context.slow)
-    assert started.returncode == 0, started.stderr
-    bed.provision(2)
-    see_each_other(context)
+        boot_again(context, 2)
     pid = start(bed, SPIN)
     try:
         migrate(bed, pid)
@@ -74,7 +70,7 @@ def unload_after_interrupted_load(context):
         bed.run(1, "rmmod radium", timeout=30 * context.slow)
         loaded = int(bed.run(1, INTERRUPTED.format(
             rounds=rounds, module=f"{paths.TOP}/{module_file(context)}",
-            step=20000 * context.slow), timeout=90 * context.slow))
+            step=80000 * context.slow), timeout=90 * context.slow))
         context.report.note(f"loaded all the same {loaded} times of {rounds}")
     finally:
         rejoin(context, 1)
@@ -105,10 +101,7 @@ def shutdown_while_a_page_is_awaited(context):
         assert took <= limit, f"it took {took:.0f} s to be switched off"
     finally:
         bed.call("thaw", "node2")
-        started = bed.call("start", "node1", timeout=200 * context.slow)
-    assert started.returncode == 0, started.stderr
-    bed.provision(1)
-    see_each_other(context)
+        boot_again(context, 1)
     pid = start(bed, SPIN)
     try:
         migrate(bed, pid)
