@@ -300,6 +300,7 @@ static bool folds_sequence(void)
  */
 static bool folds_anything(void)
 {
+	const struct rad_wire_page_back back = { .flags = cpu_to_le32(RAD_BACK_DATA) };
 	for (u64 any = 0; any < 1ULL << 32; any += 65521) {
 		struct folded f = { .h = honest(RAD_MSG_PAGE_GRANT) };
 		u32 len = rad_wire_unfold(any, &f.h, 1000);
@@ -311,7 +312,7 @@ static bool folds_anything(void)
 		if (rad_wire_fold_call(any) >> RAD_FOLD_CALL_BITS)
 			return false;
 	}
-	return rad_wire_fold_call(rad_wire_fold(RAD_MSG_PAGE_BACK, NULL, 0x123456789abULL, 1)) ==
+	return rad_wire_fold_call(rad_wire_fold(RAD_MSG_PAGE_BACK, &back, 0x123456789abULL, 1)) ==
 	       (0x123456789abULL & ((1u << RAD_FOLD_CALL_BITS) - 1));
 }
 
