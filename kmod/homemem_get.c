@@ -335,8 +335,10 @@ void rad_homemem_page_get(struct rad_in *in)
 	}
 	end_take(&t, in, reason);
 	rad_page_put(t.page);
-	rad_homemem_limit(t.process);
 out:
+	/* What a reader has got to write to is held, too. */
+	if (t.granted)
+		rad_homemem_limit(t.process);
 	count(&t, get);
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);

@@ -301,6 +301,7 @@ static bool folds_sequence(void)
 static bool folds_anything(void)
 {
 	const struct rad_wire_page_back back = { .flags = cpu_to_le32(RAD_BACK_DATA) };
+
 	for (u64 any = 0; any < 1ULL << 32; any += 65521) {
 		struct folded f = { .h = honest(RAD_MSG_PAGE_GRANT) };
 		u32 len = rad_wire_unfold(any, &f.h, 1000);
