@@ -12,6 +12,7 @@
 #include "link.h"
 #include "process.h"
 #include "syscall.h"
+#include "vvar.h"
 
 enum { TOUCH_JIFFIES = HZ };	/* for a deputy to touch its stack */
 
@@ -29,6 +30,7 @@ static void tell_result(struct rad_thread *thread, struct rad_out *msg, u64 ax, 
 	body->thread.reason = cpu_to_le32(reason);
 	body->ax = cpu_to_le64(ax);
 	body->flags = cpu_to_le32(flags);
+	body->coarse = cpu_to_le64(rad_vvar_coarse());
 	/* The next one may come as soon as this is sent. */
 	spin_lock(&thread->lock);
 	thread->in_syscall = false;
@@ -177,6 +179,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	regs.cs = __USER_CS;
 	regs.ss = __USER_DS;
 
+	rad_vvar_catch_up(le64_to_cpu(call.coarse));
 	rad_regs_set_pkru(le32_to_cpu(call.pkru));
 	lent = rad_deputy_lend(thread, &regs);
 	thread->restart.code = 0;

@@ -16,6 +16,7 @@
 #include "node.h"
 #include "process.h"
 #include "syscall.h"
+#include "vvar.h"
 
 enum { SETTLED_JIFFIES = HZ / 10 };	/* away for so long: the next return is a new matter */
 
@@ -165,6 +166,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 		send_sig(SIGKILL, current, 1);
 	}
 	rad_deputy_account(&image->cputime);
+	rad_vvar_catch_up(le64_to_cpu(image->coarse));
 	thread->stuck = reason == RADIUM_R_ASKED && regs->ip == thread->ip_out &&
 			regs->sp == thread->sp_out && regs->cx == thread->cx_out;
 	kfree(image);

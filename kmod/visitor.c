@@ -216,6 +216,7 @@ void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 	body = msg->body;
 	body->thread.reason = cpu_to_le32(reason);
 	body->detail = cpu_to_le64(detail);
+	body->coarse = cpu_to_le64(rad_vvar_shown(&visitor->replica->window.vvar));
 	rad_visitor_tell_cputime(visitor, &body->cputime);
 	rad_regs_save(&body->regs);
 	/* Also of an exception that a recall came before. */
@@ -614,6 +615,7 @@ static u32 hold_ready(const struct rad_in *in)
 		return RADIUM_R_REPLICA;
 	if (!rad_replica_is_running(replica))
 		rad_vvar_set_clocks(&replica->window.vvar, prepare);
+	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse));
 	visitor = reserve(replica, le32_to_cpu(prepare->thread.thread),
 			  le32_to_cpu(prepare->thread.stay));
 	rad_replica_put(replica);

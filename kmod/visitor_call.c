@@ -178,6 +178,7 @@ static void address(struct rad_visitor *visitor, struct rad_out *msg)
 
 	rad_visitor_address(visitor, &body->thread);
 	body->pkru = cpu_to_le32(rad_regs_pkru());
+	body->coarse = cpu_to_le64(rad_vvar_shown(&visitor->replica->window.vvar));
 	rad_visitor_tell_cputime(visitor, &body->cputime);
 }
 
@@ -253,6 +254,7 @@ static bool ask(struct rad_visitor *visitor, struct rad_out *msg)
 		rad_visitor_forget(visitor);
 		return false;
 	}
+	rad_vvar_has_seen(&visitor->replica->window.vvar, le64_to_cpu(visitor->result.coarse));
 	return true;
 }
 

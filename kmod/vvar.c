@@ -13,6 +13,15 @@
  * points to a second page, will not do: its reader looks at the offsets after the
  * count, and finds no second page at home.) Both nodes run the same kernel build, so
  * that the layout is the same.
+ *
+ * The coarse clocks, and time(), tell when the last tick was. Two machines do not tick
+ * at the same moments: a thread that has just seen home's tick would find that of its
+ * node earlier, or the other way round, and a file that home has made would be younger
+ * than now. Therefore a replica's coarse clocks lag by more than a tick, so that
+ * home's are not behind them, but show at least what home's showed when it last let
+ * one of the threads go on: at an arrival, or the end of a system call. If home's tick
+ * is so late that its clocks are behind nevertheless, a thread that comes home, or whose
+ * system call is to be done, waits for it.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -33,6 +42,18 @@
 #include "wire.h"
 
 enum { VDSO_DATA_OFFSET = 128 };	/* of _vdso_data in its page: asm/vvar.h */
+
+/*
+ * One tick makes up for home's being anywhere between two; the others are for clocks
+ * that do not agree exactly, and for an interrupt that is late.
+ */
+enum { COARSE_LAG_NS = 3 * TICK_NSEC };
+
+/* Home's clock is not so much ahead of ours: whoever says so has no say in what we show. */
+enum { MOST_BEHIND_NS = NSEC_PER_SEC };
+
+/* Nor is ours of home's: who comes home does not wait longer for its tick. */
+enum { CATCH_UP_TICKS = HZ / 10 };
 
 /* ----------------------------------------------------------------- at home */
 
@@ -58,6 +79,27 @@ static s32 clock_mode(unsigned long start)
 	return mode;
 }
 
+/* rad_vvar_coarse() - current's CLOCK_MONOTONIC_COARSE, ns */
+s64 rad_vvar_coarse(void)
+{
+	return ktime_get_coarse_ns() +
+	       timespec64_to_ns(&current->nsproxy->time_ns->offsets.monotonic);
+}
+
+/**
+ * rad_vvar_catch_up() - wait until home's coarse clocks show what the replica's have shown
+ * @coarse: rad_vvar_shown() when current's last message left it
+ *
+ * Context: current, in process context; killable.
+ */
+void rad_vvar_catch_up(s64 coarse)
+{
+	int i;
+
+	for (i = 0; i < CATCH_UP_TICKS && rad_vvar_coarse() < coarse; i++)
+		schedule_timeout_killable(1);
+}
+
 /**
  * rad_vvar_describe() - current's vvar pages and clocks
  * @prepare: to be filled in
@@ -79,6 +121,7 @@ void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to)
 	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));
 	prepare->real = cpu_to_le64(clock.real);
 	prepare->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
+	prepare->coarse = cpu_to_le64(rad_vvar_coarse());
 }
 
 /**
@@ -98,35 +141,48 @@ bool rad_vvar_may_leave(const struct pt_regs *regs)
 
 /* ------------------------------------------------------------ in a replica */
 
-static struct timens_offset split(s64 ns)
+static struct vdso_timestamp to_timestamp(s64 ns)
 {
-	struct timens_offset offset;
+	struct vdso_timestamp time;
 	s32 rest;
 
-	offset.sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
+	time.sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
 	if (rest < 0) {
-		offset.sec--;
+		time.sec--;
 		rest += NSEC_PER_SEC;
 	}
-	offset.nsec = rest;
-	return offset;
+	time.nsec = rest;
+	return time;
+}
+
+static s64 to_ns(const struct vdso_timestamp *time, u32 shift)
+{
+	return time->sec * NSEC_PER_SEC + (time->nsec >> shift);
 }
 
 /* A base time, whose nanoseconds are shifted, and an offset. */
-static struct vdso_timestamp sum(const struct vdso_timestamp *base, u32 shift,
-				 const struct timens_offset *offset)
+static struct vdso_timestamp sum(const struct vdso_timestamp *base, u32 shift, s64 offset)
 {
 	const u64 second = (u64)NSEC_PER_SEC << shift;
-	struct vdso_timestamp sum = {
-		.sec = base->sec + offset->sec,
-		.nsec = base->nsec + (offset->nsec << shift),
-	};
+	struct vdso_timestamp sum = to_timestamp(offset);
 
+	sum.sec += base->sec;
+	sum.nsec = base->nsec + (sum.nsec << shift);
 	while (sum.nsec >= second) {
 		sum.nsec -= second;
 		sum.sec++;
 	}
 	return sum;
+}
+
+/* The same clock, told from a moment that is @ns later, or a little more. */
+static void advance(struct vdso_data *data, s64 ns)
+{
+	u64 cycles = div_u64((u64)ns << data->shift, data->mult) + 1;
+
+	data->cycle_last += cycles;
+	data->basetime[CLOCK_MONOTONIC].nsec += cycles * data->mult;
+	data->basetime[CLOCK_BOOTTIME].nsec += cycles * data->mult;
 }
 
 /* The seconds are read without the count by time(). */
@@ -136,24 +192,48 @@ static void store(struct vdso_data *data, int clock, struct vdso_timestamp time)
 	data->basetime[clock].nsec = time.nsec;
 }
 
-/*
- * The timekeeper has changed its data, or we have registered: its lock is held, and
- * this node's data do not change.
- */
-static int update(struct notifier_block *updates, unsigned long was_set, void *timekeeper)
+static void read_here(const struct rad_vvar *vvar, struct vdso_data *here)
 {
-	struct rad_vvar *vvar = container_of(updates, struct rad_vvar, updates);
+	u32 seq;
+
+	do {
+		seq = vdso_read_begin(vvar->here);
+		memcpy(here, vvar->here, CS_BASES * sizeof(*here));
+	} while (vdso_read_retry(vvar->here, seq));
+}
+
+static void write_page(struct rad_vvar *vvar)
+{
 	struct vdso_data *data = page_address(vvar->page) + VDSO_DATA_OFFSET;
-	const struct vdso_data *here = vvar->here;
-	const struct vdso_timestamp *mono = &here->basetime[CLOCK_MONOTONIC];
-	const struct vdso_timestamp *coarse = &here->basetime[CLOCK_MONOTONIC_COARSE];
-	struct vdso_timestamp real = sum(mono, here->shift, &vvar->real);
-	s32 mode = here->clock_mode;
+	struct vdso_timestamp real, coarse_real;
+	struct vdso_data here[CS_BASES];
+	s64 coarse, behind;
+	s32 mode;
 	int i;
 
+	read_here(vvar, here);
+	mode = here->clock_mode;
 	/* Back in the middle of a read, home needs the page that was being read. */
 	if (mode != VDSO_CLOCKMODE_TSC && mode != vvar->home_mode)
 		mode = VDSO_CLOCKMODE_NONE;
+
+	coarse = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0) + vvar->mono - COARSE_LAG_NS;
+	behind = vvar->seen - vvar->mono -
+		 to_ns(&here->basetime[CLOCK_MONOTONIC], here->shift);
+	if (behind < MOST_BEHIND_NS) {
+		coarse = max(coarse, vvar->seen);
+		if (behind > 0 && here->mult)
+			advance(here, behind);
+	}
+	vvar->shown = coarse;
+	coarse_real = to_timestamp(coarse + vvar->real - vvar->mono);
+	real = sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
+	/* These seconds are what time() tells, of the same moment as the coarse clock. */
+	while (real.sec > coarse_real.sec) {
+		real.sec--;
+		real.nsec += (u64)NSEC_PER_SEC << here->shift;
+	}
+
 	vdso_write_begin(data);
 	for (i = 0; i < CS_BASES; i++) {
 		data[i].clock_mode = mode;
@@ -166,16 +246,27 @@ static int update(struct notifier_block *updates, unsigned long was_set, void *t
 		data[i].hrtimer_res = here[i].hrtimer_res;
 		data[i].arch_data = here[i].arch_data;
 	}
-	store(data, CLOCK_MONOTONIC, sum(mono, here->shift, &vvar->mono));
-	store(data, CLOCK_MONOTONIC_COARSE, sum(coarse, 0, &vvar->mono));
-	store(data, CLOCK_BOOTTIME, sum(&here->basetime[CLOCK_BOOTTIME], here->shift, &vvar->boot));
+	store(data, CLOCK_MONOTONIC,
+	      sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->mono));
+	store(data, CLOCK_MONOTONIC_COARSE, to_timestamp(coarse));
+	store(data, CLOCK_BOOTTIME, sum(&here->basetime[CLOCK_BOOTTIME], here->shift, vvar->boot));
 	store(data, CLOCK_REALTIME, real);
-	store(data, CLOCK_REALTIME_COARSE, sum(coarse, 0, &vvar->real));
+	store(data, CLOCK_REALTIME_COARSE, coarse_real);
 	real.sec += here->basetime[CLOCK_TAI].sec - here->basetime[CLOCK_REALTIME].sec;
 	store(data, CLOCK_TAI, real);
 	store(&data[CS_RAW], CLOCK_MONOTONIC_RAW,
-	      sum(&here[CS_RAW].basetime[CLOCK_MONOTONIC_RAW], here[CS_RAW].shift, &vvar->raw));
+	      sum(&here[CS_RAW].basetime[CLOCK_MONOTONIC_RAW], here[CS_RAW].shift, vvar->raw));
 	vdso_write_end(data);
+}
+
+/* The timekeeper has changed its data, or we have registered: its lock is held. */
+static int update(struct notifier_block *updates, unsigned long was_set, void *timekeeper)
+{
+	struct rad_vvar *vvar = container_of(updates, struct rad_vvar, updates);
+
+	raw_spin_lock(&vvar->writing);
+	write_page(vvar);
+	raw_spin_unlock(&vvar->writing);
 	return NOTIFY_OK;
 }
 
@@ -194,6 +285,8 @@ int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepar
 	vvar->start = le64_to_cpu(prepare->vvar);
 	vvar->updates.notifier_call = update;
 	mutex_init(&vvar->lock);
+	raw_spin_lock_init(&vvar->writing);
+	vvar->seen = le64_to_cpu(prepare->coarse);
 	vvar->page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vvar->page)
 		return -ENOMEM;
@@ -219,22 +312,56 @@ void rad_vvar_destroy(struct rad_vvar *vvar)
  */
 void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare)
 {
-	s64 mono = le64_to_cpu(prepare->mono), real = le64_to_cpu(prepare->real);
+	s64 mono = le64_to_cpu(prepare->mono);
 
 	mutex_lock(&vvar->lock);
 	if (vvar->here)
 		pvclock_gtod_unregister_notifier(&vvar->updates);
+	raw_spin_lock_irq(&vvar->writing);
 	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
-	vvar->mono = split(mono);
-	vvar->boot = split(le64_to_cpu(prepare->boot));
+	vvar->mono = mono;
+	vvar->boot = le64_to_cpu(prepare->boot);
 	/* Raw and adjusted clock drift apart on each machine for itself. */
-	vvar->raw = split(mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns()));
+	vvar->raw = mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns());
 	/* Whoever sets the date of this node does not set it for the visitors. */
-	vvar->real = split(real + ktime_to_ns(ktime_mono_to_real(0)));
+	vvar->real = le64_to_cpu(prepare->real) + ktime_to_ns(ktime_mono_to_real(0));
+	raw_spin_unlock_irq(&vvar->writing);
 	/* Calls update(), under the timekeeper's lock. */
 	if (vvar->here)
 		pvclock_gtod_register_notifier(&vvar->updates);
 	mutex_unlock(&vvar->lock);
+}
+
+/**
+ * rad_vvar_has_seen() - a thread goes on that knows what home's clock shows
+ * @vvar: whose
+ * @coarse: rad_vvar_coarse() of home then: the page does not show less from now on
+ *
+ * Context: any but the timekeeper's.
+ */
+void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vvar->writing, flags);
+	if (coarse > vvar->seen) {
+		vvar->seen = coarse;
+		if (vvar->here && coarse > vvar->shown)
+			write_page(vvar);
+	}
+	raw_spin_unlock_irqrestore(&vvar->writing, flags);
+}
+
+/* rad_vvar_shown() - the latest CLOCK_MONOTONIC_COARSE that a thread here may know, ns */
+s64 rad_vvar_shown(struct rad_vvar *vvar)
+{
+	unsigned long flags;
+	s64 shown;
+
+	raw_spin_lock_irqsave(&vvar->writing, flags);
+	shown = vvar->here ? vvar->shown : vvar->seen;
+	raw_spin_unlock_irqrestore(&vvar->writing, flags);
+	return shown;
 }
 
 /**

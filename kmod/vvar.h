@@ -26,9 +26,12 @@ enum { RAD_VVAR_PAGES = 4 };
  * @here: this node's data, NULL until they have been found
  * @updates: from the timekeeper, while @here is known
  * @lock: registration of @updates; several threads arrive at once
+ * @writing: the page, and what follows here
  * @home_mode: how home's vdso reads its clock source: enum vdso_clock_mode
- * @mono, @boot, @raw: home's clocks minus this node's
- * @real: home's CLOCK_REALTIME minus this node's CLOCK_MONOTONIC
+ * @mono, @boot, @raw: home's clocks minus this node's, ns
+ * @real: home's CLOCK_REALTIME minus this node's CLOCK_MONOTONIC, ns
+ * @seen: the latest of home's CLOCK_MONOTONIC_COARSE that a thread here has seen, ns
+ * @shown: that of the page, ns
  */
 struct rad_vvar {
 	unsigned long start;
@@ -37,18 +40,24 @@ struct rad_vvar {
 	const struct vdso_data *here;
 	struct notifier_block updates;
 	struct mutex lock;
+	raw_spinlock_t writing;
 	s32 home_mode;
-	struct timens_offset mono, boot, raw, real;
+	s64 mono, boot, raw, real;
+	s64 seen, shown;
 };
 
 /* at home */
 void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to);
 bool rad_vvar_may_leave(const struct pt_regs *regs);
+s64 rad_vvar_coarse(void);
+void rad_vvar_catch_up(s64 coarse);
 
 /* in a replica */
 int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
 void rad_vvar_destroy(struct rad_vvar *vvar);
 void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
+void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse);
+s64 rad_vvar_shown(struct rad_vvar *vvar);
 void rad_vvar_start(struct rad_vvar *vvar);
 unsigned long rad_vvar_pfn(const struct rad_vvar *vvar, unsigned long address);
 

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 8,
+	RAD_WIRE_VERSION	= 9,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -250,6 +250,7 @@ struct rad_wire_regs {
  * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
  * @mono, @boot, @real: the process' clocks minus the target's, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
+ * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows, ns, signed
  * @comm: name
  * @regs: followed by the xstate
  */
@@ -263,6 +264,7 @@ struct rad_wire_prepare {
 	__le64 boot;
 	__le64 real;
 	__le64 raw;
+	__le64 coarse;
 	__le32 clock_mode;
 	__le32 reserved;
 	char comm[16];
@@ -293,6 +295,7 @@ enum rad_syscall_flags {
  * @nr: number of the call
  * @pkru: with which it accesses memory; 0 without the feature
  * @args: as the program has set them
+ * @coarse: what the replica's CLOCK_MONOTONIC_COARSE has shown, ns, signed
  * @carried: bit i: what the call uses as its piece i (inline.h) travels
  * @flags: enum rad_syscall_flags
  *
@@ -304,6 +307,7 @@ struct rad_wire_syscall {
 	__le32 nr;
 	__le32 pkru;
 	__le64 args[6];
+	__le64 coarse;
 	__le32 carried;
 	__le32 flags;
 } __packed;
@@ -320,6 +324,7 @@ enum rad_syscall_done_flags {
  * @thread: which stay; reason: why the thread has to come home
  * @ax: what the call returned
  * @flags: enum rad_syscall_done_flags
+ * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows now, ns, signed
  *
  * With DATA followed by what was written to the carried pieces, in order: as much of each
  * as rad_inline_result() says. Without DATA everything was written to the program's memory.
@@ -329,6 +334,7 @@ struct rad_wire_syscall_done {
 	__le64 ax;
 	__le32 flags;
 	__le32 reserved;
+	__le64 coarse;
 } __packed;
 
 /* Detail of an exception: signal, si_code, x86 trap number. */
@@ -343,12 +349,14 @@ struct rad_wire_syscall_done {
  * @cputime: since the last message that told
  * @detail: for SYSCALL, WATCHED, SIGNAL: number of the system call; for FAULT and
  *	its kin: page address | enum rad_page_access; for EXCEPTION: RAD_EXCEPTION()
+ * @coarse: what the replica's CLOCK_MONOTONIC_COARSE has shown, ns, signed
  * @regs: followed by the xstate
  */
 struct rad_wire_return {
 	struct rad_wire_thread thread;
 	struct rad_wire_cputime cputime;
 	__le64 detail;
+	__le64 coarse;
 	struct rad_wire_regs regs;
 } __packed;
 
