@@ -283,6 +283,38 @@ pid_t later(unsigned int ms, void (*function)(void *), void *argument)
 	_exit(0);
 }
 
+/* Whether a thread, which may be away, sleeps in a call of this number. */
+static bool is_in(pid_t pid, long nr)
+{
+	char path[64], text[256] = "";
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = DO(open(path, O_RDONLY));
+	DO(read(file, text, sizeof(text) - 1));
+	close(file);
+	if (!strstr(text, ") S "))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	file = DO(open(path, O_RDONLY));
+	memset(text, 0, sizeof(text));
+	DO(read(file, text, sizeof(text) - 1));
+	close(file);
+	return atol(text) == nr && text[0] >= '0' && text[0] <= '9';
+}
+
+pid_t when_in(long nr, void (*function)(void *), void *argument)
+{
+	pid_t pid = DO(fork());
+
+	if (pid)
+		return pid;
+	while (!is_in(getppid(), nr))
+		sleep_ms(10);
+	function(argument);
+	_exit(0);
+}
+
 void reap(pid_t pid)
 {
 	int status;
