@@ -132,6 +132,16 @@ void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason)
 	rad_msg_send(thread->node, msg);
 }
 
+/* Is the thread away there, on this stay? */
+static bool is_stay(const struct rad_thread *thread, const struct rad_in *in)
+{
+	const struct rad_wire_thread *body = in->body;
+
+	lockdep_assert_held(&thread->lock);
+	return thread->state == RADIUM_THREAD_AWAY && thread->node == in->from &&
+	       thread->stay == le32_to_cpu(body->stay);
+}
+
 /* The thread that a message is about, if it is away there, on this stay; with a reference. */
 static struct rad_thread *addressed(const struct rad_in *in)
 {
@@ -147,8 +157,7 @@ static struct rad_thread *addressed(const struct rad_in *in)
 	if (!thread)
 		return NULL;
 	spin_lock(&thread->lock);
-	right = thread->state == RADIUM_THREAD_AWAY && thread->node == in->from &&
-		thread->stay == le32_to_cpu(body->stay);
+	right = is_stay(thread, in);
 	spin_unlock(&thread->lock);
 	if (right)
 		return thread;
@@ -156,51 +165,66 @@ static struct rad_thread *addressed(const struct rad_in *in)
 	return NULL;
 }
 
-/*
- * What is wrong with a call; NULL: nothing, and its data is kept. The parcel is the
- * deputy's until the one before has been answered.
- */
-static const char *accept_syscall(struct rad_thread *thread, const struct rad_in *in,
-				  struct rad_wire_syscall *call)
+/* What is wrong with a message that asks for a call, NULL: nothing. */
+static const char *wrong_syscall(const struct rad_in *in)
 {
 	const struct rad_wire_syscall *body = in->body;
-	bool busy;
 
 	if (!rad_wire_check_syscall(body, in->len))
 		return "SYSCALL: one that cannot be";
 	if (rad_syscall_class(le32_to_cpu(body->nr)) != RAD_SYSCALL_HOME)
 		return "SYSCALL: not one for the deputy";
+	return NULL;
+}
+
+/*
+ * The parcel is this message's from here until its call has been answered, and then the
+ * next one's. A peer that has sent the thread home has no say in it any more: the thread may
+ * be on another node by the time that the parcel is filled, and that node at the parcel.
+ * Returns what is wrong; @here: the thread is, still, on the stay that it was found on.
+ */
+static const char *claim_parcel(struct rad_thread *thread, const struct rad_in *in, bool *here)
+{
+	const char *wrong = NULL;
+
 	spin_lock(&thread->lock);
-	busy = thread->in_syscall;
-	thread->in_syscall = true;
+	*here = is_stay(thread, in);
+	if (*here && thread->image)
+		wrong = "SYSCALL: of a thread that has come home";
+	else if (*here && thread->in_syscall)
+		wrong = "SYSCALL: another has no answer yet";
+	else if (*here)
+		thread->in_syscall = true;
 	spin_unlock(&thread->lock);
-	if (busy)
-		return "SYSCALL: another has no answer yet";
-	*call = *body;
-	return rad_deputy_take_parcel(thread, call, body + 1, in->len - sizeof(*body)) ?
-	       NULL : "SYSCALL: data of another call";
+	return wrong;
 }
 
 /* rad_deputy_on_syscall() - SYSCALL: the visitor wants a call done */
 void rad_deputy_on_syscall(struct rad_in *in)
 {
+	const struct rad_wire_syscall *body = in->body;
 	struct rad_thread *thread = addressed(in);
 	struct rad_wire_syscall call;
 	const char *wrong;
+	bool here = true;
 
 	if (!thread)
 		return;
-	wrong = accept_syscall(thread, in, &call);
-	if (wrong) {
-		rad_node_protocol_error(in->from, wrong);
-		rad_thread_put(thread);
-		return;
+	wrong = wrong_syscall(in) ?: claim_parcel(thread, in, &here);
+	if (!wrong && here) {
+		call = *body;
+		if (!rad_deputy_take_parcel(thread, &call, body + 1, in->len - sizeof(*body)))
+			wrong = "SYSCALL: data of another call";
 	}
-	spin_lock(&thread->lock);
-	thread->syscall = call;
-	thread->has_syscall = true;
-	spin_unlock(&thread->lock);
-	wake_up_all(&thread->wait);
+	if (wrong)
+		rad_node_protocol_error(in->from, wrong);
+	if (!wrong && here) {
+		spin_lock(&thread->lock);
+		thread->syscall = call;
+		thread->has_syscall = true;
+		spin_unlock(&thread->lock);
+		wake_up_all(&thread->wait);
+	}
 	rad_thread_put(thread);
 }
 
