@@ -37,7 +37,8 @@ enum {
 /**
  * struct scratch - the mapping of one process
  * @start: where it is
- * @changed: the program has unmapped it, or a part: it is not used any more
+ * @changed: the program has unmapped it, moved it or protected it, or a part: it is not
+ *	used any more
  * @used: slots
  * @pages: made when they are needed, by who has the slot
  *
@@ -85,10 +86,19 @@ static void changed(struct vm_area_struct *vma)
 	WRITE_ONCE(scratch->changed, true);
 }
 
+/* A call would find that it may not write there, to memory that the program never named. */
+static int protected(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+		     unsigned long flags)
+{
+	changed(vma);
+	return 0;
+}
+
 static const struct vm_operations_struct vm_ops = {
 	.fault = fault,
 	.open = changed,
 	.close = changed,
+	.mprotect = protected,
 };
 
 static int map(struct file *file, struct vm_area_struct *vma)
