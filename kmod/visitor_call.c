@@ -31,12 +31,14 @@
 /**
  * struct rad_letter - the data of a visitor's call
  * @call: its pieces
+ * @lent: some went with the message that is being answered: their data may come back
  * @sent: what the carried ones held when the call was sent, if it reads them
  * @got_len: bytes of @got
  * @got: what came back; written by the link's receive context while a result is expected
  */
 struct rad_letter {
 	struct rad_inline call;
+	bool lent;
 	u8 sent[RAD_INLINE_MAX];
 	u32 got_len;
 	u8 got[RAD_INLINE_MAX];
@@ -172,6 +174,13 @@ static struct rad_letter *begin_letter(struct rad_visitor *visitor, int nr, cons
 	return visitor->letter;
 }
 
+/* Before ask(): home may send data back, or must not. */
+static void expect_data(struct rad_visitor *visitor, bool data)
+{
+	if (visitor->letter)
+		visitor->letter->lent = data;
+}
+
 static void address(struct rad_visitor *visitor, struct rad_out *msg)
 {
 	struct rad_wire_syscall *body = msg->body;
@@ -220,6 +229,7 @@ static struct rad_out *syscall_msg(struct rad_visitor *visitor, int nr, const u6
 		if (letter->call.carried)
 			msg = data_msg(visitor, letter->sent, letter->call.in);
 	}
+	expect_data(visitor, msg);
 	if (msg) {
 		body = msg->body;
 		body->carried = cpu_to_le32(letter->call.carried);
@@ -282,6 +292,7 @@ static bool store(struct rad_visitor *visitor, u64 to, const void *from, u32 len
 		body->flags = cpu_to_le32(RAD_SYSCALL_STORE);
 		body->args[0] = cpu_to_le64(to);
 		memcpy(body + 1, from, part);
+		expect_data(visitor, false);
 		if (!ask(visitor, msg))
 			return false;
 		/* What is to be restarted is none that has a result. */
@@ -377,8 +388,7 @@ static const char *keep_result(struct rad_visitor *visitor, const struct rad_in 
 	const struct rad_wire_syscall_done *body = in->body;
 	u32 len = in->len - sizeof(*body);
 
-	if (!rad_wire_check_syscall_done(body, in->len) ||
-	    (le32_to_cpu(body->flags) & RAD_SYSCALL_DATA && !visitor->letter))
+	if (!rad_wire_check_syscall_done(body, in->len, visitor->letter && visitor->letter->lent))
 		return "SYSCALL_DONE: one that cannot be";
 	visitor->result = *body;
 	if (le32_to_cpu(body->flags) & RAD_SYSCALL_DATA) {

@@ -313,14 +313,16 @@ static inline bool rad_wire_check_syscall(const struct rad_wire_syscall *call, u
  * rad_wire_check_syscall_done() - may a result look like this?
  * @done: the body
  * @len: bytes of it and of the data behind it
+ * @carried: data went with the call, so that some may come back
  */
-static inline bool rad_wire_check_syscall_done(const struct rad_wire_syscall_done *done, u32 len)
+static inline bool rad_wire_check_syscall_done(const struct rad_wire_syscall_done *done, u32 len,
+					       bool carried)
 {
 	u32 data = len - sizeof(*done), flags = le32_to_cpu(done->flags);
 
 	if (len < sizeof(*done) || data > RAD_INLINE_MAX || flags & ~RAD_SYSCALL_DONE_FLAGS)
 		return false;
-	return flags & RAD_SYSCALL_DATA ? !(flags & RAD_SYSCALL_EXECUTE) : !data;
+	return flags & RAD_SYSCALL_DATA ? carried && !(flags & RAD_SYSCALL_EXECUTE) : !data;
 }
 
 /* Where the kernel's own note of the features and the XSAVE header stand in an xstate image. */

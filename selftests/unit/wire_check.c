@@ -493,7 +493,19 @@ static bool answers(u32 data, u32 flags)
 {
 	const struct rad_wire_syscall_done done = { .flags = cpu_to_le32(flags) };
 
-	return rad_wire_check_syscall_done(&done, sizeof(done) + data);
+	return rad_wire_check_syscall_done(&done, sizeof(done) + data, true);
+}
+
+/* What a call has not lent does not come back; a STORE lends nothing either. */
+static bool results_of_nothing(void)
+{
+	struct rad_wire_syscall_done done = { .flags = 0 };
+
+	if (!rad_wire_check_syscall_done(&done, sizeof(done), false))
+		return false;
+	done.flags = cpu_to_le32(RAD_SYSCALL_DATA);
+	return !rad_wire_check_syscall_done(&done, sizeof(done), false) &&
+	       !rad_wire_check_syscall_done(&done, sizeof(done) + 8, false);
 }
 
 static bool results(void)
@@ -595,6 +607,7 @@ int main(void)
 	     page_forwards());
 	TEST("bodies: a system call has data that can be its own", syscalls());
 	TEST("bodies: its result, too", results());
+	TEST("bodies: and none of data that did not go with it", results_of_nothing());
 	TEST("registers: wrong lengths are refused, without a look beyond the end", register_lengths());
 	TEST("registers: another CPU's size is refused for that reason", register_sizes());
 	TEST("registers: features that this CPU lacks are refused", register_features());
