@@ -8,23 +8,32 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/if.h>
+#include <linux/in.h>
 #include <linux/major.h>
 #include <linux/mm.h>
+#include <linux/mqueue.h>
+#include <linux/msg.h>
 #include <linux/ptrace.h>
 #include <linux/resource.h>
 #include <linux/restart_block.h>
+#include <linux/sem.h>
+#include <linux/shm.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/stat.h>
 #include <linux/statfs.h>
 #include <linux/sysinfo.h>
+#include <linux/termios.h>
 #include <linux/times.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/utsname.h>
 #include <uapi/linux/eventpoll.h>
+#include <uapi/linux/sched/types.h>
 #include <uapi/linux/stat.h>
 #include <asm/unistd.h>
 #include "deputy_internal.h"
@@ -305,7 +314,24 @@ static void __maybe_unused check_table(void)
 	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_iovlen) != RAD_MSGHDR_IOVLEN);
 	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_control) != RAD_MSGHDR_CONTROL);
 	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_controllen) != RAD_MSGHDR_CONTROLLEN);
+	BUILD_BUG_ON(sizeof(struct mmsghdr) != RAD_MMSGHDR_SIZE);
+	BUILD_BUG_ON(offsetof(struct msgbuf, mtext) != RAD_TEXT_HEAD);
 	BUILD_BUG_ON(sizeof(struct __kernel_sockaddr_storage) != RAD_INLINE_ADDRESS_MAX);
+	BUILD_BUG_ON(sizeof(struct termios) != 36 || sizeof(struct termios2) != 44);
+	BUILD_BUG_ON(sizeof(struct winsize) != 8 || sizeof(struct ifreq) != 40);
+	BUILD_BUG_ON(sizeof(struct flock) != 32 || sizeof(struct f_owner_ex) != 8);
+	BUILD_BUG_ON(sizeof(struct siginfo) != 128 || sizeof(struct sigevent) != 64);
+	BUILD_BUG_ON(sizeof(struct sembuf) != 6 || sizeof(struct mq_attr) != 64);
+	BUILD_BUG_ON(sizeof(struct msqid64_ds) != 120 || sizeof(struct semid64_ds) != 104);
+	BUILD_BUG_ON(sizeof(struct shmid64_ds) != 112);
+	BUILD_BUG_ON(sizeof(struct sched_param) != 4 || sizeof(struct __kernel_itimerspec) != 32);
+	BUILD_BUG_ON(sizeof(struct __user_cap_header_struct) != 8 ||
+		     _LINUX_CAPABILITY_U32S_3 * sizeof(struct __user_cap_data_struct) != 24);
+	BUILD_BUG_ON(SOL_IP != RAD_LEVEL_IP || SOL_TCP != RAD_LEVEL_TCP);
+	BUILD_BUG_ON(SOL_UDP != RAD_LEVEL_UDP || SOL_IPV6 != RAD_LEVEL_IPV6);
+	BUILD_BUG_ON(SOL_NETLINK != RAD_LEVEL_NETLINK);
+	BUILD_BUG_ON(IP_MSFILTER != RAD_OPTION_MSFILTER ||
+		     MCAST_MSFILTER != RAD_OPTION_GROUP_MSFILTER);
 	BUILD_BUG_ON(MSG_TRUNC != RAD_FLAG_TRUNC || MSG_ZEROCOPY != RAD_FLAG_ZEROCOPY);
 	BUILD_BUG_ON(PATH_MAX != RAD_INLINE_STRING_MAX);
 }

@@ -8,8 +8,8 @@
 #include "inline_table.h"
 
 enum size {
-	SIZE_FIXED, SIZE_LONG, SIZE_INT, SIZE_BITS, SIZE_STRING, SIZE_AT,
-	SIZE_VECTOR, SIZE_PAIR, SIZE_MESSAGE,
+	SIZE_FIXED, SIZE_LONG, SIZE_INT, SIZE_BITS, SIZE_TEXT, SIZE_STRING, SIZE_AT,
+	SIZE_VECTOR, SIZE_PAIR, SIZE_MESSAGE, SIZE_MESSAGES,
 };
 
 struct ptr {
@@ -28,6 +28,17 @@ static const struct row rows[] = {
 #define PTR(arg, dir, size, n, unit) { arg, RAD_INLINE_##dir, SIZE_##size, unit, n }
 #define ROW(call, ...) [__NR_##call] = { { __VA_ARGS__ } },
 	RAD_INLINE_CALLS(ROW)
+#undef ROW
+};
+
+static const struct {
+	u16 nr;
+	u8 arg;
+	u32 command;
+	struct row row;
+} commands[] = {
+#define ROW(call, arg, command, ...) { __NR_##call, arg, command, { { __VA_ARGS__ } } },
+	RAD_INLINE_COMMANDS(ROW)
 #undef ROW
 #undef PTR
 };
@@ -50,21 +61,56 @@ static const struct {
 #undef ROW
 };
 
+static const struct {
+	u16 nr;
+	u8 arg;
+	u32 value;
+} not_at[] = {
+#define ROW(call, arg, value) { __NR_##call, arg, value },
+	RAD_INLINE_NOT_AT(ROW)
+#undef ROW
+};
+
+static bool is_forbidden(u32 nr, const u64 args[6])
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(not_with) / sizeof(not_with[0]); i++)
+		if (not_with[i].nr == nr && args[not_with[i].arg] & not_with[i].flags)
+			return true;
+	for (i = 0; i < sizeof(not_at) / sizeof(not_at[0]); i++)
+		if (not_at[i].nr == nr && (u32)args[not_at[i].arg] == not_at[i].value)
+			return true;
+	return false;
+}
+
+/* NULL: the call has none, or not with this command or these flags. */
+static const struct row *row_of(u32 nr, const u64 args[6])
+{
+	const struct row *row;
+	size_t i;
+
+	if (is_forbidden(nr, args))
+		return NULL;
+	if (nr < ROWS) {
+		row = &rows[array_index_nospec(nr, ROWS)];
+		if (row->ptr[0].dir)
+			return row;
+	}
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].nr == nr && commands[i].command == (u32)args[commands[i].arg])
+			return &commands[i].row;
+	return NULL;
+}
+
 /**
- * rad_inline_is_known() - is there a row for this call, with these flags?
+ * rad_inline_is_known() - is there a row for this call, with this command and these flags?
  * @nr: number of the call
  * @args: its arguments
  */
 bool rad_inline_is_known(u32 nr, const u64 args[6])
 {
-	size_t i;
-
-	if (nr >= ROWS || !rows[array_index_nospec(nr, ROWS)].ptr[0].dir)
-		return false;
-	for (i = 0; i < sizeof(not_with) / sizeof(not_with[0]); i++)
-		if (not_with[i].nr == nr && args[not_with[i].arg] & not_with[i].flags)
-			return false;
-	return true;
+	return row_of(nr, args);
 }
 
 /* rad_inline_is_to_file() - does the call hand memory to whatever its descriptor is? */
@@ -189,40 +235,60 @@ static void add_vector(struct walk *walk, struct rad_piece array, u64 entries, u
 	}
 }
 
-/* A struct msghdr: what it points to is read or written as the call sends or receives. */
-static void add_message(struct walk *walk, struct rad_piece message)
+/*
+ * What a struct msghdr at @base of a piece points to. It is read or written as the call
+ * sends or receives; @dir: of the bytes of the message.
+ */
+static void add_parts(struct walk *walk, const struct rad_piece *head, u32 base, u8 dir)
 {
 	struct rad_inline *call = walk->call;
-	bool receive = message.dir & RAD_INLINE_OUT;
-	u8 dir = receive ? RAD_INLINE_INOUT : RAD_INLINE_IN;
-	const struct rad_piece *head;
-	u32 namelen;
-	s8 parent;
+	u8 other = dir & RAD_INLINE_OUT ? RAD_INLINE_INOUT : RAD_INLINE_IN;
+	u32 namelen = word_at(call, head, base + RAD_MSGHDR_NAMELEN);
+	s8 parent = index_of(call, head);
 
-	message.dir = dir;
-	message.len = RAD_MSGHDR_SIZE;
-	head = add(walk, message);
-	if (!head)
-		return;
-	parent = index_of(call, head);
-	namelen = word_at(call, head, RAD_MSGHDR_NAMELEN);
 	/* The kernel looks at no more; what it calls an error is not carried. */
 	if ((s32)namelen > RAD_INLINE_ADDRESS_MAX)
 		namelen = RAD_INLINE_ADDRESS_MAX;
 	add(walk, (struct rad_piece){
-		.user = long_at(call, head, RAD_MSGHDR_NAME),
+		.user = long_at(call, head, base + RAD_MSGHDR_NAME),
 		.len = (s32)namelen < 0 ? 0 : namelen,
-		.parent = parent, .field = RAD_MSGHDR_NAME, .dir = dir, .unit = 1,
+		.parent = parent, .field = base + RAD_MSGHDR_NAME, .dir = other, .unit = 1,
 	});
 	add(walk, (struct rad_piece){
-		.user = long_at(call, head, RAD_MSGHDR_CONTROL),
-		.len = sane(long_at(call, head, RAD_MSGHDR_CONTROLLEN)),
-		.parent = parent, .field = RAD_MSGHDR_CONTROL, .dir = dir, .unit = 1,
+		.user = long_at(call, head, base + RAD_MSGHDR_CONTROL),
+		.len = sane(long_at(call, head, base + RAD_MSGHDR_CONTROLLEN)),
+		.parent = parent, .field = base + RAD_MSGHDR_CONTROL, .dir = other, .unit = 1,
 	});
 	add_vector(walk, (struct rad_piece){
-		.user = long_at(call, head, RAD_MSGHDR_IOV),
-		.parent = parent, .field = RAD_MSGHDR_IOV, .unit = 1,
-	}, long_at(call, head, RAD_MSGHDR_IOVLEN), receive ? RAD_INLINE_OUT_AX : RAD_INLINE_IN);
+		.user = long_at(call, head, base + RAD_MSGHDR_IOV),
+		.parent = parent, .field = base + RAD_MSGHDR_IOV, .unit = 1,
+	}, long_at(call, head, base + RAD_MSGHDR_IOVLEN), dir);
+}
+
+static void add_message(struct walk *walk, struct rad_piece message)
+{
+	u8 dir = message.dir;
+	const struct rad_piece *head;
+
+	message.dir = dir & RAD_INLINE_OUT ? RAD_INLINE_INOUT : RAD_INLINE_IN;
+	message.len = RAD_MSGHDR_SIZE;
+	head = add(walk, message);
+	if (head)
+		add_parts(walk, head, 0, dir);
+}
+
+/* An array of struct mmsghdr, in which the call notes the length of each message. */
+static void add_messages(struct walk *walk, struct rad_piece array, u32 entries)
+{
+	u8 dir = array.dir;
+	const struct rad_piece *head;
+	u32 i;
+
+	array.dir = RAD_INLINE_INOUT;
+	array.len = sane(entries) * RAD_MMSGHDR_SIZE;
+	head = add(walk, array);
+	for (i = 0; head && i < entries; i++)
+		add_parts(walk, head, i * RAD_MMSGHDR_SIZE, dir);
 }
 
 /* The integer that another argument points to; 0 if it is not carried, or negative. */
@@ -252,6 +318,8 @@ static u32 size_of(const struct rad_inline *call, const struct ptr *ptr)
 		return sane(sane(value) * ptr->unit);
 	case SIZE_INT:
 		return sane(sane((u32)value) * ptr->unit);
+	case SIZE_TEXT:
+		return value <= RAD_INLINE_MAX ? sane(RAD_TEXT_HEAD + value) : 0;
 	case SIZE_BITS:
 		return sane((u32)value) ? sane(((u32)value + 63) / 64 * 8) : 0;
 	case SIZE_AT:
@@ -283,6 +351,9 @@ static void add_argument(struct walk *walk, const struct ptr *ptr)
 	case SIZE_MESSAGE:
 		add_message(walk, piece);
 		break;
+	case SIZE_MESSAGES:
+		add_messages(walk, piece, call->args[ptr->n]);
+		break;
 	default:
 		piece.len = size_of(call, ptr);
 		add(walk, piece);
@@ -302,18 +373,46 @@ void rad_inline_walk(struct rad_inline *call, u32 nr, const u64 args[6], u8 *dat
 		     rad_inline_fn fn, void *context)
 {
 	struct walk walk = { .call = call, .fn = fn, .context = context };
-	const struct ptr *ptr;
+	const struct row *row = row_of(nr, args);
 	u32 i;
 
 	call->nr = nr;
 	memcpy(call->args, args, sizeof(call->args));
 	call->data = data;
 	call->count = call->carried = call->in = call->out = call->room = 0;
-	if (!rad_inline_is_known(nr, args))
-		return;
-	ptr = rows[array_index_nospec(nr, ROWS)].ptr;
-	for (i = 0; i < sizeof(rows[0].ptr) / sizeof(rows[0].ptr[0]) && ptr[i].dir; i++)
-		add_argument(&walk, &ptr[i]);
+	for (i = 0; row && i < sizeof(row->ptr) / sizeof(row->ptr[0]) && row->ptr[i].dir; i++)
+		add_argument(&walk, &row->ptr[i]);
+}
+
+static bool is_written(const struct rad_piece *piece)
+{
+	return piece->dir & RAD_INLINE_OUT;
+}
+
+/**
+ * rad_inline_overlaps() - does the call write twice to the same memory?
+ * @call: a walk
+ *
+ * Whoever stores what has been written knows neither which of two pieces was written last
+ * nor, of an INOUT, which bytes it got anew that were the same before. Such a call has to
+ * work where the memory is.
+ */
+bool rad_inline_overlaps(const struct rad_inline *call)
+{
+	const struct rad_piece *a, *b;
+	u32 i, j;
+
+	for (i = 0; i < call->count; i++) {
+		a = &call->piece[i];
+		for (j = 0; is_written(a) && j < i; j++) {
+			b = &call->piece[j];
+			if (is_written(b) && a->user - b->user < b->len)
+				return true;
+			if (is_written(b) && b->user - a->user < a->len)
+				return true;
+		}
+	}
+	return false;
 }
 
 struct taken {
@@ -389,6 +488,10 @@ u32 rad_inline_result(const struct rad_piece *piece, u64 ax)
 		if (bytes <= piece->before)
 			return 0;
 		return bytes - piece->before < piece->len ? bytes - piece->before : piece->len;
+	case RAD_INLINE_OUT_TEXT:
+		if ((s64)ax < 0)
+			return 0;
+		return ax < piece->len - RAD_TEXT_HEAD ? RAD_TEXT_HEAD + ax : piece->len;
 	default:
 		return 0;
 	}

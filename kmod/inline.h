@@ -21,13 +21,23 @@ enum {
 	RAD_INLINE_ADDRESS_MAX	= 128,		/* of a socket: struct sockaddr_storage */
 	RAD_FLAG_TRUNC		= 0x20,		/* MSG_TRUNC */
 	RAD_FLAG_ZEROCOPY	= 0x4000000,	/* MSG_ZEROCOPY */
+	/* Levels and options of sockets whose header is not for the kernel and programs alike. */
+	RAD_LEVEL_IP		= 0,
+	RAD_LEVEL_TCP		= 6,
+	RAD_LEVEL_UDP		= 17,
+	RAD_LEVEL_IPV6		= 41,
+	RAD_LEVEL_NETLINK	= 270,
+	RAD_OPTION_MSFILTER	= 41,		/* IP_MSFILTER */
+	RAD_OPTION_GROUP_MSFILTER = 48,		/* MCAST_MSFILTER */
 };
 
-/* struct iovec and struct user_msghdr, as offsets. */
+/* struct iovec, struct user_msghdr and struct mmsghdr, as offsets. */
 enum {
 	RAD_IOV_BASE = 0, RAD_IOV_LEN = 8, RAD_IOV_SIZE = 16,
 	RAD_MSGHDR_NAME = 0, RAD_MSGHDR_NAMELEN = 8, RAD_MSGHDR_IOV = 16, RAD_MSGHDR_IOVLEN = 24,
 	RAD_MSGHDR_CONTROL = 32, RAD_MSGHDR_CONTROLLEN = 40, RAD_MSGHDR_SIZE = 56,
+	RAD_MMSGHDR_SIZE = 64,
+	RAD_TEXT_HEAD = 8,	/* of struct msgbuf */
 };
 
 /* Bits: the call reads, or writes. */
@@ -37,6 +47,7 @@ enum rad_inline_dir {
 	RAD_INLINE_INOUT	= 3,
 	RAD_INLINE_OUT_IF_0	= 4 | RAD_INLINE_OUT,
 	RAD_INLINE_OUT_AX	= 8 | RAD_INLINE_OUT,
+	RAD_INLINE_OUT_TEXT	= 16 | RAD_INLINE_OUT,
 };
 
 /**
@@ -100,6 +111,7 @@ bool rad_inline_is_known(u32 nr, const u64 args[6]);
 bool rad_inline_is_to_file(u32 nr);
 void rad_inline_walk(struct rad_inline *call, u32 nr, const u64 args[6], u8 *data,
 		     rad_inline_fn fn, void *context);
+bool rad_inline_overlaps(const struct rad_inline *call);
 bool rad_inline_take(struct rad_inline *call, u32 nr, const u64 args[6], u8 *data, u32 len,
 		     u32 carried);
 u32 rad_inline_result(const struct rad_piece *piece, u64 ax);

@@ -226,7 +226,7 @@ static struct rad_out *syscall_msg(struct rad_visitor *visitor, int nr, const u6
 	if (letter) {
 		letter->got_len = 0;
 		rad_inline_walk(&letter->call, nr, args, letter->sent, carry, visitor);
-		if (letter->call.carried)
+		if (letter->call.carried && !rad_inline_overlaps(&letter->call))
 			msg = data_msg(visitor, letter->sent, letter->call.in);
 	}
 	expect_data(visitor, msg);

@@ -135,6 +135,16 @@ static bool each_row(bool (*test)(u32 nr, const struct row *row))
 	return known > 50;
 }
 
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static bool each_command(bool (*test)(u32 nr, const struct row *row))
+{
+	for (u32 i = 0; i < COMMANDS; i++)
+		if (!test(commands[i].nr, &commands[i].row))
+			return false;
+	return COMMANDS > 50;
+}
+
 static bool names_arguments(u32 nr, const struct row *row)
 {
 	u32 seen = 0;
@@ -174,6 +184,58 @@ static bool keeps_no_pointer(u32 nr, const struct row *row)
 	return true;
 }
 
+/* One row for each command, and none for the call whatever its command. */
+static bool commands_differ(void)
+{
+	for (u32 i = 0; i < COMMANDS; i++) {
+		if (commands[i].arg >= 6 || commands[i].row.ptr[0].arg == commands[i].arg ||
+		    (commands[i].nr < ROWS && rows[commands[i].nr].ptr[0].dir))
+			return false;
+		for (u32 j = 0; j < i; j++)
+			if (commands[i].nr == commands[j].nr &&
+			    (commands[i].arg != commands[j].arg ||
+			     commands[i].command == commands[j].command))
+				return false;
+	}
+	return true;
+}
+
+/* Of what the kernel keeps a pointer to, or looks at in place, nothing travels. */
+static bool commands_keep_no_pointer(u32 nr, const struct row *row)
+{
+	return nr != __NR_futex || (row->ptr[0].arg == 3 && !row->ptr[1].dir);
+}
+
+static bool knows(u32 nr, u64 a, u64 b, u64 c)
+{
+	const u64 args[6] = { a, b, c, 0x1000, 0x2000 };
+
+	return rad_inline_is_known(nr, args);
+}
+
+static bool commands_are_heeded(void)
+{
+	return knows(__NR_ioctl, 0, TCGETS, 0x1000) && !knows(__NR_ioctl, 0, 0x5400, 0x1000) &&
+	       !knows(__NR_ioctl, TCGETS, 0, 0x1000) && !knows(__NR_ioctl, 0, SIOCGIFCONF, 0x1000) &&
+	       knows(__NR_ioctl, 0, 0xffffffff00000000ULL | FIONREAD, 0x1000) &&
+	       knows(__NR_fcntl, 0, F_OFD_SETLKW, 0x1000) && !knows(__NR_fcntl, 0, F_DUPFD, 3) &&
+	       knows(__NR_prctl, PR_SET_NAME, 0x1000, 0) && !knows(__NR_prctl, PR_SET_MM, 1, 2) &&
+	       knows(__NR_futex, 0x1000, FUTEX_WAIT_PRIVATE, 1) &&
+	       !knows(__NR_futex, 0x1000, FUTEX_CMP_REQUEUE, 1) &&
+	       knows(__NR_semctl, 0, 0, IPC_STAT) && !knows(__NR_semctl, 0, 0, GETALL);
+}
+
+/* What is written beyond the length that the program gives stays with the program's memory. */
+static bool options_whose_length_is_known(void)
+{
+	return knows(__NR_getsockopt, 3, SOL_SOCKET, SO_TYPE) &&
+	       !knows(__NR_getsockopt, 3, SOL_SOCKET, SO_GET_FILTER) &&
+	       !knows(__NR_getsockopt, 3, RAD_LEVEL_IP, RAD_OPTION_MSFILTER) &&
+	       !knows(__NR_getsockopt, 3, RAD_LEVEL_IPV6, RAD_OPTION_GROUP_MSFILTER) &&
+	       !knows(__NR_getsockopt, 3, 12345, 1) && !knows(__NR_setsockopt, 3, 12345, 1) &&
+	       knows(__NR_setsockopt, 3, RAD_LEVEL_TCP, 1);
+}
+
 static bool flags_are_heeded(void)
 {
 	u64 args[6] = { 0 };
@@ -183,6 +245,7 @@ static bool flags_are_heeded(void)
 	good &= !rad_inline_is_known(__NR_recvfrom, args) && rad_inline_is_known(__NR_sendto, args);
 	args[3] = MSG_ZEROCOPY | MSG_MORE;
 	good &= rad_inline_is_known(__NR_recvfrom, args) && !rad_inline_is_known(__NR_sendto, args);
+	good &= !rad_inline_is_known(__NR_sendmmsg, args);
 	args[2] = MSG_ZEROCOPY;
 	good &= !rad_inline_is_known(__NR_sendmsg, args);
 	args[2] = MSG_TRUNC | MSG_PEEK;
@@ -368,6 +431,100 @@ static bool messages(void)
 	return is_sound(&sent) && arrives() && sent.count == 4;
 }
 
+/* Two results in one place: only the kernel knows which was written last. */
+static bool overlapping(void)
+{
+	struct iovec v[] = { { buffer, 10 }, { buffer + 9, 7 } };
+
+	send_call(__NR_select, 65, (u64)buffer, (u64)buffer + 16, 0, 0, 0);
+	if (rad_inline_overlaps(&sent))
+		return false;
+	send_call(__NR_select, 65, (u64)buffer, (u64)buffer + 15, 0, 0, 0);
+	if (!rad_inline_overlaps(&sent))
+		return false;
+	send_call(__NR_readv, 3, (u64)v, 2, 0, 0, 0);
+	if (!rad_inline_overlaps(&sent))
+		return false;
+	/* Also with one that does not travel. */
+	here = ~2u;
+	send_call(__NR_readv, 3, (u64)v, 2, 0, 0, 0);
+	here = ~0u;
+	if (!rad_inline_overlaps(&sent))
+		return false;
+	/* What is read is read before. */
+	send_call(__NR_nanosleep, (u64)buffer, (u64)buffer, 0, 0, 0, 0);
+	if (rad_inline_overlaps(&sent))
+		return false;
+	send_call(__NR_writev, 3, (u64)v, 2, 0, 0, 0);
+	return !rad_inline_overlaps(&sent);
+}
+
+/* Of struct msgbuf: its type, and as much text as the result says. */
+static bool texts(void)
+{
+	send_call(__NR_msgsnd, 1, (u64)buffer, 10, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.in != 18)
+		return false;
+	send_call(__NR_msgsnd, 1, (u64)buffer, RAD_INLINE_MAX - 7, 0, 0, 0);
+	if (sent.carried)
+		return false;
+	send_call(__NR_msgsnd, 1, (u64)buffer, ~0ULL, 0, 0, 0);
+	if (sent.carried)
+		return false;
+	send_call(__NR_msgrcv, 1, (u64)buffer, RAD_INLINE_MAX - 8, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.in || sent.out != RAD_INLINE_MAX ||
+	    rad_inline_results(&sent, 0) != 8 || rad_inline_results(&sent, 5) != 13 ||
+	    rad_inline_results(&sent, -42) != 0 || rad_inline_results(&sent, 1ULL << 63) != 0 ||
+	    rad_inline_results(&sent, ~0ULL >> 1) != RAD_INLINE_MAX)
+		return false;
+	send_call(__NR_msgrcv, 1, (u64)buffer, 0, 0, 0, 0);
+	return arrives() && sent.out == 8 && rad_inline_results(&sent, 0) == 8 &&
+	       rad_inline_results(&sent, 1) == 8;
+}
+
+/* Several messages at once: their headers come back in any case. */
+static bool many_messages(void)
+{
+	struct iovec v[] = { { buffer, 10 }, { buffer + 20, 30 } };
+	struct mmsghdr m[40] = { };
+	const u32 heads = 3 * RAD_MMSGHDR_SIZE;
+
+	for (int i = 0; i < 40; i++)
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i % 2], .msg_iovlen = 1 };
+	m[1].msg_hdr.msg_name = buffer + 100;
+	m[1].msg_hdr.msg_namelen = 16;
+	send_call(__NR_sendmmsg, 3, (u64)m, 3, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.count != 8 ||
+	    sent.in != heads + 3 * sizeof(*v) + 16 + 10 + 30 + 10 || sent.out != heads ||
+	    rad_inline_results(&sent, 2) != heads || rad_inline_results(&sent, -11) != heads)
+		return false;
+	send_call(__NR_recvmmsg, 3, (u64)m, 3, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.out != heads + 16 + 10 + 30 + 10 ||
+	    rad_inline_results(&sent, 1) != sent.out)
+		return false;
+	/* Those that find no room are where they are, and so is an array that is too long. */
+	send_call(__NR_sendmmsg, 3, (u64)m, 40, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.count != RAD_INLINE_PIECES)
+		return false;
+	send_call(__NR_sendmmsg, 3, (u64)m, RAD_INLINE_MAX / RAD_MMSGHDR_SIZE + 1, 0, 0, 0);
+	if (sent.carried)
+		return false;
+	send_call(__NR_sendmmsg, 3, (u64)m, ~0u, 0, 0, 0);
+	return !sent.carried;
+}
+
+static bool commands_travel(void)
+{
+	send_call(__NR_ioctl, 0, TCGETS, (u64)buffer, 0, 0, 0);
+	if (!is_sound(&sent) || !arrives() || sent.in != 36 || sent.out != 36)
+		return false;
+	send_call(__NR_futex, (u64)buffer, FUTEX_WAIT_PRIVATE, 0, (u64)buffer + 64, (u64)buffer, 0);
+	if (!is_sound(&sent) || !arrives() || sent.count != 1 || sent.in != 16 || sent.out)
+		return false;
+	send_call(__NR_futex, (u64)buffer, FUTEX_WAKE, 0, (u64)buffer + 64, (u64)buffer, 0);
+	return !sent.count && arrives();
+}
+
 /* Whichever pieces are here, the other end finds the same. */
 static bool any_subset(void)
 {
@@ -449,7 +606,8 @@ static bool noise(void)
 		for (u32 i = 0; i < len; i++)
 			bytes[i] = random() % 3 ? 0 : random();
 		if (random() % 2)
-			nr = random() % 2 ? __NR_recvmsg : __NR_writev;
+			nr = (const u32[]){ __NR_recvmsg, __NR_writev, __NR_recvmmsg,
+					    __NR_getsockopt }[random() % 4];
 		/* Who lies knows what is expected. */
 		if (!take_call(nr, args, bytes, len, carried) &&
 		    !take_call(nr, args, bytes, taken.in, taken.carried))
@@ -468,6 +626,12 @@ int main(void)
 {
 	TEST("table: each pointer is an argument of its own", each_row(names_arguments));
 	TEST("table: no call that keeps a pointer", each_row(keeps_no_pointer));
+	TEST("commands: each pointer is an argument of its own", each_command(names_arguments));
+	TEST("commands: one row for each", commands_differ());
+	TEST("commands: no pointer that is kept", each_command(commands_keep_no_pointer));
+	TEST("commands: others have no row", commands_are_heeded());
+	TEST("commands: their data travels", commands_travel());
+	TEST("options: only those whose length is known", options_whose_length_is_known());
 	TEST("table: flags that forbid it are heeded", flags_are_heeded());
 	TEST("table: other numbers have no row", unknown_numbers());
 	TEST("write: data travels up to the limit", write_sizes());
@@ -482,6 +646,9 @@ int main(void)
 	TEST("vectors: the result is spread over the entries", vectors());
 	TEST("vectors: entries beyond the room for them stay where they are", many_entries());
 	TEST("messages: header, name, control data and vector", messages());
+	TEST("messages: several at once", many_messages());
+	TEST("messages: of System V", texts());
+	TEST("results in one place are noticed", overlapping());
 	TEST("any choice of pieces is understood", any_subset());
 	TEST("lies: another length is refused", other_lengths());
 	TEST("lies: other pieces are refused", other_pieces());
