@@ -363,6 +363,50 @@ void partner_end(struct partner *partner)
 	reap(partner->pid);
 }
 
+bool untouched(const void *memory, size_t bytes, size_t from, size_t len, char was)
+{
+	const char *byte = memory;
+
+	for (size_t i = 0; i < bytes; i++)
+		if ((i < from || i >= from + len) && byte[i] != was)
+			return false;
+	return true;
+}
+
+char *pages_with_a_hole(int protection)
+{
+	char *memory = map_pages(3, PROT_READ | PROT_WRITE);
+
+	memset(memory, 0x55, 2 * page_size());
+	DO(mprotect(memory + page_size(), page_size(), protection));
+	DO(munmap(memory + 2 * page_size(), page_size()));
+	return memory;
+}
+
+void travels(const char *name, void (*function)(void), int calls)
+{
+	enum { FIRST = 3, ROUNDS = 20, OTHERS = 4 };
+	int pages, inlined;
+
+	/* The stack, the words of the harness and a first call of each kind. */
+	for (int i = 0; i < FIRST; i++) {
+		pages_of(getpid());
+		inline_of(getpid());
+		function();
+	}
+	inlined = inline_of(getpid());
+	pages = pages_of(getpid());
+	for (int i = 0; i < ROUNDS; i++)
+		function();
+	pages = pages_of(getpid()) - pages;
+	inlined = inline_of(getpid()) - inlined;
+	/* A page or two may be wanted at home for another reason. */
+	if (pages > OTHERS)
+		fail("", 0, "%s: %d pages moved in %d rounds", name, pages, ROUNDS);
+	if (moving() && inlined < ROUNDS * calls)
+		fail("", 0, "%s: the data of %d calls travelled in %d rounds", name, inlined, ROUNDS);
+}
+
 /* xorshift64*, byte for byte the same wherever it runs. */
 static uint64_t next_random(uint64_t *state)
 {

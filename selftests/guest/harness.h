@@ -126,6 +126,17 @@ void partner_start(struct partner *partner, int64_t (*act)(void *), void *argume
 int64_t partner_ask(struct partner *partner);
 void partner_end(struct partner *partner);
 
+/* Everything outside of [from, from + len) is as it was. */
+bool untouched(const void *memory, size_t bytes, size_t from, size_t len, char was);
+/* Two pages, the second with this protection, full of 0x55, and a third that is not there. */
+char *pages_with_a_hole(int protection);
+/*
+ * Calls a function of one who is away: no page moves because of it, and the data of at least
+ * so many of its system calls travels with them each time.
+ */
+#define TRAVELS(function, calls) travels(#function, function, calls)
+void travels(const char *name, void (*function)(void), int calls);
+
 void fill(void *memory, size_t bytes, uint64_t seed);
 /* Offset of the first wrong byte, or -1. */
 long differs(const void *memory, size_t bytes, uint64_t seed);

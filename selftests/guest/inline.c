@@ -60,15 +60,6 @@ static void away_with_buffers(void)
 	fill(out, sizeof(out), 1);
 }
 
-/* Everything outside of [from, from + len) is as it was. */
-static bool untouched(const char *buffer, size_t bytes, size_t from, size_t len, char was)
-{
-	for (size_t i = 0; i < bytes; i++)
-		if ((i < from || i >= from + len) && buffer[i] != was)
-			return false;
-	return true;
-}
-
 /* ---- reading and writing ---- */
 
 static void through_a_pipe(void)
@@ -303,19 +294,10 @@ static void direct_io(void)
 
 /* ---- bad pointers ---- */
 
-static char *pages_with_a_hole(int protection)
-{
-	char *memory = map_pages(3, RW);
-
-	memset(memory, 0x55, 2 * 4096);
-	DO(mprotect(memory, 4096, protection));
-	DO(munmap(memory + 2 * 4096, 4096));
-	return memory;
-}
-
 static void bad_buffers(void)
 {
-	char *readable = pages_with_a_hole(PROT_READ), *none = pages_with_a_hole(PROT_NONE);
+	char *readable = pages_with_a_hole(PROT_READ) + 4096;
+	char *none = pages_with_a_hole(PROT_NONE) + 4096;
 	char *writable = pages_with_a_hole(RW), *hole = writable + 2 * 4096, byte;
 	void *bad[] = { NULL, (void *)8, hole, (void *)-4096, (void *)(1ul << 63), none };
 	int ends[2], n;
@@ -372,7 +354,7 @@ static void bad_buffers(void)
 /* The descriptors of a pipe that cannot be told are not left open. */
 static void failed_calls_leave_nothing(void)
 {
-	char *readable = pages_with_a_hole(PROT_READ);
+	char *readable = pages_with_a_hole(PROT_READ) + 4096;
 	int next = DO(dup(0));
 
 	close(next);
