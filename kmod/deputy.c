@@ -172,7 +172,7 @@ static const char *wrong_syscall(const struct rad_in *in)
 
 	if (!rad_wire_check_syscall(body, in->len))
 		return "SYSCALL: one that cannot be";
-	if (rad_syscall_class(le32_to_cpu(body->nr)) != RAD_SYSCALL_HOME)
+	if (!rad_syscall_is_homes(le32_to_cpu(body->nr)))
 		return "SYSCALL: not one for the deputy";
 	return NULL;
 }

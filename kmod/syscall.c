@@ -36,6 +36,14 @@ enum rad_syscall_class rad_syscall_class(int nr)
 	return class_of[array_index_nospec(nr, NR_syscalls)];
 }
 
+/* rad_syscall_is_homes() - does the deputy make this call, with or without its data? */
+bool rad_syscall_is_homes(int nr)
+{
+	enum rad_syscall_class class = rad_syscall_class(nr);
+
+	return class == RAD_SYSCALL_HOME || class == RAD_SYSCALL_INLINE;
+}
+
 static const struct {
 	int nr;
 	unsigned long what;

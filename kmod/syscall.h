@@ -10,6 +10,7 @@ struct pt_regs;
 struct task_struct;
 
 enum rad_syscall_class rad_syscall_class(int nr);
+bool rad_syscall_is_homes(int nr);
 bool rad_syscall_is_own(int nr, unsigned long what);
 bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned long *args);
 

@@ -353,6 +353,7 @@ bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 	case RAD_SYSCALL_LOCAL:
 		return false;
 	case RAD_SYSCALL_HOME:
+	case RAD_SYSCALL_INLINE:
 		rad_visitor_delegate(visitor, regs, nr);
 		return true;
 	case RAD_SYSCALL_OWN:

@@ -559,7 +559,7 @@ static void use_names(void)
 	DO(close(file));
 }
 
-static void names(void)
+static void other_names(void)
 {
 	char path[32];
 
@@ -622,7 +622,7 @@ static void another_root(void)
 static const struct test_case cases[] = {
 	CASE(terminal_settings), CASE(terminal_groups), CASE(no_terminal), CASE(bytes_waiting),
 	CASE(interfaces), CASE(drivers), CASE(bad_structures), CASE(record_locks),
-	CASE(lock_waited_for), CASE(owners), CASE(extended_attributes), CASE(offsets), CASE(names),
+	CASE(lock_waited_for), CASE(owners), CASE(extended_attributes), CASE(offsets), CASE(other_names),
 	CASE(directories), CASE(another_root),
 	{ }
 };

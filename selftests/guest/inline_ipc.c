@@ -66,7 +66,7 @@ static void ask_queue(void)
 	DO(msgctl(queue, IPC_SET, &s.is));
 }
 
-static void messages(void)
+static void system_v_messages(void)
 {
 	char *hole = pages_with_a_hole(RW) + 2 * 4096;
 
@@ -469,7 +469,7 @@ static void pair_that_fails(void)
 }
 
 static const struct test_case cases[] = {
-	CASE(messages), CASE(message_waited_for), CASE(semaphores), CASE(segments),
+	CASE(system_v_messages), CASE(message_waited_for), CASE(semaphores), CASE(segments),
 	CASE(posix_messages), CASE(many_at_once), CASE(options), CASE(filter_is_told),
 	CASE(sources_are_told), CASE(pair_that_fails),
 	{ }

@@ -242,7 +242,7 @@ static void ask_names(void)
 	EQUAL(n, 1);
 }
 
-static void names(void)
+static void names_of_threads(void)
 {
 	char *hole = pages_with_a_hole(RW) + 2 * 4096, got[16];
 
@@ -500,7 +500,7 @@ static void moved_away(void)
 }
 
 static const struct test_case cases[] = {
-	CASE(waitid_tells), CASE(signals_with_values), CASE(suspended), CASE(identity), CASE(names),
+	CASE(waitid_tells), CASE(signals_with_values), CASE(suspended), CASE(identity), CASE(names_of_threads),
 	CASE(scheduling), CASE(timers), CASE(bad_zone), CASE(time_limits), CASE(time_limit_moved),
 	CASE(same_memory_twice), CASE(protected), CASE(moved_away),
 	{ }

@@ -28,6 +28,15 @@ def programs():
     return {name: [name, *others] for name, _, *others in words}
 
 
+def classes():
+    """The rows of kmod/syscall_table.h: call, class."""
+    text = (paths.TOP / "kmod/syscall_table.h").read_text(encoding="utf-8")
+    found = re.findall(r'^\tX\((\w+),\s+([A-Z]+),\s+"[^"]+"\)', text, re.M)
+    rows = dict(found)
+    assert len(rows) == len(found), "two rows for one call in syscall_table.h"
+    return rows
+
+
 def table():
     """The rows: call, list of tests."""
     rows = {}

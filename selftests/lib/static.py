@@ -98,9 +98,11 @@ def check_knows_the_symbols(_context):
 
 
 def calls_have_tests(context):
-    """Every system call has a row that names its tests, and those exist."""
-    rows, numbers = coverage.table(), coverage.numbers()
+    """Every system call has a class, and a row that names its tests, and those exist."""
+    rows, numbers, classes = coverage.table(), coverage.numbers(), coverage.classes()
     assert len(numbers) > 350, f"{len(numbers)} system calls"
+    assert list(classes) == list(numbers), "syscall_table.h has not all calls in their order: " \
+        + " ".join(sorted(set(classes) ^ set(numbers)))
     missing, surplus = set(numbers) - set(rows), set(rows) - set(numbers)
     assert not missing, "no row for " + " ".join(sorted(missing))
     assert not surplus, "no such call: " + " ".join(sorted(surplus))
