@@ -228,12 +228,28 @@ void rad_deputy_on_syscall(struct rad_in *in)
 	rad_thread_put(thread);
 }
 
-/* rad_deputy_on_return() - RETURN: the thread comes home */
+/* A copy of the message. Three pages with AMX, and nobody promises three in a row. */
+static struct rad_image *make_image(const struct rad_in *in)
+{
+	const size_t head = offsetof(struct rad_image, is);
+	void *image = kvmalloc(head + in->len, GFP_KERNEL | __GFP_NOFAIL);
+
+	memcpy(image + head, in->body, in->len);
+	return image;
+}
+
+/*
+ * rad_deputy_on_return() - RETURN: the thread comes home
+ *
+ * Once. By a second one of a peer that lies the thread may be on another node already, and
+ * would be here as well.
+ */
 void rad_deputy_on_return(struct rad_in *in)
 {
 	const struct rad_wire_return *body = in->body;
 	struct rad_thread *thread;
-	void *image;
+	struct rad_image *image;
+	bool here, twice;
 
 	if (rad_regs_check(&body->regs, in->len - offsetof(struct rad_wire_return, regs)) ||
 	    le32_to_cpu(body->thread.reason) >= RADIUM_R_COUNT) {
@@ -243,14 +259,18 @@ void rad_deputy_on_return(struct rad_in *in)
 	thread = addressed(in);
 	if (!thread)
 		return;
-	image = kmalloc(in->len, GFP_KERNEL | __GFP_NOFAIL);
-	memcpy(image, body, in->len);
+	image = make_image(in);
 	spin_lock(&thread->lock);
-	swap(thread->image, *(struct rad_wire_return **)&image);
-	thread->image_len = in->len;
+	here = is_stay(thread, in);
+	twice = here && thread->image;
+	if (here && !twice)
+		swap(thread->image, image);
 	spin_unlock(&thread->lock);
-	kfree(image);
-	wake_up_all(&thread->wait);
+	kvfree(image);
+	if (twice)
+		rad_node_protocol_error(in->from, "RETURN: a second one");
+	else
+		wake_up_all(&thread->wait);
 	rad_thread_put(thread);
 }
 

@@ -146,7 +146,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 {
 	struct pt_regs *regs = current_pt_regs();
 	struct rad_process *process = thread->process;
-	struct rad_wire_return *image;
+	struct rad_image *image;
 	u32 reason, from;
 	u64 detail;
 	bool out = false;
@@ -159,17 +159,17 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	rad_thread_set_state(thread, RADIUM_THREAD_RETURNING);
 	spin_unlock(&thread->lock);
 
-	reason = le32_to_cpu(image->thread.reason);
-	detail = le64_to_cpu(image->detail);
-	if (load_registers(&image->regs)) {
+	reason = le32_to_cpu(image->is.thread.reason);
+	detail = le64_to_cpu(image->is.detail);
+	if (load_registers(&image->is.regs)) {
 		rad_node_protocol_error(thread->node, "RETURN: registers that cannot be");
 		send_sig(SIGKILL, current, 1);
 	}
-	rad_deputy_account(&image->cputime);
-	rad_vvar_catch_up(le64_to_cpu(image->coarse));
+	rad_deputy_account(&image->is.cputime);
+	rad_vvar_catch_up(le64_to_cpu(image->is.coarse));
 	thread->stuck = reason == RADIUM_R_ASKED && regs->ip == thread->ip_out &&
 			regs->sp == thread->sp_out && regs->cx == thread->cx_out;
-	kfree(image);
+	kvfree(image);
 
 	from = rad_node_id(thread->node);
 	spin_lock(&thread->lock);

@@ -45,7 +45,8 @@ static void free_thread(struct kref *ref)
 	rad_process_put(thread->process);
 	if (thread->node)
 		rad_node_put(thread->node);
-	kfree(thread->image);
+	if (thread->image)
+		kvfree_rcu(thread->image, rcu);
 	rad_deputy_free_parcel(thread);
 	kfree(thread);
 	module_put(THIS_MODULE);

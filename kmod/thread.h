@@ -27,6 +27,16 @@ struct rad_parcel;
 struct rad_process;
 
 /**
+ * struct rad_image - registers that have come home
+ * @rcu: the last reference to the thread may go where one must not sleep
+ * @is: the message, followed by the xstate
+ */
+struct rad_image {
+	struct rcu_head rcu;
+	struct rad_wire_return is;
+};
+
+/**
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
  * @hash: in the table by task
@@ -47,7 +57,7 @@ struct rad_process;
  * @syscall, @has_syscall: what the visitor wants done
  * @in_syscall: it wants something done, and has no answer yet
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
- * @image, @image_len: a struct rad_wire_return that has come home, not yet loaded
+ * @image: registers that have come home, not yet loaded
  * @lost: the visitor is gone, and why
  * @touch: address that the deputy is to touch, so that its stack grows; 0: none
  * @touched: whether that worked
@@ -88,8 +98,7 @@ struct rad_thread {
 	bool has_syscall;
 	bool in_syscall;
 	struct rad_parcel *parcel;
-	struct rad_wire_return *image;
-	size_t image_len;
+	struct rad_image *image;
 	u32 lost;
 	unsigned long touch;
 	bool touched;
