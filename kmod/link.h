@@ -107,6 +107,8 @@ struct rad_call {
 	struct completion done;
 };
 
+int rad_msg_init(void);
+void rad_msg_uninit(void);
 struct rad_out *rad_msg_alloc(u32 type, size_t body_len, gfp_t gfp);
 void rad_msg_free(struct rad_out *msg);
 void rad_msg_trim(struct rad_out *msg, size_t body_len);

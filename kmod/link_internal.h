@@ -116,6 +116,7 @@ struct rad_msg {
 	u64 call;
 	bool posted;
 	bool acked;
+	bool reserved;			/* of the reserve of link_msg.c */
 	struct page *page;
 	u64 landing_addr;
 	u32 landing_rkey;
@@ -364,6 +365,9 @@ void rad_stream_acked(struct rad_stream *stream, u64 ack, struct list_head *list
 void rad_link_finish(struct rad_node *node, struct list_head *list, bool delivered);
 void rad_link_drop(struct rad_node *node);
 int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr);
+
+/* link_msg.c */
+void rad_msg_destroy(struct rad_msg *msg);
 
 /* link_call.c */
 void rad_call_add(struct rad_node *node, struct rad_call *call);

@@ -11,7 +11,6 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/mm.h>
-#include <linux/slab.h>
 #include "link_internal.h"
 #include "wire_check.h"
 
@@ -31,13 +30,6 @@ static void msg_unmap(struct rad_conn *conn, struct rad_msg *msg)
 		ib_dma_unmap_single(ibdev, msg->dma, msg_length(msg), DMA_TO_DEVICE);
 }
 
-static void msg_destroy(struct rad_msg *msg)
-{
-	if (msg->page)
-		put_page(msg->page);
-	kfree(msg);
-}
-
 /* The send queue is through with the message: node->lock is held. */
 static void msg_done(struct rad_conn *conn, struct rad_post *post, bool ok)
 {
@@ -46,98 +38,7 @@ static void msg_done(struct rad_conn *conn, struct rad_post *post, bool ok)
 	msg_unmap(conn, msg);
 	msg->posted = false;
 	if (msg->acked)
-		msg_destroy(msg);
-}
-
-/**
- * rad_msg_alloc - make a message
- * @type: enum rad_msg_type
- * @body_len: bytes of the body, up to RAD_MESSAGE_MAX less the header
- * @gfp: how to allocate
- *
- * Context: any that @gfp allows.
- * Return: the message with a zeroed body, or NULL.
- */
-struct rad_out *rad_msg_alloc(u32 type, size_t body_len, gfp_t gfp)
-{
-	struct rad_msg *msg;
-
-	if (WARN_ON_ONCE(type >= RAD_MSG_COUNT ||
-			 body_len > RAD_MESSAGE_MAX - sizeof(msg->header)))
-		return NULL;
-	msg = kzalloc(sizeof(*msg) + body_len, gfp);
-	if (!msg)
-		return NULL;
-	msg->out.body = msg + 1;
-	msg->type = type;
-	msg->len = body_len;
-	msg->post.done = msg_done;
-	return &msg->out;
-}
-
-/**
- * rad_msg_free - drop a message that was not sent
- * @out: the message, may be NULL
- *
- * Context: any.
- */
-void rad_msg_free(struct rad_out *out)
-{
-	if (out)
-		msg_destroy(rad_msg_of(out));
-}
-
-/**
- * rad_msg_trim - make a message shorter
- * @out: the message, not yet sent
- * @body_len: bytes of the body, not more than it was made with
- *
- * Context: any.
- */
-void rad_msg_trim(struct rad_out *out, size_t body_len)
-{
-	struct rad_msg *msg = rad_msg_of(out);
-
-	if (!WARN_ON_ONCE(body_len > msg->len))
-		msg->len = body_len;
-}
-
-/**
- * rad_msg_set_page - have a page written to the peer, and the message be the write's
- *	immediate data
- * @out: PAGE_GRANT or PAGE_BACK, with DATA, or PAGE_FORWARD
- * @page: the page, whose content must not change until the message has been
- *	acknowledged; the link holds a reference until then
- * @landing: where to, as the peer named it. A place that the peer has not
- *	registered costs it the session.
- *
- * Context: any.
- */
-void rad_msg_set_page(struct rad_out *out, struct page *page,
-		      const struct rad_wire_landing *landing)
-{
-	struct rad_msg *msg = rad_msg_of(out);
-
-	get_page(page);
-	msg->page = page;
-	msg->landing_addr = le64_to_cpu(landing->addr);
-	msg->landing_rkey = le32_to_cpu(landing->rkey);
-}
-
-/**
- * rad_msg_on_sent - call a function when the message has been acknowledged
- * @out: the message
- * @fn: called exactly once after sending, see rad_sent_fn
- * @arg: for @fn
- *
- * Context: any.
- */
-void rad_msg_on_sent(struct rad_out *out, rad_sent_fn fn, void *arg)
-{
-	struct rad_msg *msg = rad_msg_of(out);
-
-	msg->sent = fn;
-	msg->sent_arg = arg;
+		rad_msg_destroy(msg);
 }
 
 /* ---- the send queue ---- */
@@ -234,6 +135,7 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
 		return err;
 	}
 	msg->posted = true;
+	msg->post.done = msg_done;
 	conn->send_room--;
 	list_add_tail(&msg->post.entry, &conn->posted);
 	if (node) {
@@ -495,7 +397,7 @@ void rad_link_finish(struct rad_node *node, struct list_head *list, bool deliver
 	list_for_each_entry_safe(msg, next, list, entry) {
 		msg->acked = true;
 		if (!msg->posted)
-			msg_destroy(msg);
+			rad_msg_destroy(msg);
 	}
 	spin_unlock_bh(&node->lock);
 }
@@ -507,7 +409,7 @@ void rad_link_refuse(struct rad_msg *msg)
 {
 	if (msg->sent)
 		msg->sent(msg->sent_arg, false);
-	msg_destroy(msg);
+	rad_msg_destroy(msg);
 }
 
 /**

@@ -51,6 +51,7 @@ static const struct {
 	{ "windows",	rad_window_init,	rad_window_uninit },
 	{ "visitors",	rad_visitor_init,	rad_visitor_uninit },
 	{ "hooks",	rad_hook_init,		rad_hook_uninit },
+	{ "messages",	rad_msg_init,		rad_msg_uninit },
 	{ "nodes",	rad_node_init,		rad_node_uninit },
 	{ "device",	rad_device_init,		rad_device_uninit },
 	{ "power",	rad_power_init,		rad_power_uninit },
