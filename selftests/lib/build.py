@@ -47,14 +47,15 @@ def module(context):
     assert not found, "\n".join(found)
 
 
-def other_wire(context):
-    """A module like that, but of another wire version; where it is."""
-    place = paths.BUILD / f"{context.kernel}-wire"
+def other_module(context):
+    """A module like that, but of another wire version, and one that trusts the page allocator
+    with nothing that must be had; where it is."""
+    place = paths.BUILD / f"{context.kernel}-other"
     make("sources", f"KERNEL={context.kernel}", f"OUT={place.relative_to(paths.TOP)}")
     found = subprocess.run([str(paths.TESTBED), "kernel-dir", context.kernel], check=False,
                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stderr
-    make(f"M={place}", "KCFLAGS=-g0 -DRAD_WIRE_VERSION=65000", "modules",
+    make(f"M={place}", "KCFLAGS=-g0 -DRAD_WIRE_VERSION=65000 -DRAD_MSG_PROMISED=64", "modules",
          directory=found.stdout.strip())
     return place / "radium.ko"
 

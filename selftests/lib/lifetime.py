@@ -370,7 +370,7 @@ def same_id(context):
 
 def wire_version(context):
     """A module that speaks another wire version is refused, and its node told why."""
-    bed, other = context.bed, build.other_wire(context)
+    bed, other = context.bed, build.other_module(context)
     assert radctl(bed, "node", "leave", node=2).returncode == 0
     try:
         bed.run(2, f"rmmod radium && insmod {other}", timeout=30 * context.slow)

@@ -4,7 +4,7 @@ machine that is shut down while somebody waits. Each is what users of earlier sy
 
 import time
 
-from . import paths
+from . import build, paths
 from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, start,
                       stop, within)
 from .context import each
@@ -40,6 +40,37 @@ def node_missing_at_start(context):
         migrate(bed, pid)
     finally:
         stop(bed, pid)
+
+
+def load_on_both(context, module):
+    """The two nodes leave, load another module, and are a cluster again."""
+    bed = context.bed
+    address, peer = (f"$(getent hosts node{node} | cut -d' ' -f1)" for node in (1, 2))
+    for node in (1, 2):
+        radctl(bed, "node", "leave", node=node, timeout=60 * context.slow)
+        bed.run(node, f"rmmod radium && insmod {module}", timeout=30 * context.slow)
+    bed.run(1, f"radctl node join --no-wait --id 1 --addr {address} --key /run/radium.key {peer}",
+            timeout=60 * context.slow)
+    rejoin(context, 2)
+
+
+def registers_from_the_reserve(context):
+    """Registers travel in memory of the reserve, as they have to where they are large: there
+    and back more often than there is memory in it, and nothing is left that would keep the
+    module."""
+    bed = context.bed
+    load_on_both(context, build.other_module(context))
+    try:
+        pid = start(bed, SPIN)
+        try:
+            for _ in range(8):
+                migrate(bed, pid)
+                done = radctl(bed, "recall", str(pid), timeout=60 * context.slow)
+                assert done.returncode == 0, done.stderr
+        finally:
+            stop(bed, pid)
+    finally:
+        load_on_both(context, f"{paths.TOP}/{module_file(context)}")
 
 
 # Kills insmod at more and more of its way, and says how often the module was there then.
@@ -111,5 +142,6 @@ def shutdown_while_a_page_is_awaited(context):
 
 def run(context, only):
     """The suite "moments"."""
-    yield from each(context, [unload_after_interrupted_load, node_missing_at_start,
+    yield from each(context, [unload_after_interrupted_load, registers_from_the_reserve,
+                              node_missing_at_start,
                               shutdown_while_a_page_is_awaited], only)
