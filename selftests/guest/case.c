@@ -383,6 +383,20 @@ char *pages_with_a_hole(int protection)
 	return memory;
 }
 
+unsigned long find_mapping(const char *name, unsigned long *end)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start = 0;
+	char line[500];
+
+	CHECK(maps);
+	while (!start && fgets(line, sizeof(line), maps))
+		if (strstr(line, name))
+			EQUAL(sscanf(line, "%lx-%lx", &start, end), 2);
+	fclose(maps);
+	return start;
+}
+
 void travels(const char *name, void (*function)(void), int calls)
 {
 	enum { FIRST = 3, ROUNDS = 20, OTHERS = 4 };

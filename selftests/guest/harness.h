@@ -130,6 +130,8 @@ void partner_end(struct partner *partner);
 bool untouched(const void *memory, size_t bytes, size_t from, size_t len, char was);
 /* Two pages, the second with this protection, full of 0x55, and a third that is not there. */
 char *pages_with_a_hole(int protection);
+/* The caller's first mapping of that name: where it begins, and ends; 0: there is none. */
+unsigned long find_mapping(const char *name, unsigned long *end);
 /*
  * Calls a function of one who is away: no page moves because of it, and the data of at least
  * so many of its system calls travels with them each time.

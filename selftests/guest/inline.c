@@ -995,20 +995,6 @@ static void many_readers(void)
 
 /* ---- the memory at home that the program does not know of ---- */
 
-static unsigned long find_mapping(unsigned long *end)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned long start = 0;
-	char line[500];
-
-	CHECK(maps);
-	while (!start && fgets(line, sizeof(line), maps))
-		if (strstr(line, "[radium]"))
-			EQUAL(sscanf(line, "%lx-%lx", &start, end), 2);
-	fclose(maps);
-	return start;
-}
-
 static void forked_meanwhile(void)
 {
 	int ends[2];
@@ -1021,7 +1007,7 @@ static void forked_meanwhile(void)
 	if (!child) {
 		unsigned long end;
 
-		_exit(find_mapping(&end) || read(ends[0], in, 200) != 100 || memcmp(in, out, 100));
+		_exit(find_mapping("[radium]", &end) || read(ends[0], in, 200) != 100 || memcmp(in, out, 100));
 	}
 	reap(child);
 	EQUAL(write(ends[1], out, 50), 50);
@@ -1038,7 +1024,7 @@ static void unmapped(void)
 	away_with_buffers();
 	EQUAL(write(ends[1], out, 100), 100);
 	EQUAL(read(ends[0], in, 200), 100);
-	start = find_mapping(&end);
+	start = find_mapping("[radium]", &end);
 	if (!moving()) {
 		EQUAL(start, 0);
 		return;
@@ -1073,7 +1059,7 @@ static void limited(void)
 	away_with_buffers();
 	EQUAL(write(ends[1], out, 100), 100);
 	EQUAL(read(ends[0], in, 200), 100);
-	EQUAL(find_mapping(&end), 0);
+	EQUAL(find_mapping("[radium]", &end), 0);
 }
 
 static void go_home_and_back(void)

@@ -430,20 +430,6 @@ static void same_memory_twice(void)
 
 /* ---- the memory at home that the program does not know of ---- */
 
-static bool find_mapping(unsigned long *start, unsigned long *end)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	bool found = false;
-	char line[500];
-
-	CHECK(maps);
-	while (!found && fgets(line, sizeof(line), maps))
-		if (strstr(line, "[radium]"))
-			found = sscanf(line, "%lx-%lx", start, end) == 2;
-	fclose(maps);
-	return found;
-}
-
 static void through_a_pipe(void)
 {
 	char out[] = "0123456789", in[16];
@@ -457,7 +443,7 @@ static void through_a_pipe(void)
 /* A program that protects all that it has, to see who writes there, does not fail in a read(). */
 static void protected(void)
 {
-	unsigned long start = 0, end = 0;
+	unsigned long start, end = 0;
 	int ends[2];
 
 	DO(pipe(ends));
@@ -465,7 +451,8 @@ static void protected(void)
 	b = ends[1];
 	away();
 	through_a_pipe();
-	EQUAL(find_mapping(&start, &end), moving());
+	start = find_mapping("[radium]", &end);
+	EQUAL(!!start, moving());
 	if (moving())
 		DO(mprotect((void *)start, end - start, PROT_READ));
 	through_a_pipe();
@@ -479,7 +466,7 @@ static void protected(void)
 /* The same of a part, and of one that is moved. */
 static void moved_away(void)
 {
-	unsigned long start = 0, end = 0;
+	unsigned long start, end = 0;
 	int ends[2];
 
 	DO(pipe(ends));
@@ -487,7 +474,8 @@ static void moved_away(void)
 	b = ends[1];
 	away();
 	through_a_pipe();
-	EQUAL(find_mapping(&start, &end), moving());
+	start = find_mapping("[radium]", &end);
+	EQUAL(!!start, moving());
 	if (moving()) {
 		DO(mprotect((void *)(start + 4096), 4096, PROT_NONE));
 		CHECK(mremap((void *)start, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
