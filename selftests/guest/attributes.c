@@ -448,6 +448,48 @@ static void frozen_group(void)
 	rmdir(group_path);
 }
 
+/* Who is frozen in the midst of a call stays where it is, whoever wants to move it. */
+static void frozen_in_a_call(void)
+{
+	volatile uint64_t *word = map_pages(1, PROT_READ | PROT_WRITE);
+	uint64_t end, before;
+	pid_t child;
+
+	control_group("");
+	child = DO(fork());
+	if (!child)
+		for (;;) {
+			sleep_ms(20);
+			for (int i = 0; i < 1000; i++)
+				++*word;
+		}
+	into_group(child);
+	end = now_ns() + 8000000000ull;
+	while (!peek(child, word) && now_ns() < end)
+		sleep_ms(10);
+	write_text(control_group("cgroup.freeze"), "1\n");
+	while (!strstr(read_text(control_group("cgroup.events")), "frozen 1") && now_ns() < end)
+		sleep_ms(10);
+	CHECK(strstr(read_text(control_group("cgroup.events")), "frozen 1"));
+	for (int round = 0; round < 3; round++) {
+		before = peek(child, word);
+		during("%d: a", child);
+		during_end();
+		sleep_ms(200);
+		EQUAL(peek(child, word), before);
+		CHECK(strstr(read_text(control_group("cgroup.events")), "frozen 1"));
+	}
+	write_text(control_group("cgroup.freeze"), "0\n");
+	end = now_ns() + 8000000000ull;
+	while (peek(child, word) == before && now_ns() < end)
+		sleep_ms(10);
+	CHECK(peek(child, word) > before);
+	away_pid(child);
+	DO(kill(child, SIGKILL));
+	EQUAL(waitpid(child, NULL, 0), child);
+	rmdir(group_path);
+}
+
 /* All of a group are killed, wherever they are. */
 static void killed_group(void)
 {
@@ -877,7 +919,8 @@ int main(int argc, char **argv)
 		CASE(three_user_ids), CASE(files_of_a_user), CASE(single_capabilities),
 		CASE(kept_capabilities), CASE(set_user_id_program), CASE(pid_namespace),
 		CASE(pid_namespace_ends), CASE(mount_namespace), CASE(user_namespace),
-		CASE(network_and_names), CASE(another_root), CASE(frozen_group), CASE(killed_group),
+		CASE(network_and_names), CASE(another_root), CASE(frozen_group),
+		CASE(frozen_in_a_call), CASE(killed_group),
 		CASE(number_of_processes), CASE(scheduling), CASE(affinity), CASE(filtered_calls),
 		CASE(strict_mode), CASE(sessions_and_groups), CASE(death_of_parent),
 		CASE(personality_and_dump), CASE(small_attributes), CASE(port_permissions),

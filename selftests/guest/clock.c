@@ -16,6 +16,8 @@ enum {
 	ROUNDS		= 12,
 	/* The other node's clock is known to within a round trip, and drifts. */
 	SKEW_NS		= 50000000,
+	/* The date of the other node, by this much; it has been booted later, too. */
+	AHEAD_S		= 1000,
 };
 
 static int64_t read_clock(clockid_t clock, bool by_system_call)
@@ -252,6 +254,50 @@ static void intervals(void)
 	}
 }
 
+/* The page of old programs: what they call there is not a system call, and not home's. */
+static void old_page_is_the_nodes(void)
+{
+	time_t (*old_time)(time_t *) = (void *)0xffffffffff600400;
+	int64_t apart;
+
+	if (!strstr(read_text("/proc/self/maps"), "[vsyscall]"))
+		skip("this kernel does not have it");
+	CHECK(llabs(old_time(NULL) - read_clock(CLOCK_REALTIME, true) / 1000000000) <= 2);
+	away();
+	apart = llabs(old_time(NULL) - read_clock(CLOCK_REALTIME, true) / 1000000000);
+	note("%lld s", (long long)apart);
+	CHECK(moving() ? apart > AHEAD_S / 2 : apart <= 2);
+}
+
+static int64_t read_counter(void)
+{
+	uint32_t low, high;
+
+	asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (int64_t)high << 32 | low;
+}
+
+/* The time stamp counter does not go on as the clock does. */
+static void counter_is_the_nodes(void)
+{
+	int64_t clock, counter, time, ticks;
+	double rate;
+
+	clock = read_clock(CLOCK_MONOTONIC, true);
+	counter = read_counter();
+	sleep_ms(300);
+	time = read_clock(CLOCK_MONOTONIC, true) - clock;
+	ticks = read_counter() - counter;
+	CHECK(ticks > 0);
+	rate = (double)ticks / time;
+	away();
+	time = read_clock(CLOCK_MONOTONIC, true) - clock;
+	ticks = read_counter() - counter;
+	note("%.3f s by the clock, %.3f s by the counter", time / 1e9, ticks / rate / 1e9);
+	CHECK(moving() ? llabs((int64_t)(ticks / rate) - time) > 2000000000 :
+			 llabs((int64_t)(ticks / rate) - time) < 500000000);
+}
+
 static void file_times_fit(void)
 {
 	char path[] = "/tmp/st-clock-XXXXXX";
@@ -309,6 +355,7 @@ int main(int argc, char **argv)
 		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
 		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(read_while_moving),
 		CASE(time_namespace), CASE(intervals), CASE(file_times_fit),
+		CASE(old_page_is_the_nodes), CASE(counter_is_the_nodes),
 		{ 0 }
 	};
 

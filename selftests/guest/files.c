@@ -255,6 +255,30 @@ static void memfd_mapping(void)
 	EQUAL(differs(memory, BYTES, 8), -1);
 }
 
+/*
+ * What is written to memory without a name shows in a private view of it, though the
+ * descriptor behind the view is not one for writing.
+ */
+static void private_view_of_memfd(void)
+{
+	int file = DO(memfd_create("st", 0)), view;
+	const volatile char *memory;
+	char path[40];
+
+	EQUAL(pwrite(file, "a", 1, 0), 1);
+	DO(ftruncate(file, 4096));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	view = DO(open(path, O_RDONLY));
+	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, view, 0));
+	away();
+	for (char c = 'a'; c <= 'z'; c++) {
+		EQUAL(pwrite(file, &c, 1, 0), 1);
+		EQUAL(*memory, c);
+	}
+	home();
+	EQUAL(*memory, 'z');
+}
+
 /* Pages that are owned away are read and written by the kernel at home. */
 static void large_write_and_read(void)
 {
@@ -396,7 +420,8 @@ int main(int argc, char **argv)
 		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
 		CASE(private_view_is_fresh), CASE(written_after_it_was_copied),
 		CASE(shared_read_only_follows), CASE(own_write_shows), CASE(truncated_below),
-		CASE(memfd_mapping), CASE(large_write_and_read), CASE(scattered_buffers),
+		CASE(memfd_mapping), CASE(private_view_of_memfd), CASE(large_write_and_read),
+		CASE(scattered_buffers),
 		CASE(through_a_pipe), CASE(wrong_buffers), CASE(random_and_sendfile),
 		CASE(pinned_by_vmsplice), CASE(offset_goes_on),
 		{ 0 }

@@ -319,6 +319,29 @@ static void time_of_a_child(void)
 	EQUAL(clock_getcpuclockid(child, &clock), ESRCH);
 }
 
+/*
+ * What has been computed away counts for timers that were set before: they are over when the
+ * thread comes home, not after as much more.
+ */
+static void time_away_counts_for_timers(void)
+{
+	struct itimerval set = { { 0 }, { 0, 300000 } };
+	int64_t before, over;
+
+	handle(SIGPROF);
+	away();
+	before = used_us(RUSAGE_SELF);
+	DO(setitimer(ITIMER_PROF, &set, NULL));
+	while (used_us(RUSAGE_SELF) - before < 400000)
+		compute_ms(100);
+	over = used_us(RUSAGE_SELF);
+	home();
+	while (!count && used_us(RUSAGE_SELF) - over < 200000)
+		compute_ms(10);
+	EQUAL(count, 1);
+	CHECK(read_clock(CLOCK_PROCESS_CPUTIME_ID) >= 400000000);
+}
+
 /* A timer on a processor clock; the thread is at home when it is to be told. */
 static void timer_on_processor_time(void)
 {
@@ -386,7 +409,8 @@ int main(int argc, char **argv)
 		CASE(asked_only), CASE(absolute_and_old_value), CASE(overruns_are_counted),
 		CASE(to_one_thread), CASE(by_a_new_thread), CASE(interval_timer),
 		CASE(processor_timers), CASE(own_time_grows), CASE(time_of_a_child),
-		CASE(timer_on_processor_time), CASE(sleep_on_processor_time), CASE(clocks_by_call),
+		CASE(timer_on_processor_time), CASE(time_away_counts_for_timers),
+		CASE(sleep_on_processor_time), CASE(clocks_by_call),
 		{ 0 }
 	};
 

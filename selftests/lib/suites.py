@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, clocks, coherence, control, guest, lifetime, links, model, moments, moved,
-               shows, static, testbeds, threaded, threads)
+from . import (build, clocks, coherence, control, differences, guest, lifetime, links, model,
+               moments, moved, shows, static, testbeds, threaded, threads)
 
 
 class Suite:
@@ -62,6 +62,7 @@ ALL = [
     program("procfs", "/proc and /sys as a process reads them about itself"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
+    Suite("differences", "what differs away from home does so as it is written", differences.run),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
     Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
     Suite("moments", "missing nodes, half-loaded modules, shutdown while somebody waits",

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is not as it is at home: each case shows one difference that the documentation
+ * (guarantees.rst) names; unmoved it shows that it is one.
+ */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <linux/acct.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+
+enum { MS = 1000000 };
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	DO(clock_gettime(clock, &now));
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static int64_t rusage_ns(const struct rusage *usage)
+{
+	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000000ll +
+	       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000ll;
+}
+
+/* ------------------------------------------------------------ processor time */
+
+/* What a process away has computed is its own, and none of its threads'. */
+static void time_is_no_threads(void)
+{
+	int64_t process, thread, usage;
+	struct rusage used;
+
+	away();
+	DO(getrusage(RUSAGE_THREAD, &used));
+	usage = rusage_ns(&used);
+	thread = read_clock(CLOCK_THREAD_CPUTIME_ID);
+	process = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - process < 200 * MS)
+		compute_ms(50);
+	thread = read_clock(CLOCK_THREAD_CPUTIME_ID) - thread;
+	DO(getrusage(RUSAGE_THREAD, &used));
+	usage = rusage_ns(&used) - usage;
+	process = read_clock(CLOCK_PROCESS_CPUTIME_ID) - process;
+	note("%lld ms, of the thread %lld and %lld", (long long)process / MS,
+	     (long long)thread / MS, (long long)usage / MS);
+	CHECK(moving() ? thread < process / 2 : thread > process / 2);
+	CHECK(moving() ? usage < process / 2 : usage > process / 2);
+}
+
+/* A process that counts and makes no calls, and what it shares with who looks at it. */
+struct counter {
+	uint64_t rate;		/* in 100 ms of processor time */
+	volatile uint64_t ready;
+	volatile uint64_t fired;
+	volatile uint64_t count;
+};
+
+static struct counter *counter;
+
+static void fire(int number)
+{
+	(void)number;
+	counter->fired++;
+}
+
+/* Before it counts for good, @prepare is done. */
+static pid_t start_counter(void (*prepare)(void))
+{
+	int64_t start;
+	pid_t pid;
+
+	counter = map_pages(1, RW);
+	pid = DO(fork());
+	if (pid)
+		return pid;
+	start = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	do
+		for (int i = 0; i < 10000; i++)
+			counter->count++;
+	while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - start < 100 * MS);
+	counter->rate = counter->count;
+	if (prepare)
+		prepare();
+	for (counter->ready = 1; ; )
+		counter->count++;
+}
+
+static uint64_t peek(pid_t pid, const volatile uint64_t *word)
+{
+	uint64_t value = 0;
+	struct iovec here = { &value, 8 }, there = { (void *)word, 8 };
+
+	EQUAL(process_vm_readv(pid, &here, 1, &there, 1, 0), 8);
+	return value;
+}
+
+static void await_word(pid_t pid, const volatile uint64_t *word, uint64_t least)
+{
+	while (peek(pid, word) < least)
+		sleep_ms(20);
+}
+
+/* Until it has counted on for so much of its processor time; without asking it anything. */
+static void await_time(pid_t pid, unsigned int ms)
+{
+	await_word(pid, &counter->count,
+		   peek(pid, &counter->count) + peek(pid, &counter->rate) * ms / 100);
+}
+
+/* Home hears of processor time with the next call, or when the thread comes home. */
+static void time_is_told_by_calls(void)
+{
+	pid_t pid = start_counter(NULL);
+	int64_t before, unasked, told;
+	clockid_t clock;
+
+	await_word(pid, &counter->ready, 1);
+	EQUAL(clock_getcpuclockid(pid, &clock), 0);
+	away_pid(pid);
+	before = read_clock(clock);
+	await_time(pid, 200);
+	unasked = read_clock(clock) - before;
+	home_pid(pid);
+	told = read_clock(clock) - before;
+	note("%lld ms, %lld when it is home", (long long)unasked / MS, (long long)told / MS);
+	CHECK(moving() ? unasked < 40 * MS : unasked > 50 * MS);
+	CHECK(told > 50 * MS);
+	DO(kill(pid, SIGKILL));
+}
+
+/* What it has not told of before it is killed nobody hears of. */
+static void time_of_the_killed_is_lost(void)
+{
+	pid_t pid = start_counter(NULL);
+	struct rusage usage;
+	int64_t before, lost;
+	clockid_t clock;
+	int status;
+
+	await_word(pid, &counter->ready, 1);
+	EQUAL(clock_getcpuclockid(pid, &clock), 0);
+	away_pid(pid);
+	before = read_clock(clock);
+	await_time(pid, 200);
+	DO(kill(pid, SIGKILL));
+	EQUAL(wait4(pid, &status, 0, &usage), pid);
+	lost = rusage_ns(&usage) - before;
+	note("%lld ms", (long long)lost / MS);
+	CHECK(moving() ? lost < 40 * MS : lost > 50 * MS);
+}
+
+static void arm(void)
+{
+	struct itimerval once = { { 0 }, { 0, 50000 } };
+
+	signal(SIGPROF, fire);
+	away();
+	DO(setitimer(ITIMER_PROF, &once, NULL));
+}
+
+/* Timers of processor time are looked at while a thread runs at home. */
+static void timers_wait_for_home(void)
+{
+	pid_t pid = start_counter(arm);
+
+	await_word(pid, &counter->ready, 1);
+	await_time(pid, 300);
+	if (moving())
+		EQUAL(peek(pid, &counter->fired), 0);
+	home_pid(pid);
+	await_word(pid, &counter->fired, 1);
+	DO(kill(pid, SIGKILL));
+}
+
+/* A number of struct acct: 13 bits, and 3 of an exponent of 8; hundredths of a second. */
+static int64_t account_ns(comp_t number)
+{
+	return ((int64_t)(number & 0x1fff) << (number >> 13) * 3) * 10 * MS;
+}
+
+/* The record of what a process has used says what it has used at home. */
+static void accounting_counts_home(void)
+{
+	char path[] = "/tmp/st-acct-XXXXXX";
+	int file = DO(mkstemp(path)), status;
+	struct acct_v3 record;
+	pid_t pid, ended;
+	int64_t used, accounted;
+	struct rusage usage;
+
+	if (acct(path)) {
+		unlink(path);
+		skip("acct: %s", strerror(errno));
+	}
+	pid = fork();
+	if (!pid) {
+		away();
+		while (read_clock(CLOCK_PROCESS_CPUTIME_ID) < 300 * MS)
+			compute_ms(50);
+		_exit(0);
+	}
+	ended = wait4(pid, &status, 0, &usage);
+	acct(NULL);
+	unlink(path);
+	EQUAL(ended, pid);
+	EQUAL(status, 0);
+	do
+		EQUAL(read(file, &record, sizeof(record)), sizeof(record));
+	while ((pid_t)record.ac_pid != pid);
+	used = rusage_ns(&usage);
+	accounted = account_ns(record.ac_utime) + account_ns(record.ac_stime);
+	note("used %lld ms, accounted %lld", (long long)used / MS, (long long)accounted / MS);
+	CHECK(used > 200 * MS);
+	CHECK(moving() ? accounted < used / 2 : accounted > used / 2);
+}
+
+/* ------------------------------------------------------------ who looks at it */
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	DO(getrusage(RUSAGE_SELF, &usage));
+	return usage.ru_minflt;
+}
+
+/* Pages that are fetched are not counted as faults of anybody. */
+static void faults_are_not_counted(void)
+{
+	enum { PAGES = 64 };
+	char *memory;
+	long faults;
+
+	memory = map_pages(PAGES, RW);
+	DO(madvise(memory, PAGES * 4096, MADV_NOHUGEPAGE));
+	away();
+	faults = minor_faults();
+	for (int i = 0; i < PAGES; i++)
+		memory[i * 4096] = i;
+	faults = minor_faults() - faults;
+	note("%ld faults", faults);
+	CHECK(moving() ? faults < PAGES / 2 : faults >= PAGES);
+}
+
+/* Others see its deputy, which sleeps. */
+static void seen_asleep(void)
+{
+	pid_t pid = start_counter(NULL);
+	char path[40], *text;
+
+	await_word(pid, &counter->ready, 1);
+	away_pid(pid);
+	await_time(pid, 50);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	text = strrchr(read_text(path), ')');
+	CHECK(text);
+	EQUAL(text[2], moving() ? 'S' : 'R');
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	text = read_text(path);
+	if (*text)	/* else it is not allowed, or not there */
+		CHECK(moving() ? !strncmp(text, "-1 0x", 5) : !strcmp(text, "running\n"));
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	if (moving() && !access(path, R_OK) && *(text = read_text(path)))
+		CHECK(strstr(text, "task_work_run"));
+	DO(kill(pid, SIGKILL));
+}
+
+/* The number after a name in the line of numa_maps that begins with an address; 0: none. */
+static long numa_field(pid_t pid, const void *memory, const char *name)
+{
+	char path[40], start[40], *line, *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/numa_maps", pid);
+	snprintf(start, sizeof(start), "%lx ", (unsigned long)memory);
+	line = strstr(read_text(path), start);
+	if (!line)
+		skip("no numa_maps");
+	end = strchr(line, '\n');
+	line = strstr(line, name);
+	return line && line < end ? strtol(line + strlen(name), NULL, 10) : 0;
+}
+
+/* Pages that another node has are on no memory node of home's. */
+static void on_no_memory_node(void)
+{
+	enum { PAGES = 64 };
+	char *memory = map_pages(PAGES + 2, RW) + 4096;
+	int ends[2];
+	pid_t pid;
+	char byte;
+	long pages;
+
+	/* A mapping of its own. */
+	DO(munmap(memory - 4096, 4096));
+	DO(munmap(memory + PAGES * 4096, 4096));
+	DO(pipe(ends));
+	pid = DO(fork());
+	if (!pid) {
+		away();
+		memset(memory, 1, PAGES * 4096);
+		EQUAL(write(ends[1], "r", 1), 1);
+		for (;;)
+			compute_ms(1000);
+	}
+	EQUAL(read(ends[0], &byte, 1), 1);
+	pages = numa_field(pid, memory, " anon=");
+	note("%ld of %d pages", pages, PAGES);
+	CHECK(moving() ? pages < PAGES / 2 : pages == PAGES);
+	DO(kill(pid, SIGKILL));
+}
+
+/* ------------------------------------------------------------------- memory */
+
+/* Who writes by force where nobody may write does not reach a copy. */
+static void forced_writes_miss_copies(void)
+{
+	int to[2], from[2], file;
+	char path[40], byte;
+	char *memory;
+	pid_t pid;
+
+	DO(pipe(to));
+	DO(pipe(from));
+	memory = map_pages(1, RW);
+	pid = DO(fork());
+	if (!pid) {
+		volatile char *word = memory;
+
+		*word = 'a';
+		DO(mprotect(memory, 4096, PROT_READ));
+		away();
+		byte = *word;
+		EQUAL(write(from[1], &byte, 1), 1);
+		for (int round = 0; round < 2; round++) {
+			EQUAL(read(to[0], &byte, 1), 1);
+			byte = *word;
+			EQUAL(write(from[1], &byte, 1), 1);
+		}
+		_exit(0);
+	}
+	EQUAL(read(from[0], &byte, 1), 1);
+	EQUAL(byte, 'a');
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	file = DO(open(path, O_RDWR));
+	EQUAL(pwrite(file, "b", 1, (off_t)memory), 1);
+	EQUAL(pread(file, &byte, 1, (off_t)memory), 1);
+	EQUAL(byte, 'b');
+	EQUAL(write(to[1], "?", 1), 1);
+	EQUAL(read(from[0], &byte, 1), 1);
+	EQUAL(byte, moving() ? 'a' : 'b');
+	home_pid(pid);
+	EQUAL(write(to[1], "?", 1), 1);
+	EQUAL(read(from[0], &byte, 1), 1);
+	EQUAL(byte, 'b');
+	reap(pid);
+}
+
+/* ------------------------------------------------- data of calls that block */
+
+enum { LENGTH = 8192 };		/* goes with a call */
+
+static char *buffer;
+static int pipe_ends[2], sockets[2];
+
+static void *change_and_drain(void *last)
+{
+	static char drained[LENGTH];
+	size_t got = 0;
+	int waiting;
+
+	do {
+		sleep_ms(5);
+		DO(ioctl(pipe_ends[0], FIONREAD, &waiting));
+	} while (waiting < 4096);
+	buffer[LENGTH - 1] = 'n';
+	while (got < LENGTH)
+		got += DO(read(pipe_ends[0], drained + got, LENGTH - got));
+	*(char *)last = drained[LENGTH - 1];
+	return NULL;
+}
+
+/* Natively what is written late is taken late; with a call from elsewhere all goes at once. */
+static void written_data_is_taken_at_once(void)
+{
+	pthread_t other;
+	char last = 0;
+
+	buffer = map_pages(LENGTH / 4096, RW);
+	DO(pipe(pipe_ends));
+	EQUAL(DO(fcntl(pipe_ends[1], F_SETPIPE_SZ, 4096)), 4096);
+	EQUAL(pthread_create(&other, NULL, change_and_drain, &last), 0);
+	away();
+	memset(buffer, 'o', LENGTH);
+	EQUAL(write(pipe_ends[1], buffer, LENGTH), LENGTH);
+	pthread_join(other, NULL);
+	EQUAL(last, moving() ? 'o' : 'n');
+	EQUAL(buffer[LENGTH - 1], 'n');
+}
+
+static void *send_and_look(void *seen)
+{
+	char data[LENGTH];
+	int queued;
+
+	memset(data, 'n', LENGTH);
+	EQUAL(send(sockets[0], data, LENGTH / 2, 0), LENGTH / 2);
+	do {
+		sleep_ms(5);
+		DO(ioctl(sockets[0], SIOCOUTQ, &queued));
+	} while (queued);
+	*(char *)seen = *(volatile char *)buffer;
+	EQUAL(send(sockets[0], data, LENGTH / 2, 0), LENGTH / 2);
+	return NULL;
+}
+
+/* Natively the first part is there while the call waits for the second. */
+static void read_data_comes_at_the_end(void)
+{
+	pthread_t other;
+	char seen = 0;
+
+	buffer = map_pages(LENGTH / 4096, RW);
+	DO(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	EQUAL(pthread_create(&other, NULL, send_and_look, &seen), 0);
+	away();
+	memset(buffer, 'o', LENGTH);
+	EQUAL(recv(sockets[1], buffer, LENGTH, MSG_WAITALL), LENGTH);
+	pthread_join(other, NULL);
+	EQUAL(seen, moving() ? 'o' : 'n');
+	for (int i = 0; i < LENGTH; i++)
+		EQUAL(buffer[i], 'n');
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(time_is_no_threads), CASE(time_is_told_by_calls),
+		CASE(time_of_the_killed_is_lost), CASE(timers_wait_for_home),
+		CASE(accounting_counts_home), CASE(faults_are_not_counted), CASE(seen_asleep),
+		CASE(on_no_memory_node), CASE(forced_writes_miss_copies),
+		CASE(written_data_is_taken_at_once), CASE(read_data_comes_at_the_end),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}

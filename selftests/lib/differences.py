@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is not as it is at home, as both machines see it: each test shows one difference that
+Documentation/guarantees.rst names."""
+
+import time
+
+from . import guest, links
+from .control import AS_NOBODY, SPIN, migrate, radctl, shown, start, stop, within
+from .context import Skip, each
+from .lifetime import nothing_left, replicas
+
+# Says in a file what its argument evaluates to, again and again.
+TELLER = r"""
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def tai_by_call():
+    now = (ctypes.c_long * 2)()
+    libc.syscall(228, 11, now)
+    return now[0]
+while True:
+    value = eval(sys.argv[1])
+    with open("/tmp/told.new", "w") as file:
+        print(value, file=file)
+    os.rename("/tmp/told.new", "/tmp/told")
+"""
+
+
+def thread_of(bed, pid):
+    """What is known of the first thread of a process."""
+    return [t for t in shown(bed, "show", str(pid))["threads"] if t["tid"] == pid][0]
+
+
+def is_there(bed, path, node=1):
+    """Has a program made this file?"""
+    return not bed.execute(node, "test", "-e", path).returncode
+
+
+def visitor_runs_with_defaults(context):
+    """Priority, class, group and what is charged to the group are the deputy's; the visitor
+    has those of any process of its node."""
+    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
+    if bed.execute(1, "mkdir", group).returncode:
+        raise Skip("no cgroup2")
+    pid = start(bed, f"chrt -b 0 nice -n 10 {SPIN}")
+
+    def used():
+        return int(bed.run(1, f"awk '/^usage_usec/ {{ print $2 }}' {group}/cpu.stat"))
+    try:
+        bed.run(1, f"echo {pid} > {group}/cgroup.procs")
+        migrate(bed, pid)
+        visitor = replicas(bed)[0]
+
+        def computed():
+            return float(bed.run(2, f"cat /proc/{visitor}/task/*/schedstat | "
+                                    "awk '{ n += $1 } END { print n / 1e6 }'"))
+        before, begin = used(), computed()
+        within(60 * context.slow, lambda: computed() > begin + 500, "it computes there")
+        assert used() - before < 250000, f"{used() - before} us are charged at home"
+        at_home = bed.run(1, f"ps -o cls=,ni=,stat= -p {pid}").split()
+        assert at_home[:2] == ["B", "10"] and at_home[2].startswith("S"), at_home
+        there = [line.split() for line in
+                 bed.run(2, f"ps -L -o cls=,ni=,comm= -p {visitor}").splitlines()]
+        assert {tuple(t[:2]) for t in there} == {("TS", "0")}, there
+        assert {t[2] for t in there} == {"radium-replica", "sh"}, there
+        assert bed.run(2, f"cat /proc/{visitor}/cgroup").strip().endswith("::/")
+    finally:
+        stop(bed, pid)
+        bed.execute(1, "rmdir", group)
+
+
+def signals_on_its_node(context):
+    """What is sent to a replica is dropped, but for KILL; STOP and CONT stop the visitors and
+    let them go on, without home's knowing. Who is stopped there comes home when he goes on."""
+    bed = context.bed
+    pid = links.begin(bed)
+    try:
+        visitor = replicas(bed)[0]
+        for number in "TERM", "INT", "HUP", "USR1", "SEGV", "ALRM":
+            bed.run(2, f"kill -{number} {visitor}")
+        links.goes_on(bed, "after signals to its replica", 20)
+        bed.run(2, f"kill -STOP {visitor}")
+        within(20 * context.slow, lambda: set(bed.run(
+            2, f"ps -L -o state= -p {visitor}").split()) <= {"T"}, "it is stopped there")
+        before = links.lines(bed)
+        time.sleep(1)
+        assert links.lines(bed) == before, "it goes on, stopped"
+        assert thread_of(bed, pid)["state"] == "away", thread_of(bed, pid)
+        done = radctl(bed, "recall", "--timeout", "2", str(pid))
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done
+        assert links.lines(bed) == before, "it goes on, stopped"
+        bed.run(2, f"kill -CONT {visitor}")
+        within(20 * context.slow, lambda: thread_of(bed, pid)["state"] == "home",
+               "it comes home")
+        links.goes_on(bed, "at home")
+        links.finish(bed)
+    finally:
+        for replica in replicas(bed):
+            bed.run(2, f"kill -CONT {replica}")
+        stop(bed, pid)
+    nothing_left(context)
+
+
+def stopped_on_its_node_is_killed(context):
+    """kill -9 at home ends what is stopped, or frozen, elsewhere."""
+    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
+    freeze = f"mkdir -p {group} && echo %d > {group}/cgroup.procs && echo 1 > {group}/cgroup.freeze"
+    for how in "kill -STOP %d", freeze:
+        if how == freeze and bed.execute(2, "test", "-w", "/sys/fs/cgroup/cgroup.procs").returncode:
+            raise Skip("no cgroup2")
+        pid = start(bed, SPIN)
+        migrate(bed, pid)
+        visitor = replicas(bed)[0]
+        bed.run(2, how.replace("%d", str(visitor)))
+        stop(bed, pid)
+        nothing_left(context)
+    bed.run(2, f"rmdir {group}")
+
+
+def frozen_on_its_node(context):
+    """A replica in a frozen group computes nothing; home can call its thread home all the
+    same, and the group counts as frozen only when the waiting tasks of the replica have gone."""
+    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
+    if bed.execute(2, "mkdir", group).returncode:
+        raise Skip("no cgroup2")
+    pid = links.begin(bed)
+    try:
+        visitor = replicas(bed)[0]
+        bed.run(2, f"echo {visitor} > {group}/cgroup.procs; echo 1 > {group}/cgroup.freeze")
+
+        def stands():
+            before = links.lines(bed)
+            time.sleep(1)
+            return links.lines(bed) == before
+        within(20 * context.slow, stands, "it stands still")
+        assert "frozen 0" in bed.run(2, f"cat {group}/cgroup.events")
+        done = radctl(bed, "recall", str(pid))
+        assert done.returncode == 0, done.stderr
+        links.goes_on(bed, "at home")
+        bed.run(2, f"echo 0 > {group}/cgroup.freeze")
+        links.finish(bed)
+    finally:
+        bed.run(2, f"echo 0 > {group}/cgroup.freeze")
+        stop(bed, pid)
+        nothing_left(context)
+        bed.run(2, f"rmdir {group}")
+
+
+IDS = r"""
+import os, time
+open("/tmp/ids.begun", "w").close()
+while not os.path.exists("/tmp/ids.go"):
+    pass
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+open("/tmp/ids.done", "w").close()
+while True:
+    pass
+"""
+
+
+def ids_are_of_the_first_move(context):
+    """The replica has the effective ids of when the process began to be distributed."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/ids.*; cat > /tmp/ids.py <<'END'\n{IDS}\nEND")
+    bed.run(2, "chmod 666 /dev/radium")
+    pid = start(bed, "python3 /tmp/ids.py")
+
+    def owner():
+        return bed.run(2, f"ps -o uid=,gid= -p {replicas(bed)[0]}").split()
+    try:
+        within(20 * context.slow, lambda: is_there(bed, "/tmp/ids.begun"),
+               "it begins")
+        migrate(bed, pid)
+        assert owner() == ["0", "0"], owner()
+        bed.run(1, "touch /tmp/ids.go")
+        within(20 * context.slow, lambda: is_there(bed, "/tmp/ids.done"),
+               "it has other ids")
+        assert bed.run(1, f"ps -o uid= -p {pid}").strip() == "65534"
+        assert owner() == ["0", "0"], owner()
+        assert radctl(bed, "recall", "--all", str(pid)).returncode == 0
+        nothing_left(context)
+        migrate(bed, pid)
+        assert owner() == ["65534", "65534"], owner()
+    finally:
+        stop(bed, pid)
+
+
+def others_see_that_it_is_away(context):
+    """Every user sees which processes are distributed, and what happens to them; what they do,
+    call by call and page by page, only who may trace them."""
+    bed = context.bed
+    bed.run(1, "chmod 666 /dev/radium")
+    pid = start(bed, SPIN)
+
+    def as_nobody(*words):
+        return bed.execute(1, *AS_NOBODY, "radctl", *words)
+    try:
+        migrate(bed, pid)
+        done = as_nobody("-j", "ps")
+        assert done.returncode == 0 and f'"pid": {pid}' in done.stdout, done
+        assert as_nobody("node", "list").returncode == 0
+        done = as_nobody("show", str(pid))
+        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done
+        done = as_nobody("recall", str(pid))
+        assert done.returncode == 1 and "may not trace" in done.stderr, done
+        assert thread_of(bed, pid)["node"] == 2
+    finally:
+        stop(bed, pid)
+
+
+SNIFFER = r"""
+import socket, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind(("eth0", 0))
+s.settimeout(1)
+end = time.monotonic() + 60
+open("/tmp/sniffer.ready", "w").close()
+while time.monotonic() < end:
+    try:
+        packet = s.recv(65536)
+    except socket.timeout:
+        continue
+    if b"in-clear-in-clear-in-clear" in packet:
+        open("/tmp/sniffer.found", "w").close()
+        break
+"""
+
+
+def traffic_is_readable(context):
+    """Who sees the packets between two nodes sees what programs say and what is in their memory."""
+    bed = context.bed
+    bed.run(2, f"rm -f /tmp/sniffer.*; cat > /tmp/sniffer.py <<'END'\n{SNIFFER}\nEND")
+    sniffer = start(bed, "python3 /tmp/sniffer.py", 2)
+    pid = start(bed, """perl -e '$m = "in-" . "clear-"; $m .= "in-clear-" x 300; """
+                     """open($o, ">", "/dev/null"); while (1) { syswrite($o, $m); }'""")
+    try:
+        within(20 * context.slow, lambda: is_there(bed, "/tmp/sniffer.ready", 2),
+               "somebody listens")
+        migrate(bed, pid)
+        within(50 * context.slow, lambda: is_there(bed, "/tmp/sniffer.found", 2),
+               "he reads it")
+    finally:
+        stop(bed, pid)
+        stop(bed, sniffer, 2)
+
+
+TRACE = """
+mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing || exit 77
+cd /sys/kernel/tracing && [ -w kprobe_events ] || exit 77
+echo 'p:st ksys_write buf=%si count=%dx' > kprobe_events || exit 77
+echo 'common_pid == {pid}' > events/kprobes/st/filter
+echo > trace; echo 1 > events/kprobes/st/enable
+"""
+UNTRACE = """
+cd /sys/kernel/tracing
+echo 0 > events/kprobes/st/enable; echo > kprobe_events; echo > trace
+"""
+
+
+def tracers_see_lent_memory(context):
+    """Who traces calls inside the kernel sees pointers into the memory that is lent to them."""
+    bed = context.bed
+    pid = start(bed, "perl -e 'open($o, \">\", \"/dev/null\"); $m = \"x\" x 777; "
+                     "while (1) { syswrite($o, $m); }'")
+
+    def pointers():
+        lines = bed.run(1, "head -n 200 /sys/kernel/tracing/trace").splitlines()
+        return [int(line.partition("buf=")[2].split()[0], 16) for line in lines
+                if "buf=" in line and "count=0x309" in line]
+    try:
+        done = bed.execute(1, "sh", "-c", TRACE.format(pid=pid))
+        if done.returncode == 77:
+            raise Skip("no kprobe events")
+        assert done.returncode == 0, done.stderr
+        try:
+            within(20 * context.slow, pointers, "it writes at home")
+            migrate(bed, pid)
+            bed.run(1, "echo > /sys/kernel/tracing/trace")
+            within(20 * context.slow, pointers, "it writes from elsewhere")
+            lent = bed.run(1, f"awk '/\\[radium\\]/ {{ print $1 }}' /proc/{pid}/maps").strip()
+            first, last = (int(end, 16) for end in lent.split("-"))
+            assert all(first <= p < last for p in pointers()), (lent, pointers()[:5])
+        finally:
+            bed.run(1, UNTRACE)
+    finally:
+        stop(bed, pid)
+
+
+SET_TAI = ("import ctypes, struct; b = ctypes.create_string_buffer(300); "
+           "struct.pack_into('I', b, 0, 0x80); struct.pack_into('q', b, 48, {}); "
+           "ctypes.CDLL(None).adjtimex(b)")
+
+
+def tai_has_the_nodes_offset(context):
+    """CLOCK_TAI, read without a call, is home's CLOCK_REALTIME with the node's number of leap
+    seconds."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/told; cat > /tmp/teller.py <<'END'\n{TELLER}\nEND")
+    pid = start(bed, "python3 /tmp/teller.py 'int(time.clock_gettime(11)) - tai_by_call()'")
+
+    def told():
+        text = bed.run(1, "cat /tmp/told 2>/dev/null || true").strip()
+        return int(text) if text else None
+    try:
+        bed.run(2, f'python3 -c "{SET_TAI.format(37)}"')
+        within(20 * context.slow, lambda: told() in (0, -1), "it is right at home")
+        migrate(bed, pid)
+        within(20 * context.slow, lambda: told() in (36, 37), "37 s more there")
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        within(20 * context.slow, lambda: told() in (0, -1), "it is right at home again")
+    finally:
+        bed.run(2, f'python3 -c "{SET_TAI.format(0)}"')
+        stop(bed, pid)
+
+
+def set_date_is_followed_later(context):
+    """Home's date is set: calls show it at once, the clock that is read without a call after
+    the next move."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/told; cat > /tmp/teller.py <<'END'\n{TELLER}\nEND")
+    # By the call, and without: the difference in seconds.
+    pid = start(bed, "python3 /tmp/teller.py "
+                     "'int(time.clock_gettime(0)) - tai_by_call()'")
+
+    def told():
+        return int(bed.run(1, "cat /tmp/told 2>/dev/null || true").strip() or 10**9)
+    try:
+        within(20 * context.slow, lambda: told() in (0, -1), "both are right at home")
+        migrate(bed, pid)
+        within(20 * context.slow, lambda: told() in (0, -1), "both are right there")
+        bed.run(1, "date -s '+500 sec'")
+        try:
+            within(20 * context.slow, lambda: told() in (-500, -501), "the call shows it")
+            assert radctl(bed, "recall", str(pid)).returncode == 0
+            migrate(bed, pid)
+            within(20 * context.slow, lambda: told() in (0, -1), "both do after a move")
+        finally:
+            bed.run(1, "date -s '-500 sec'")
+    finally:
+        stop(bed, pid)
+
+
+def run(context, only):
+    """The suite "differences"."""
+    yield from guest.run(context, "differences", only)
+    if not context.native:
+        yield from each(context, [
+            visitor_runs_with_defaults, signals_on_its_node, stopped_on_its_node_is_killed,
+            frozen_on_its_node, ids_are_of_the_first_move, others_see_that_it_is_away,
+            traffic_is_readable, tracers_see_lent_memory, tai_has_the_nodes_offset,
+            set_date_is_followed_later], only)
