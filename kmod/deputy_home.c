@@ -6,6 +6,7 @@
 
 #include <linux/entry-common.h>
 #include <linux/rseq.h>
+#include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <asm/syscall.h>
@@ -22,20 +23,27 @@ enum { SETTLED_JIFFIES = HZ / 10 };	/* away for so long: the next return is a ne
 
 /*
  * CPU time used away is the process'. It goes where the kernel keeps that of threads
- * that have ended: no scheduler writes there.
+ * that have ended: no scheduler writes there. While a timer or a limit of the process'
+ * time is set the kernel counts that apart, and looks there only.
  */
 void rad_deputy_account(const struct rad_wire_cputime *cputime)
 {
 	/* Current's own: it stays until current exits. */
 	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+	u64 utime = le64_to_cpu(cputime->utime), stime = le64_to_cpu(cputime->stime);
+	u64 runtime = le64_to_cpu(cputime->runtime);
 	struct signal_struct *sig = current->signal;
 
 	spin_lock_irq(&sighand->siglock);
 	write_seqlock(&sig->stats_lock);
-	sig->utime += le64_to_cpu(cputime->utime);
-	sig->stime += le64_to_cpu(cputime->stime);
-	sig->sum_sched_runtime += le64_to_cpu(cputime->runtime);
+	sig->utime += utime;
+	sig->stime += stime;
+	sig->sum_sched_runtime += runtime;
 	write_sequnlock(&sig->stats_lock);
+	/* Under siglock, under which a timer begins with what is counted above. */
+	account_group_user_time(current, utime);
+	account_group_system_time(current, stime);
+	account_group_exec_runtime(current, runtime);
 	spin_unlock_irq(&sighand->siglock);
 }
 
