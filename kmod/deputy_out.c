@@ -4,8 +4,11 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/cgroup.h>
 #include <linux/ptrace.h>
 #include <linux/rseq.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
 #include <asm/syscall.h>
 #include "deputy_internal.h"
@@ -173,6 +176,12 @@ static void send_child_after(struct rad_thread *thread, struct pt_regs *regs)
 	put_task_struct(child);
 }
 
+/* The freezer of cgroups runs task work, and takes the signal that it came with for handled. */
+static bool is_frozen(void)
+{
+	return READ_ONCE(current->jobctl) & JOBCTL_TRAP_FREEZE || cgroup_task_frozen(current);
+}
+
 /*
  * The thread leaves, if it is wanted elsewhere. Returns whether it is away now.
  */
@@ -197,7 +206,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		settle(thread, process);
 		return false;
 	}
-	if (task_sigpending(current)) {
+	if (task_sigpending(current) || is_frozen()) {
 		/* It is delivered first, natively, and decides about a restart. */
 		rad_deputy_go_out_later(thread);
 		return false;
