@@ -4,13 +4,16 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/hugetlb.h>
+#include <linux/magic.h>
 #include <linux/migrate.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pkeys.h>
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 #include "filewatch.h"
@@ -26,13 +29,20 @@ u32 rad_take_prot(struct vm_area_struct *vma)
 	       (vma->vm_flags & VM_EXEC ? RAD_ACCESS_EXEC : 0);
 }
 
+/* Memory without a name (memfd, SysV): its writers are not counted. Sealed, it has none. */
+static bool is_nameless(struct inode *inode)
+{
+	return inode->i_sb->s_magic == TMPFS_MAGIC && inode->i_sb->s_flags & SB_KERNMOUNT &&
+	       !(READ_ONCE(SHMEM_I(inode)->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+}
+
 /*
  * A copy of a file's page does not see a later write to the file, which the mapping at
- * home does. Writers of memory without a name (memfd, SysV) are not counted.
+ * home does.
  */
 static bool is_written(struct file *file)
 {
-	return inode_is_open_for_write(file_inode(file)) ||
+	return inode_is_open_for_write(file_inode(file)) || is_nameless(file_inode(file)) ||
 	       mapping_writably_mapped(file->f_mapping) || file->f_mode & FMODE_WRITE;
 }
 
