@@ -48,7 +48,17 @@ void rad_deputy_go_out_later(struct rad_thread *thread)
 		rad_thread_put(thread);
 }
 
-static u32 why_not(struct pt_regs *regs)
+/*
+ * Has it got rights since, by exec, that keep whoever wanted it elsewhere from tracing it? The
+ * same as for ptrace: see __ptrace_may_access().
+ */
+static bool is_out_of_reach(const struct rad_thread *thread)
+{
+	return get_dumpable(current->mm) != SUID_DUMP_USER && !thread->any &&
+	       thread->exec != READ_ONCE(current->self_exec_id);
+}
+
+static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)
 {
 	bool shared;
 
@@ -61,6 +71,8 @@ static u32 why_not(struct pt_regs *regs)
 		return RADIUM_R_LDT;
 	if (rad_regs_forbid())
 		return RADIUM_R_INSTRUCTIONS;
+	if (is_out_of_reach(thread))
+		return RADIUM_R_NOT_PERMITTED;
 	rcu_read_lock();
 	shared = current->vfork_done && current->mm == rcu_dereference(current->real_parent)->mm;
 	rcu_read_unlock();
@@ -127,7 +139,8 @@ static void settle(struct rad_thread *thread, struct rad_process *process)
 /* It stays at home. Only a thread that somebody asked to move forgets the wish. */
 static void stay_home(struct rad_thread *thread, u32 reason)
 {
-	bool later = reason == RADIUM_R_TRACED || reason == RADIUM_R_SHARED_MM;
+	bool later = reason == RADIUM_R_TRACED || reason == RADIUM_R_SHARED_MM ||
+		     reason == RADIUM_R_NOT_PERMITTED;
 	struct rad_process *process = rad_thread_process(thread);
 
 	spin_lock(&thread->lock);
@@ -172,7 +185,7 @@ static void send_child_after(struct rad_thread *thread, struct pt_regs *regs)
 	rcu_read_unlock();
 	if (!child)
 		return;
-	rad_thread_move(child, &move, thread->wanted);
+	rad_thread_move(child, &move, thread->wanted, thread);
 	put_task_struct(child);
 }
 
@@ -226,7 +239,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		rad_deputy_go_out_later(thread);
 		return false;
 	}
-	reason = why_not(regs);
+	reason = why_not(thread, regs);
 	if (reason) {
 		stay_home(thread, reason);
 		return false;

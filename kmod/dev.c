@@ -283,7 +283,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	int err = 0, e;
 
 	if (!(move->flags & RADIUM_MOVE_ALL_THREADS))
-		return rad_thread_move(task, move, node);
+		return rad_thread_move(task, move, node, NULL);
 	room = get_nr_threads(task) + 8;
 	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
 	if (!array)
@@ -298,7 +298,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	}
 	rcu_read_unlock();
 	for (i = 0; i < n; i++) {
-		e = rad_thread_move(array[i], move, node);
+		e = rad_thread_move(array[i], move, node, NULL);
 		err = err ?: e == -ESRCH ? 0 : e;
 		put_task_struct(array[i]);
 	}
@@ -401,7 +401,7 @@ static int recall(struct radium_move *move)
 	}
 	before = atomic64_read(&process->stats.pages_received);
 	if (move->tid) {
-		err = rad_thread_move(task, move, 0);
+		err = rad_thread_move(task, move, 0, NULL);
 	} else {
 		rad_thread_count(process, &all, &move->threads);
 		err = rad_thread_recall_process(process, &move->reason, timeout);
@@ -471,7 +471,7 @@ static int spread_caller(struct radium_spread *spread)
 		return refuse_nodes(spread);
 	if (err)
 		return err;
-	err = rad_thread_move(current, &move, node);
+	err = rad_thread_move(current, &move, node, NULL);
 	if (err)
 		rad_spread_end(current);
 	spread->reason = move.reason;

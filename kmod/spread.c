@@ -9,6 +9,7 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/capability.h>
 #include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -28,22 +29,26 @@
  * @process: the thread group; an address to compare, the mark goes before it
  * @nodes: bit i: node i+1 may be used
  * @next: where the round goes on: 0 is home, else the id of a node
+ * @any: who asked for that may trace any process
  */
 struct mark {
 	struct hlist_node hash;
 	const struct signal_struct *process;
 	u64 nodes;
 	u32 next;
+	bool any;
 };
 
 /**
  * struct placement - what a new thread is told
  * @work: of the new thread
  * @node: where it is to run
+ * @any: as in struct mark
  */
 struct placement {
 	struct callback_head work;
 	u32 node;
+	bool any;
 };
 
 /* The table, the number of its entries, and what is in them, are under the lock. */
@@ -119,13 +124,13 @@ static void place(struct callback_head *work)
 	spin_unlock(&marks_lock);
 	/* Who has been recalled meanwhile stays. */
 	if (marked && !(current->flags & PF_EXITING))
-		rad_thread_wish(placement->node);
+		rad_thread_wish(placement->node, placement->any);
 	kfree(placement);
 	module_put(THIS_MODULE);
 }
 
 /* Without memory, or with the module on its way out, the thread just stays at home. */
-static void tell(struct task_struct *task, u32 node)
+static void tell(struct task_struct *task, u32 node, bool any)
 {
 	struct placement *placement = kmalloc(sizeof(*placement), GFP_ATOMIC | __GFP_NOWARN);
 
@@ -134,6 +139,7 @@ static void tell(struct task_struct *task, u32 node)
 		return;
 	}
 	placement->node = node;
+	placement->any = any;
 	init_task_work(&placement->work, place);
 	if (task_work_add(task, &placement->work, TWA_RESUME)) {
 		kfree(placement);
@@ -150,6 +156,7 @@ static struct mark *inherit_locked(const struct mark *from, const struct signal_
 		mark->process = process;
 		mark->nodes = from->nodes;
 		mark->next = 0;
+		mark->any = from->any;
 		add_locked(mark);
 	}
 	return mark;
@@ -159,6 +166,7 @@ static struct mark *inherit_locked(const struct mark *from, const struct signal_
 static void probe_fork(void *data, struct task_struct *parent, struct task_struct *child)
 {
 	struct mark *mark;
+	bool any = false;
 	int where = 0;
 
 	if (!READ_ONCE(count) || child->flags & (PF_KTHREAD | PF_IO_WORKER))
@@ -167,11 +175,13 @@ static void probe_fork(void *data, struct task_struct *parent, struct task_struc
 	mark = find_locked(parent->signal);
 	if (mark && child->signal != parent->signal)
 		mark = inherit_locked(mark, child->signal);
-	if (mark)
+	if (mark) {
 		where = next_place(mark);
+		any = mark->any;
+	}
 	spin_unlock(&marks_lock);
 	if (where > 0)
-		tell(child, where);
+		tell(child, where, any);
 }
 
 static void probe_exit(void *data, struct task_struct *task)
@@ -224,6 +234,7 @@ int rad_spread_begin(u64 nodes, u32 *node)
 	new->process = current->signal;
 	new->nodes = nodes ?: U64_MAX;
 	new->next = 0;
+	new->any = ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
 	spin_lock(&marks_lock);
 	where = next_place(new);
 	if (where >= 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/capability.h>
 #include <linux/module.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
@@ -327,14 +328,18 @@ static bool is_there(struct rad_thread *thread, u32 node)
  * @task: whose
  * @move: flags and timeout; @move->reason says why it failed
  * @node: id, or 0 for home
+ * @like: whom @task, its child, is to follow, with the rights of who moved that; or NULL
  *
  * Context: process context of whoever asks; interruptible. For RADIUM_MOVE_SELF
  * the move happens on the way out of the call.
  * Return: 0 or a negative error.
  */
-int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node,
+		    const struct rad_thread *like)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
+	bool any = like ? like->any : ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
+	bool self = like ? like->exec == current->self_exec_id : task == current;
 	struct rad_thread *thread;
 	bool pending = false;
 	u32 number;
@@ -359,6 +364,8 @@ again:
 		return -ESRCH;
 	}
 	thread->wanted = node;
+	thread->any = any;
+	thread->exec = self ? READ_ONCE(task->self_exec_id) : 0;
 	thread->follow = move->flags & RADIUM_MOVE_SELF;
 	thread->backoff = 0;
 	number = ++thread->asked;
@@ -404,6 +411,7 @@ again:
 /**
  * rad_thread_wish() - have current, which is new, run on a node if it can
  * @node: id
+ * @any: who wants that may trace any process
  *
  * As rad_thread_move(), but nobody waits for an answer: what somebody has asked for is
  * left alone, and a refusal that does not last is not the end of it. A refusal is said by
@@ -411,7 +419,7 @@ again:
  *
  * Context: the task itself, in task_work.
  */
-void rad_thread_wish(u32 node)
+void rad_thread_wish(u32 node, bool any)
 {
 	struct rad_thread *thread = NULL;
 	struct rad_process *process;
@@ -424,8 +432,10 @@ void rad_thread_wish(u32 node)
 			return;
 		spin_lock(&thread->lock);
 		forgotten = thread->forgotten;
-		if (!forgotten && !thread->asked)
+		if (!forgotten && !thread->asked) {
 			thread->wanted = node;
+			thread->any = any;
+		}
 		spin_unlock(&thread->lock);
 	} while (forgotten);
 	/* The first thread of a process that was forked may share its parent's memory yet. */
@@ -488,7 +498,7 @@ int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		e = array[i]->wanted || array[i]->state != RADIUM_THREAD_HOME ?
-			rad_thread_move(array[i]->task, &one, 0) : 0;
+			rad_thread_move(array[i]->task, &one, 0, NULL) : 0;
 		if (!err && e && e != -ESRCH) {
 			err = e;
 			*reason = one.reason;

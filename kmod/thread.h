@@ -51,6 +51,8 @@ struct rad_image {
  * @node: where it is, or is going to; holds a reference
  * @wanted: node where somebody asked it to be, 0: home
  * @follow: its children go where it goes ('radctl run')
+ * @any: who asked for that may trace any process
+ * @exec: number of the program that asked so of itself, else 0
  * @asked, @answered, @answer: requests to move: number of the last, the last that
  *	has an outcome, the outcome (enum radium_reason)
  * @recall: it is to come home, and why
@@ -90,6 +92,8 @@ struct rad_thread {
 	struct rad_node *node;
 	u32 wanted;
 	bool follow;
+	bool any;
+	u64 exec;
 	u32 asked;
 	u32 answered;
 	u32 answer;
@@ -146,8 +150,9 @@ void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
 void rad_thread_answer(struct rad_thread *thread, u32 reason);
-int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
-void rad_thread_wish(u32 node);
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node,
+		    const struct rad_thread *like);
+void rad_thread_wish(u32 node, bool any);
 int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
 void rad_thread_forget_all(struct rad_process *process);
 void rad_thread_kill_all(struct rad_process *process);
