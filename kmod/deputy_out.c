@@ -260,6 +260,13 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		return false;
 	}
 	rad_thread_attach(thread, process);
+	if (rad_node_is_emptying()) {
+		rad_node_put(node);
+		rad_process_leave(process);
+		rad_process_put(process);
+		stay_home(thread, RADIUM_R_DRAIN);
+		return false;
+	}
 	rad_process_note_replica(process, node);
 	rad_regs_leave_rseq(regs);
 

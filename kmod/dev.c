@@ -163,6 +163,7 @@ static long leave(void __user *arg, bool drain_only)
 		leave.reason = RADIUM_R_NOT_JOINED;
 		return store(arg, &leave, sizeof(leave)) ?: -ENOTCONN;
 	}
+	rad_node_empty_begin();
 	if (drain_only || leave.drain) {
 		err = rad_process_drain(&leave.reason, timeout);
 		if (!err)
@@ -178,6 +179,7 @@ static long leave(void __user *arg, bool drain_only)
 			err = rad_node_leave();
 		}
 	}
+	rad_node_empty_end();
 	return store(arg, &leave, sizeof(leave)) ?: err;
 }
 

@@ -97,6 +97,41 @@ u32 rad_node_self(void)
 	return READ_ONCE(self.id);
 }
 
+/* How many are emptying this node. */
+static atomic_t emptying;
+
+/**
+ * rad_node_empty_begin - from now on no thread leaves for another node, or comes from one
+ *
+ * Those that are under way are seen by whoever looks for them afterwards: they are in the
+ * lists of processes and replicas before they ask rad_node_is_emptying().
+ *
+ * Context: any; until rad_node_empty_end().
+ */
+void rad_node_empty_begin(void)
+{
+	atomic_inc(&emptying);
+	smp_mb__after_atomic();
+}
+
+/* rad_node_empty_end - threads may move again */
+void rad_node_empty_end(void)
+{
+	atomic_dec(&emptying);
+}
+
+/**
+ * rad_node_is_emptying - is this node being drained, or about to leave or to sleep?
+ *
+ * Context: any; to be asked by a mover who can be found already.
+ */
+bool rad_node_is_emptying(void)
+{
+	/* Pairs with the barrier in rad_node_empty_begin(). */
+	smp_mb();
+	return atomic_read(&emptying);
+}
+
 /**
  * rad_node_replica_path - path of the radium-replica program
  *

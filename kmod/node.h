@@ -19,6 +19,9 @@ void rad_node_uninit(void);
 
 int rad_node_join(const struct radium_node_join *join, char (*peers)[RADIUM_ADDR_SIZE]);
 int rad_node_leave(void);
+void rad_node_empty_begin(void);
+void rad_node_empty_end(void);
+bool rad_node_is_emptying(void);
 bool rad_node_joined(void);
 u32 rad_node_self(void);
 const char *rad_node_replica_path(void);

@@ -31,19 +31,39 @@ static int empty(void)
 
 static int reboot(struct notifier_block *block, unsigned long event, void *unused)
 {
+	rad_node_empty_begin();
 	if (empty())
 		pr_warn("not everything that was elsewhere came home, or that visited went home\n");
 	/* The others need not wait until they believe that we are dead. */
 	rad_node_leave();
+	rad_node_empty_end();
 	return NOTIFY_DONE;
 }
 
-/* A machine that sleeps is dead to the others: it must be empty before. */
+/* A machine that sleeps is dead to the others: it must be empty before, and stay so. */
 static int sleep(struct notifier_block *block, unsigned long event, void *unused)
 {
-	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE)
-		return NOTIFY_DONE;
-	return notifier_from_errno(empty());
+	static bool prepared;	/* the module may have been loaded meanwhile */
+	int err;
+
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+		rad_node_empty_begin();
+		err = empty();
+		/* Whoever refuses is not told that it is over. */
+		if (err)
+			rad_node_empty_end();
+		prepared = !err;
+		return notifier_from_errno(err);
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+		if (prepared)
+			rad_node_empty_end();
+		prepared = false;
+		break;
+	}
+	return NOTIFY_DONE;
 }
 
 static struct notifier_block reboot_block = { .notifier_call = reboot };

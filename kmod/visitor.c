@@ -614,6 +614,11 @@ static u32 hold_ready(const struct rad_in *in)
 	replica = rad_replica_obtain(in);
 	if (!replica)
 		return RADIUM_R_REPLICA;
+	/* Home ends the replica if that was all that it was for. */
+	if (rad_node_is_emptying()) {
+		rad_replica_put(replica);
+		return RADIUM_R_DRAIN;
+	}
 	if (!rad_replica_is_running(replica))
 		rad_vvar_set_clocks(&replica->window.vvar, prepare);
 	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse));

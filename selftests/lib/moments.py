@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Bad moments: a node that is missing when others start, a module that is loaded half, a
-machine that is shut down while somebody waits. Each is what users of earlier systems met."""
+machine that is shut down while somebody waits, or drained while others come."""
 
 import time
 
 from . import build, paths
-from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, start,
-                      stop, within)
+from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, shown,
+                      start, stop, within)
 from .context import each
 from .ends import dead_seconds
+from .lifetime import nothing_left, replicas
 
 
 def node_missing_at_start(context):
@@ -140,8 +141,49 @@ def shutdown_while_a_page_is_awaited(context):
         stop(bed, pid)
 
 
+def refused_move(context, pid, to, by):
+    """A move that is refused because a node is drained."""
+    done = radctl(context.bed, "migrate", str(pid), str(to), node=by)
+    assert done.returncode == 1 and "being drained" in done.stderr, done
+    context.bed.run(by, f"[ -e /proc/{pid}/exe ]")
+
+
+def drain_takes_nobody_in(context):
+    """While a node is drained no thread comes to it, and none leaves it: one that has to be
+    waited for keeps the drain at work meanwhile."""
+    bed, limit = context.bed, 60 * context.slow
+    stays, comes, leaves = start(bed, SPIN), start(bed, SPIN), start(bed, SPIN, 2)
+    try:
+        migrate(bed, stays)
+        visitor = replicas(bed)[0]
+        bed.run(2, f"kill -STOP {visitor}; rm -f /tmp/drained; setsid sh -c 'radctl node drain "
+                   f"--timeout {limit} 2>/tmp/drain.said; echo $? >/tmp/drained' "
+                   "</dev/null >/dev/null 2>&1 &")
+        # The thread is asked home: so the drain is at work.
+        within(20 * context.slow, lambda: shown(bed, "show", str(stays))["threads"][0]["wanted"]
+               in (0, 1), "the drain has begun")
+        refused_move(context, comes, 2, 1)
+        refused_move(context, leaves, 1, 2)
+        assert not bed.run(2, "cat /tmp/drained 2>/dev/null || true"), bed.run(2, "cat /tmp/drain.said")
+        bed.run(2, f"kill -CONT {visitor}")
+        within(limit, lambda: bed.run(2, "cat /tmp/drained 2>/dev/null || true").strip(),
+               "the drain ends")
+        assert bed.run(2, "cat /tmp/drained; cat /tmp/drain.said").split() == ["0"]
+        bed.run(1, f"[ -e /proc/{stays}/exe ]")
+        migrate(bed, comes)
+        done = radctl(bed, "migrate", str(leaves), "1", node=2)
+        assert done.returncode == 0, done.stderr
+    finally:
+        for replica in replicas(bed):
+            bed.run(2, f"kill -CONT {replica} 2>/dev/null || true")
+        stop(bed, stays)
+        stop(bed, comes)
+        stop(bed, leaves, 2)
+    nothing_left(context)
+
+
 def run(context, only):
     """The suite "moments"."""
-    yield from each(context, [unload_after_interrupted_load, registers_from_the_reserve,
-                              node_missing_at_start,
+    yield from each(context, [drain_takes_nobody_in, unload_after_interrupted_load,
+                              registers_from_the_reserve, node_missing_at_start,
                               shutdown_while_a_page_is_awaited], only)
