@@ -330,7 +330,7 @@
 	X(clock_adjtime,		HOME,	"few programs make it: what it points to is used where it is")	\
 	X(syncfs,			HOME,	"about the process' files, by number")			\
 	X(sendmmsg,			INLINE,	"messages and addresses go with it")			\
-	X(setns,			HOME,	"an attribute of the process, by value")		\
+	X(setns,			RETURN,	"may change the clocks")				\
 	X(getcpu,			INLINE,	"what is told comes with the result")			\
 	X(process_vm_readv,		HOME,	"goes by the pages, of two processes")			\
 	X(process_vm_writev,		HOME,	"goes by the pages, of two processes")			\

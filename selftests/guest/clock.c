@@ -5,7 +5,9 @@
  */
 #include "harness.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -241,6 +243,54 @@ static void time_namespace(void)
 	reap(child);
 }
 
+/* Joins the time namespace behind a descriptor while it is away. */
+static void join_namespace(int file, int64_t least)
+{
+	away();
+	if (read_clock(CLOCK_MONOTONIC, false) >= least)
+		_exit(1);
+	if (setns(file, CLONE_NEWTIME))
+		_exit(2);
+	for (int round = 0; round < 3; round++) {
+		int64_t before = read_clock(CLOCK_MONOTONIC, true);
+		int64_t now = read_clock(CLOCK_MONOTONIC, false);
+
+		if (before < least || now < before - SKEW_NS || now > before + 2000000000)
+			_exit(3 + round);
+		away();
+	}
+	_exit(0);
+}
+
+static void namespace_is_joined(void)
+{
+	const int64_t ahead = 100000000000000;
+	pid_t maker, joiner;
+	int ends[2], file;
+	char path[40], byte;
+
+	DO(pipe(ends));
+	maker = DO(fork());
+	if (!maker) {
+		if (unshare(CLONE_NEWTIME))
+			_exit(1);
+		write_text("/proc/self/timens_offsets", "monotonic 100000 0\n");
+		EQUAL(write(ends[1], "r", 1), 1);
+		for (;;)
+			pause();
+	}
+	DO(close(ends[1]));
+	if (read(ends[0], &byte, 1) != 1)
+		skip("it cannot be made");
+	snprintf(path, sizeof(path), "/proc/%d/ns/time_for_children", maker);
+	file = DO(open(path, O_RDONLY));
+	joiner = DO(fork());
+	if (!joiner)
+		join_namespace(file, ahead);
+	reap(joiner);
+	DO(kill(maker, SIGKILL));
+}
+
 /* A sleep that is measured by the other node's clock. */
 static void intervals(void)
 {
@@ -354,7 +404,7 @@ int main(int argc, char **argv)
 		CASE(coarse_after_call),
 		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
 		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(read_while_moving),
-		CASE(time_namespace), CASE(intervals), CASE(file_times_fit),
+		CASE(time_namespace), CASE(namespace_is_joined), CASE(intervals), CASE(file_times_fit),
 		CASE(old_page_is_the_nodes), CASE(counter_is_the_nodes),
 		{ 0 }
 	};
