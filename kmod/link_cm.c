@@ -70,6 +70,8 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 	struct rad_conn *conn;
 	int err;
 
+	if (!reason && rad_peer_is_another(le16_to_cpu(hello->node), from))
+		reason = RADIUM_R_SAME_ID;
 	if (!reason && !rad_peer_admit(le16_to_cpu(hello->node), from))
 		return reject(id, RADIUM_R_NONE);
 	if (reason) {
@@ -131,6 +133,9 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 
 	if (conn->dialer) {
 		reason = rad_hello_check(hello, event->param.conn.private_data_len);
+		if (!reason && rad_peer_is_another(le16_to_cpu(hello->node),
+						   (struct sockaddr *)&conn->from))
+			reason = RADIUM_R_SAME_ID;
 		if (reason) {
 			rad_conn_close(conn, reason);
 			return;

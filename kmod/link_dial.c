@@ -104,6 +104,30 @@ void rad_peer_closed(struct rad_conn *conn)
 }
 
 /**
+ * rad_peer_is_another - is this id that of another machine, which is there?
+ * @id: what it calls itself; not proven
+ * @addr: where it is
+ *
+ * A node that comes back with another address is one, until we have not heard of it for
+ * suspect_ms.
+ *
+ * Context: process.
+ */
+bool rad_peer_is_another(u32 id, const struct sockaddr *addr)
+{
+	struct rad_peer *peer;
+	bool another;
+
+	spin_lock(&rad_peers_lock);
+	peer = rad_peer_find_id(id);
+	another = peer && peer->node && !rad_node_is_dead(peer->node) &&
+		  !READ_ONCE(peer->node->end_reason) && !READ_ONCE(peer->node->beat.silent) &&
+		  !rad_same_host(&peer->addr, addr);
+	spin_unlock(&rad_peers_lock);
+	return another;
+}
+
+/**
  * rad_peer_admit - may this node connect to us?
  * @id: what it calls itself; not proven
  * @addr: where it is

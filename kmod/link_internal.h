@@ -327,6 +327,7 @@ void rad_peer_kick(struct rad_peer *peer);
 void rad_peer_refused(const struct sockaddr *addr, u32 reason);
 
 /* link_dial.c */
+bool rad_peer_is_another(u32 id, const struct sockaddr *addr);
 bool rad_peer_admit(u32 id, const struct sockaddr *addr);
 void rad_peer_closed(struct rad_conn *conn);
 

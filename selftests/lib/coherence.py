@@ -5,7 +5,7 @@ import time
 
 from . import guest, paths
 from .context import each
-from .control import nodes, shown, within
+from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .ends import dead_seconds
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
@@ -126,6 +126,35 @@ def connections_are_replaced(context):
     assert nodes(bed)[2]["reconnects"] > 0, "no connection was replaced"
 
 
+def two_claim_one_number(context):
+    """A machine that comes with the number of another one, which is there, is refused; what
+    is on that other one goes on."""
+    bed = context.bed
+    join = ("radctl node join --id {} --key /run/radium.key --wait 5 "
+            "--addr $(getent hosts node3 | cut -d' ' -f1) {}")
+    others = "$(getent hosts node1 | cut -d' ' -f1) $(getent hosts node2 | cut -d' ' -f1)"
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        before = nodes(bed)[2]
+        done = radctl(bed, "node", "leave", node=3)
+        assert done.returncode == 0, done.stderr
+        done = bed.execute(3, "sh", "-c", join.format(2, others.split(" $")[0]),
+                           timeout=60 * context.slow)
+        lines = done.stderr.strip().splitlines()
+        assert done.returncode == 1 and len(lines) == 1 and "same node id" in lines[0], done
+        after = nodes(bed)[2]
+        assert (after["state"], after["epoch"], after["addr"]) == \
+            ("up", before["epoch"], before["addr"]), (before, after)
+        thread = shown(bed, "show", str(pid))["threads"][0]
+        assert (thread["state"], thread["node"], thread["returns"]) == ("away", 2, 0), thread
+    finally:
+        radctl(bed, "node", "leave", node=3)
+        bed.run(3, join.format(3, others), timeout=60 * context.slow)
+        within(60 * context.slow, lambda: nodes(bed)[3]["state"] == "up", "node 3 is back")
+        stop(bed, pid)
+
+
 def run(context, only):
     """The suite "coherence"."""
     if only("litmus_self_test"):
@@ -134,7 +163,8 @@ def run(context, only):
                      (done.stdout + done.stderr)[-2000:])
     yield from tests(context, only, SHORT)
     if not context.native:
-        yield from each(context, [nodes_lose_each_other, connections_are_replaced], only)
+        yield from each(context, [nodes_lose_each_other, connections_are_replaced,
+                                  two_claim_one_number], only)
 
 
 def soak(context, only):
