@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/acct.h>
+#include <linux/perf_event.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
@@ -258,6 +259,83 @@ static void faults_are_not_counted(void)
 	CHECK(moving() ? faults < PAGES / 2 : faults >= PAGES);
 }
 
+/* A mapping that the kernel does not join with another. */
+static char *lonely_pages(size_t pages)
+{
+	char *memory = (char *)map_pages(pages + 2, RW) + 4096;
+
+	DO(munmap(memory - 4096, 4096));
+	DO(munmap(memory + pages * 4096, 4096));
+	DO(madvise(memory, pages * 4096, MADV_NOHUGEPAGE));
+	return memory;
+}
+
+/*
+ * The number behind a name in what a file of a process says of the mapping at an address,
+ * up to an end; 0: it is not said.
+ */
+static long said_of(pid_t pid, const char *file, const void *memory, const char *name,
+		    const char *end)
+{
+	static char text[1 << 20];
+	char path[40], start[40], *at, *stop;
+	size_t got;
+	FILE *said;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	said = fopen(path, "r");
+	if (!said)
+		skip("%s: %s", path, strerror(errno));
+	got = fread(text, 1, sizeof(text) - 1, said);
+	text[got] = 0;
+	fclose(said);
+	snprintf(start, sizeof(start), "\n%lx", (unsigned long)memory);
+	at = strstr(text, start);
+	CHECK(at);
+	stop = strstr(at + 1, end);
+	at = strstr(at, name);
+	return at && (!stop || at < stop) ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+/* Natively a page that is only read is that of zeros, which costs nothing. */
+static void reading_allocates(void)
+{
+	enum { PAGES = 64 };
+	const volatile char *memory = lonely_pages(PAGES);
+	long kilobytes;
+
+	away();
+	for (int i = 0; i < PAGES; i++)
+		EQUAL(memory[i * 4096], 0);
+	kilobytes = said_of(getpid(), "smaps", (void *)memory, "Anonymous:", "VmFlags:");
+	note("%ld kB", kilobytes);
+	if (!moving() && kilobytes)
+		skip("this kernel has no page of zeros");
+	EQUAL(kilobytes, moving() ? PAGES * 4 : 0);
+}
+
+/* A counter of the kernel's for a process counts what happens at home. */
+static void counters_stand_still(void)
+{
+	struct perf_event_attr event = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(event),
+					 .config = PERF_COUNT_SW_TASK_CLOCK };
+	pid_t pid = start_counter(NULL);
+	uint64_t before, after;
+	int file;
+
+	await_word(pid, &counter->ready, 1);
+	file = syscall(SYS_perf_event_open, &event, pid, -1, -1, 0);
+	if (file < 0)
+		skip("perf_event_open: %s", strerror(errno));
+	away_pid(pid);
+	EQUAL(read(file, &before, 8), 8);
+	await_time(pid, 200);
+	EQUAL(read(file, &after, 8), 8);
+	note("%llu ms", (unsigned long long)(after - before) / MS);
+	CHECK(moving() ? after - before < 40 * MS : after - before > 50 * MS);
+	DO(kill(pid, SIGKILL));
+}
+
 /* Others see its deputy, which sleeps. */
 static void seen_asleep(void)
 {
@@ -281,34 +359,16 @@ static void seen_asleep(void)
 	DO(kill(pid, SIGKILL));
 }
 
-/* The number after a name in the line of numa_maps that begins with an address; 0: none. */
-static long numa_field(pid_t pid, const void *memory, const char *name)
-{
-	char path[40], start[40], *line, *end;
-
-	snprintf(path, sizeof(path), "/proc/%d/numa_maps", pid);
-	snprintf(start, sizeof(start), "%lx ", (unsigned long)memory);
-	line = strstr(read_text(path), start);
-	if (!line)
-		skip("no numa_maps");
-	end = strchr(line, '\n');
-	line = strstr(line, name);
-	return line && line < end ? strtol(line + strlen(name), NULL, 10) : 0;
-}
-
 /* Pages that another node has are on no memory node of home's. */
 static void on_no_memory_node(void)
 {
 	enum { PAGES = 64 };
-	char *memory = map_pages(PAGES + 2, RW) + 4096;
+	char *memory = lonely_pages(PAGES);
 	int ends[2];
 	pid_t pid;
 	char byte;
 	long pages;
 
-	/* A mapping of its own. */
-	DO(munmap(memory - 4096, 4096));
-	DO(munmap(memory + PAGES * 4096, 4096));
 	DO(pipe(ends));
 	pid = DO(fork());
 	if (!pid) {
@@ -319,7 +379,7 @@ static void on_no_memory_node(void)
 			compute_ms(1000);
 	}
 	EQUAL(read(ends[0], &byte, 1), 1);
-	pages = numa_field(pid, memory, " anon=");
+	pages = said_of(pid, "numa_maps", memory, " anon=", "\n");
 	note("%ld of %d pages", pages, PAGES);
 	CHECK(moving() ? pages < PAGES / 2 : pages == PAGES);
 	DO(kill(pid, SIGKILL));
@@ -369,6 +429,85 @@ static void forced_writes_miss_copies(void)
 	EQUAL(read(from[0], &byte, 1), 1);
 	EQUAL(byte, 'b');
 	reap(pid);
+}
+
+/* A private page of a file that may be written to does not follow the file any more. */
+static void private_pages_are_taken(void)
+{
+	char path[] = "/tmp/st-private-XXXXXX";
+	int file = DO(mkstemp(path));
+	const volatile char *memory;
+
+	unlink(path);
+	EQUAL(pwrite(file, "a", 1, 0), 1);
+	DO(ftruncate(file, 4096));
+	memory = DO(mmap(NULL, 4096, RW, MAP_PRIVATE, file, 0));
+	away();
+	EQUAL(*memory, 'a');
+	EQUAL(pwrite(file, "b", 1, 0), 1);
+	EQUAL(*memory, moving() ? 'a' : 'b');
+	home();
+	EQUAL(*memory, moving() ? 'a' : 'b');
+}
+
+/* To cut a file off by its name is not to open it: copies keep the rest of its last page. */
+static void cut_off_rest_stays(void)
+{
+	char path[] = "/tmp/st-cut-XXXXXX";
+	int file = DO(mkstemp(path));
+	const volatile char *memory;
+
+	for (int i = 0; i < 4096; i++)
+		EQUAL(pwrite(file, "x", 1, i), 1);
+	DO(close(file));
+	file = DO(open(path, O_RDONLY));
+	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0));
+	away();
+	EQUAL(memory[3000], 'x');
+	DO(truncate(path, 100));
+	EQUAL(memory[99], 'x');
+	EQUAL(memory[3000], moving() ? 'x' : 0);
+	home();
+	EQUAL(memory[3000], 0);
+	unlink(path);
+}
+
+/* The kernel opens files for itself without a word: accounting here, servers of files too. */
+static void writes_of_the_kernel_miss_copies(void)
+{
+	enum { SIZE = 128 };
+	char path[] = "/tmp/st-kernel-XXXXXX";
+	int file = DO(mkstemp(path)), status, off;
+	const volatile char *memory;
+	bool seen = false;
+	pid_t pid;
+
+	DO(ftruncate(file, SIZE));
+	DO(close(file));
+	file = DO(open(path, O_RDONLY));
+	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0));
+	away();
+	for (int i = 0; i < 4096; i++)
+		EQUAL(memory[i], 0);
+	if (acct(path)) {
+		unlink(path);
+		skip("acct: %s", strerror(errno));
+	}
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	pid = waitpid(pid, &status, 0);
+	off = acct(NULL);
+	unlink(path);
+	CHECK(pid > 0 && !off);
+	away();
+	for (int i = SIZE; i < SIZE + (int)sizeof(struct acct_v3); i++)
+		seen |= memory[i];
+	EQUAL(seen, !moving());
+	home();
+	for (int i = SIZE; i < SIZE + (int)sizeof(struct acct_v3); i++)
+		seen |= memory[i];
+	CHECK(seen);
 }
 
 /* ------------------------------------------------- data of calls that block */
@@ -452,8 +591,11 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(time_is_no_threads), CASE(time_is_told_by_calls),
 		CASE(time_of_the_killed_is_lost), CASE(timers_wait_for_home),
-		CASE(accounting_counts_home), CASE(faults_are_not_counted), CASE(seen_asleep),
+		CASE(accounting_counts_home), CASE(faults_are_not_counted),
+		CASE(reading_allocates), CASE(counters_stand_still), CASE(seen_asleep),
 		CASE(on_no_memory_node), CASE(forced_writes_miss_copies),
+		CASE(private_pages_are_taken), CASE(cut_off_rest_stays),
+		CASE(writes_of_the_kernel_miss_copies),
 		CASE(written_data_is_taken_at_once), CASE(read_data_comes_at_the_end),
 		{ 0 }
 	};

@@ -2,6 +2,7 @@
 """What is not as it is at home, as both machines see it: each test shows one difference that
 Documentation/guarantees.rst names."""
 
+import json
 import time
 
 from . import guest, links
@@ -185,6 +186,69 @@ def ids_are_of_the_first_move(context):
         stop(bed, pid)
 
 
+def replica_has_no_privilege(context):
+    """Of its owner it has the numbers; no groups, no capability nor a way to get one, no file
+    but the device, and its owner there may not look into it."""
+    bed = context.bed
+    bed.run(2, "chmod 666 /dev/radium")
+    for command, owner in (SPIN, "0"), (" ".join(AS_NOBODY) + " " + SPIN, "65534"):
+        pid = start(bed, command)
+        try:
+            bed.run(1, f"until [ \"$(ps -o uid= -p {pid} | tr -d ' ')\" = {owner} ]; do sleep 0.1; done")
+            migrate(bed, pid)
+            visitor = replicas(bed)[0]
+            for task in bed.run(2, f"ls /proc/{visitor}/task").split():
+                said = dict(line.split(":", 1) for line in
+                            bed.run(2, f"cat /proc/{visitor}/task/{task}/status").splitlines())
+                assert set(said["Uid"].split()) == set(said["Gid"].split()) == {owner}, said
+                assert said["Groups"].split() == [], said
+                for name in "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb":
+                    assert int(said[name], 16) == 0, said
+            assert bed.run(2, f"readlink /proc/{visitor}/fd/*").split() == ["/dev/radium"]
+            assert bed.run(2, f"stat -c %u /proc/{visitor}/maps").strip() == "0"
+            done = bed.execute(2, *AS_NOBODY, "cat", f"/proc/{visitor}/maps")
+            assert done.returncode and not done.stdout, done
+        finally:
+            stop(bed, pid)
+
+
+SET_USER_ID = """
+cp /usr/bin/sleep /tmp/st-sleep; chown root:root /tmp/st-sleep; chmod 4755 /tmp/st-sleep
+chmod 666 /dev/radium
+"""
+
+
+def gained_rights_stay_home(context):
+    """A program with the rights of somebody else, which who began it may not trace, is not
+    taken along; one that it executes without them is. Who may trace all takes it along."""
+    bed = context.bed
+    bed.run(1, SET_USER_ID)
+    bed.run(2, "chmod 666 /dev/radium")
+    run = "radctl run --node 2 -- /tmp/st-sleep 1000"
+
+    def threads(pid):
+        done = radctl(bed, "-j", "show", str(pid))
+        return json.loads(done.stdout)["threads"] if done.returncode == 0 else []
+    pid = start(bed, " ".join(AS_NOBODY) + " " + run)
+    try:
+        within(20 * context.slow, lambda: bed.run(1, f"cat /proc/{pid}/comm").strip() == "st-sleep",
+               "it is executed")
+        if bed.run(1, f"ps -o euid= -p {pid}").strip() != "0":
+            raise Skip("/tmp is mounted nosuid")
+        bed.run(1, f"sleep {3 * context.slow}")
+        assert not any(t["state"] == "away" for t in threads(pid)), threads(pid)
+        done = bed.execute(1, *AS_NOBODY, "radctl", "migrate", str(pid), "2")
+        assert done.returncode == 1 and "may not trace" in done.stderr, done
+    finally:
+        stop(bed, pid)
+    pid = start(bed, run)
+    try:
+        within(20 * context.slow, lambda: any(t["state"] == "away" for t in threads(pid)),
+               "root's goes")
+    finally:
+        stop(bed, pid)
+
+
 def others_see_that_it_is_away(context):
     """Every user sees which processes are distributed, and what happens to them; what they do,
     call by call and page by page, only who may trace them."""
@@ -313,6 +377,37 @@ def tai_has_the_nodes_offset(context):
         stop(bed, pid)
 
 
+def other_clock_source(context):
+    """Where the node counts time by other means than home the program's clock is asked for by
+    calls, which home answers; otherwise there are none."""
+    bed, path = context.bed, "/sys/devices/system/clocksource/clocksource0/"
+    there = bed.run(2, f"cat {path}available_clocksource").split()
+    before = bed.run(2, f"cat {path}current_clocksource").strip()
+    other = [source for source in there if source in ("hpet", "acpi_pm")]
+    if before != "tsc" or bed.run(1, f"cat {path}current_clocksource").strip() != "tsc" or not other:
+        raise Skip(f"clock sources: {before}, {there}")
+    bed.run(1, f"rm -f /tmp/told; cat > /tmp/teller.py <<'END'\n{TELLER}\nEND")
+
+    def asked(source):
+        """Are its clocks asked for by calls, where time is counted so?"""
+        bed.run(2, f"echo {source} > {path}current_clocksource")
+        pid = start(bed, "python3 /tmp/teller.py 'sum(time.monotonic() > 0 for _ in range(99))'")
+        try:
+            migrate(bed, pid)
+
+            def calls():
+                return {c["name"]: c["count"] for c in thread_of(bed, pid)["syscalls_top"]}
+            within(60 * context.slow, lambda: sum(calls().values()) > 30, "it makes calls")
+            return calls().get("clock_gettime", 0) > 5
+        finally:
+            stop(bed, pid)
+    try:
+        assert not asked("tsc")
+        assert asked(other[0])
+    finally:
+        bed.run(2, f"echo {before} > {path}current_clocksource")
+
+
 def set_date_is_followed_later(context):
     """Home's date is set: calls show it at once, the clock that is read without a call after
     the next move."""
@@ -346,6 +441,7 @@ def run(context, only):
     if not context.native:
         yield from each(context, [
             visitor_runs_with_defaults, signals_on_its_node, stopped_on_its_node_is_killed,
-            frozen_on_its_node, ids_are_of_the_first_move, others_see_that_it_is_away,
-            traffic_is_readable, tracers_see_lent_memory, tai_has_the_nodes_offset,
+            frozen_on_its_node, ids_are_of_the_first_move, replica_has_no_privilege,
+            gained_rights_stay_home, others_see_that_it_is_away, traffic_is_readable,
+            tracers_see_lent_memory, tai_has_the_nodes_offset, other_clock_source,
             set_date_is_followed_later], only)

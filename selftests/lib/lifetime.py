@@ -4,7 +4,7 @@
 import re
 import time
 
-from . import build, paths
+from . import build, copies, paths
 from .control import (AS_NOBODY, SPIN, boot_again, migrate, module_file, nodes, processes, radctl,
                       refused, rejoin, see_each_other, shown, start, stop, within)
 from .context import Skip, each
@@ -389,8 +389,10 @@ def wire_version(context):
 
 def power_loss(context):
     """The machine that is visited dies: its visitor ends with SIGKILL and a line
-    in the log, others go on, the machine boots and joins again."""
+    in the log, others go on, those that it had copies of among them; the machine boots
+    and joins again."""
     bed = context.bed
+    copied = copies.elsewhere(bed)
     away = start(bed, f"sh -c '{SPIN} > /dev/null; echo $? > /tmp/status'")
     other = start(bed, SPIN)
     visitor = int(bed.run(1, f"rm -f /tmp/status; sleep 0.5; pgrep -P {away}"))
@@ -406,9 +408,10 @@ def power_loss(context):
         assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
         assert re.search(rf"radium.*\b{visitor}\b", bed.console(1)), "no line in the log"
         refused(context, ["migrate", str(other), "2"], "node is down")
-        bed.run(1, f"[ -e /proc/{other}/exe ]")
+        bed.run(1, f"[ -e /proc/{other}/exe ] && [ -e /proc/{copied}/exe ]")
     finally:
         stop(bed, other)
+        stop(bed, copied)
         boot_again(context, 2)
     pid = start(bed, SPIN)
     migrate(bed, pid)

@@ -5,7 +5,7 @@ import ast
 import re
 import subprocess
 
-from . import coverage, guest, paths
+from . import coverage, guest, named, paths
 from .build import make
 from .context import Skip, each
 
@@ -121,6 +121,28 @@ def calls_have_tests(context):
                         f"tests of their own, {len(swept)} are compared only, none: {bare}")
 
 
+def guarantees_have_tests(context):
+    """Each guarantee and each difference names the tests that show it, and those exist."""
+    if not context.built:
+        raise Skip("not built")
+    from . import suites  # pylint: disable=import-outside-toplevel,cyclic-import
+    wrong = list(named.complaints("Documentation/guarantees.rst", suites.ALL,
+                                  ("Guarantees", "Reading this page")))
+    assert not wrong, "\n".join(wrong)
+
+
+def only_the_pool_is_exposed(_context):
+    """Memory is registered for others to write to in one place, and nowhere to read from or
+    for all of it at once."""
+    found = set()
+    for path in (paths.TOP / "kmod").glob("*.[ch]"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"IB_PD_UNSAFE_GLOBAL_RKEY|IB_ACCESS_REMOTE_(READ|ATOMIC)|"
+                             r"IB_ACCESS_MW_BIND", text), path.name
+        found |= {path.name} if "IB_ACCESS_REMOTE_WRITE" in text else set()
+    assert found == {"link_pool.c"}, found
+
+
 def documents(_context):
     """Manual pages without a finding; what the documents point to exists."""
     done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
@@ -131,7 +153,7 @@ def documents(_context):
 def run(context, only):
     """The suite "static"."""
     tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
-             documents]
+             guarantees_have_tests, only_the_pool_is_exposed, documents]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)
