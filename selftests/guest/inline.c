@@ -637,6 +637,25 @@ static void selected(void)
 	CHECK(!limit.tv_sec && !limit.tv_usec);
 }
 
+/* One set in two places: what the call writes last is what is there. */
+static void one_set_for_two(void)
+{
+	struct timeval limit = { 3, 0 };
+	int ends[2];
+	fd_set set;
+
+	DO(pipe(ends));
+	away();
+	for (int round = 0; round < 2; round++) {
+		FD_ZERO(&set);
+		FD_SET(ends[1], &set);
+		EQUAL(syscall(SYS_select, ends[1] + 1, &set, &set, NULL, &limit), 1);
+		CHECK(FD_ISSET(ends[1], &set));
+		EQUAL(syscall(SYS_select, ends[1] + 1, NULL, &set, &set, &limit), 1);
+		CHECK(!FD_ISSET(ends[1], &set));
+	}
+}
+
 static void epolled(void)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = 0x123456789abcdefull }, got[1024];
@@ -1083,7 +1102,8 @@ static const struct test_case cases[] = {
 	CASE(through_a_pipe), CASE(through_a_file), CASE(vectors), CASE(many_entries), CASE(pages_stay),
 	CASE(unused_buffer_stays), CASE(devices), CASE(direct_io), CASE(bad_buffers),
 	CASE(failed_calls_leave_nothing), CASE(names), CASE(status_of_files), CASE(datagrams),
-	CASE(streams), CASE(messages), CASE(polled), CASE(selected), CASE(epolled),
+	CASE(streams), CASE(messages), CASE(polled), CASE(selected),
+	CASE(one_set_for_two), CASE(epolled),
 	CASE(read_interrupted), CASE(read_restarted), CASE(read_moved), CASE(poll_moved),
 	CASE(poll_interrupted), CASE(sleep_interrupted), CASE(self), CASE(buffer_leaves),
 	CASE(buffer_is_protected), CASE(two_readers), CASE(many_readers), CASE(forked_meanwhile),
