@@ -196,10 +196,13 @@ static void pages_stay(void)
 		if (i % 10 == 0)
 			DO(fstat(ends[0], &status));
 	}
+	before = pages_of(getpid()) - before;
+	inlined = inline_of(getpid()) - inlined;
+	note("%d pages moved, the data of %d calls travelled", before, inlined);
 	/* A page or two may be wanted at home for another reason. */
-	CHECK(pages_of(getpid()) - before <= 4);
+	CHECK(before <= 4);
 	if (moving())
-		CHECK(inline_of(getpid()) - inlined >= 2 * CALLS + CALLS / 10);
+		CHECK(inlined >= 2 * CALLS + CALLS / 10);
 }
 
 /* A buffer that the thread never looks at stays at home. */

@@ -93,6 +93,7 @@ static void ask_terminal(void)
 static void ask_master(void)
 {
 	int n = -1, number = -1, lock = 1;
+	char bytes[] = "abc";
 
 	DO(ioctl(a, TIOCGPTN, &number));
 	CHECK(number >= 0);
@@ -105,7 +106,7 @@ static void ask_master(void)
 	EQUAL(n, 0);
 	n = 0;
 	DO(ioctl(a, TIOCPKT, &n));
-	EQUAL(write(b, "abc", 3), 3);
+	EQUAL(write(b, bytes, 3), 3);
 	EQUAL(poll(&(struct pollfd){ .fd = a, .events = POLLIN }, 1, -1), 1);
 	DO(ioctl(a, FIONREAD, &n));
 	EQUAL(n, 3);
