@@ -318,18 +318,6 @@ static bool store_changes(struct rad_visitor *visitor, const struct rad_piece *p
 	return true;
 }
 
-/* Does the call have a part of this piece in another place as well, that comes before? */
-static bool is_there_twice(const struct rad_inline *call, u32 i)
-{
-	const struct rad_piece *piece = &call->piece[i], *other;
-
-	for (other = call->piece; other < piece; other++)
-		if (other->carried && other->dir & RAD_INLINE_OUT &&
-		    other->user < piece->user + piece->len && piece->user < other->user + other->len)
-			return true;
-	return false;
-}
-
 /* Returns as ask(). */
 static bool scatter(struct rad_visitor *visitor, u64 *ax)
 {
@@ -350,8 +338,7 @@ static bool scatter(struct rad_visitor *visitor, u64 *ax)
 		len = piece->carried ? rad_inline_result(piece, result) : 0;
 		if (!len)
 			continue;
-		/* What the call leaves as it was it may have changed at the other place. */
-		if (piece->dir == RAD_INLINE_INOUT && !is_there_twice(call, i))
+		if (piece->dir == RAD_INLINE_INOUT)
 			here = store_changes(visitor, piece, letter->sent + piece->pos, from, ax);
 		else
 			here = store(visitor, piece->user, from, len, ax);
