@@ -37,7 +37,6 @@ static void beat_fill(struct rad_node *node, struct rad_wire_heartbeat *body)
 	u64 now = ktime_get_ns();
 
 	body->sent = cpu_to_le64(now);
-	body->sent_real = cpu_to_le64(ktime_get_real_ns());
 	body->sent_boot = cpu_to_le64(ktime_get_boottime_ns());
 	body->echo = cpu_to_le64(beat->echo);
 	body->echo_delay = cpu_to_le64(beat->echo ? now - beat->echo_at : 0);
@@ -114,7 +113,7 @@ static void take_sample(struct rad_beat *beat, u64 t1, u64 t2, u64 t3, u64 t4)
 	beat->offset.mono = ((s64)(t1 - t2) + (s64)(t4 - t3)) / 2;
 }
 
-/* The other clocks differ from CLOCK_MONOTONIC by what each side says itself. */
+/* CLOCK_BOOTTIME differs from CLOCK_MONOTONIC by what each side says itself. */
 static void take_clocks(struct rad_beat *beat, const struct rad_wire_heartbeat *body)
 {
 	u64 sent = le64_to_cpu(body->sent);
@@ -122,8 +121,6 @@ static void take_clocks(struct rad_beat *beat, const struct rad_wire_heartbeat *
 
 	beat->offset.boot = beat->offset.mono + (s64)(ktime_get_boottime_ns() - mono) -
 			    (s64)(le64_to_cpu(body->sent_boot) - sent);
-	beat->offset.real = beat->offset.mono + (s64)(ktime_get_real_ns() - mono) -
-			    (s64)(le64_to_cpu(body->sent_real) - sent);
 }
 
 /**

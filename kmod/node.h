@@ -11,7 +11,6 @@ struct rad_node;
 struct rad_clock_offset {
 	s64 mono;	/* our CLOCK_MONOTONIC minus the peer's, ns */
 	s64 boot;
-	s64 real;
 };
 
 int rad_node_init(void);

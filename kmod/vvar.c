@@ -119,7 +119,8 @@ void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to)
 	prepare->clock_mode = cpu_to_le32(clock_mode(start));
 	prepare->mono = cpu_to_le64(clock.mono + timespec64_to_ns(&own->monotonic));
 	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));
-	prepare->real = cpu_to_le64(clock.real);
+	prepare->real = cpu_to_le64(ktime_to_ns(ktime_mono_to_real(0)) -
+				    timespec64_to_ns(&own->monotonic));
 	prepare->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
 	prepare->coarse = cpu_to_le64(rad_vvar_coarse());
 }
@@ -323,8 +324,11 @@ void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *p
 	vvar->boot = le64_to_cpu(prepare->boot);
 	/* Raw and adjusted clock drift apart on each machine for itself. */
 	vvar->raw = mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns());
-	/* Whoever sets the date of this node does not set it for the visitors. */
-	vvar->real = le64_to_cpu(prepare->real) + ktime_to_ns(ktime_mono_to_real(0));
+	/*
+	 * By home's own difference, without an error: what its coarse clocks show is to be
+	 * found here to the nanosecond. Nor does who sets this node's date set theirs.
+	 */
+	vvar->real = mono + le64_to_cpu(prepare->real);
 	raw_spin_unlock_irq(&vvar->writing);
 	/* Calls update(), under the timekeeper's lock. */
 	if (vvar->here)

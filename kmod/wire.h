@@ -188,7 +188,6 @@ enum rad_heartbeat_flags {
 /**
  * struct rad_wire_heartbeat - liveness, clock comparison, load
  * @sent: sender's CLOCK_MONOTONIC (ns) when it sent this
- * @sent_real: sender's CLOCK_REALTIME then
  * @sent_boot: sender's CLOCK_BOOTTIME then
  * @echo: @sent of the last heartbeat received from the peer, 0 for none
  * @echo_delay: ns between its arrival and this message
@@ -198,7 +197,6 @@ enum rad_heartbeat_flags {
  */
 struct rad_wire_heartbeat {
 	__le64 sent;
-	__le64 sent_real;
 	__le64 sent_boot;
 	__le64 echo;
 	__le64 echo_delay;
@@ -248,7 +246,8 @@ struct rad_wire_regs {
  * @vvar: where the program's vvar pages begin, 0 if it has none
  * @vdso: where its vdso begins
  * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
- * @mono, @boot, @real: the process' clocks minus the target's, ns, signed
+ * @mono, @boot: the process' clocks minus the target's, ns, signed
+ * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows, ns, signed
  * @comm: name
