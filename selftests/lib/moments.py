@@ -8,6 +8,7 @@ from . import build, paths
 from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, shown,
                       start, stop, within)
 from .context import each
+from .differences import stop_visitor
 from .ends import dead_seconds
 from .lifetime import nothing_left, replicas
 
@@ -156,7 +157,8 @@ def drain_takes_nobody_in(context):
     try:
         migrate(bed, stays)
         visitor = replicas(bed)[0]
-        bed.run(2, f"kill -STOP {visitor}; rm -f /tmp/drained; setsid sh -c 'radctl node drain "
+        stop_visitor(bed, visitor)
+        bed.run(2, "rm -f /tmp/drained; setsid sh -c 'radctl node drain "
                    f"--timeout {limit} 2>/tmp/drain.said; echo $? >/tmp/drained' "
                    "</dev/null >/dev/null 2>&1 &")
         # The thread is asked home: so the drain is at work.
