@@ -8,7 +8,7 @@ import time
 from . import guest, links
 from .control import AS_NOBODY, SPIN, migrate, radctl, shown, start, stop, within
 from .context import Skip, each
-from .lifetime import nothing_left, replicas
+from .lifetime import has_memory_of_calls, nothing_left, replicas
 
 # Says in a file what its argument evaluates to, again and again.
 TELLER = r"""
@@ -202,7 +202,8 @@ def replica_has_no_privilege(context):
     but the device, and its owner there may not look into it."""
     bed = context.bed
     bed.run(2, "chmod 666 /dev/radium")
-    for command, owner in (SPIN, "0"), (" ".join(AS_NOBODY) + " " + SPIN, "65534"):
+    spin = "sh -c 'while :; do :; done'"     # others may not read SPIN's script
+    for command, owner in (spin, "0"), (" ".join(AS_NOBODY) + " " + spin, "65534"):
         pid = start(bed, command)
         try:
             bed.run(1, f"until [ \"$(ps -o uid= -p {pid} | tr -d ' ')\" = {owner} ]; do sleep 0.1; done")
@@ -350,6 +351,7 @@ def tracers_see_lent_memory(context):
         try:
             within(20 * context.slow, pointers, "it writes at home")
             migrate(bed, pid)
+            within(20 * context.slow, lambda: has_memory_of_calls(bed, pid), "[radium] in maps")
             bed.run(1, "echo > /sys/kernel/tracing/trace")
             within(20 * context.slow, pointers, "it writes from elsewhere")
             lent = bed.run(1, f"awk '/\\[radium\\]/ {{ print $1 }}' /proc/{pid}/maps").strip()
