@@ -16,6 +16,8 @@
  * they are chosen again: a process is spread over all of them. When enough have gone it
  * is left alone.
  */
+#include "events.h"
+#include "family.h"
 #include "move.h"
 #include "ns.h"
 
@@ -33,16 +35,13 @@
 
 enum {
 	MOVE_MS	= 10000,	/* for one move */
-	TREE	= 64,		/* processes considered */
 	COMMS	= 32,		/* different names */
 };
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
-static const char *named = "";
 static bool leave_away;
 static unsigned int spread[8], spread_count;
-static uint64_t state = 1;
 static int device = -1;
 
 static struct {
@@ -57,87 +56,9 @@ static struct count {
 	unsigned int away, returned;
 } counts[COMMS];
 
-struct candidate {
-	pid_t pid;
-	char comm[RADIUM_NAME_SIZE], state;
-};
-
 static uint64_t now_ms(void)
 {
 	return now_ns() / 1000000;
-}
-
-static uint64_t next_random(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dull >> 33;
-}
-
-/* Evenly between nothing and twice the mean: short stays are the interesting ones. */
-static unsigned int pause_us(void)
-{
-	return next_random() % (mean_ms * 2000u + 1);
-}
-
-static int children(pid_t pid, pid_t *list, int room)
-{
-	char path[64], text[4096], *next = text;
-	int count = 0, file;
-	ssize_t size;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return 0;
-	size = read(file, text, sizeof(text) - 1);
-	close(file);
-	text[size > 0 ? size : 0] = 0;
-	while (count < room && *next >= '0') {
-		list[count++] = strtol(next, &next, 10);
-		next += strspn(next, " ");
-	}
-	return count;
-}
-
-/* Name and state of a process; false if it is gone. */
-static bool look(struct candidate *process)
-{
-	char path[64], text[512], *open_bracket, *close_bracket;
-	ssize_t size;
-	int file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", process->pid);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	size = read(file, text, sizeof(text) - 1);
-	close(file);
-	text[size > 0 ? size : 0] = 0;
-	open_bracket = strchr(text, '(');
-	close_bracket = strrchr(text, ')');
-	if (!open_bracket || !close_bracket)
-		return false;
-	*close_bracket = 0;
-	snprintf(process->comm, sizeof(process->comm), "%.15s", open_bracket + 1);
-	process->state = close_bracket[2];
-	return process->state != 'Z' && process->state != 'X';
-}
-
-static bool is_named(const char *comm)
-{
-	const char *found = named;
-	size_t size = strlen(comm);
-
-	if (!*named)
-		return true;
-	while (size && (found = strstr(found, comm))) {
-		if ((found == named || found[-1] == ',') && (!found[size] || found[size] == ','))
-			return true;
-		found += size;
-	}
-	return false;
 }
 
 static struct count *count_of(const char *comm)
@@ -149,39 +70,6 @@ static struct count *count_of(const char *comm)
 	if (!*count->comm)
 		snprintf(count->comm, sizeof(count->comm), "%s", comm);
 	return count;
-}
-
-/*
- * The program or one of its descendants: in seven of eight cases one that is named,
- * if there is one, and of these in seven of eight one that computes.
- */
-static struct candidate choose(pid_t root)
-{
-	struct candidate all[TREE], best[TREE];
-	bool by_name = next_random() % 8, by_state = next_random() % 8;
-	unsigned int count = 1, bests = 0, most = 0;
-	pid_t list[TREE];
-
-	list[0] = root;
-	for (unsigned int i = 0; i < count && count < TREE; i++)
-		count += children(list[i], list + count, TREE - count);
-	for (unsigned int i = 0; i < count; i++) {
-		unsigned int rank;
-
-		all[i].pid = list[i];
-		if (!look(&all[i]))
-			continue;
-		rank = 1 + 2 * (by_name && is_named(all[i].comm)) + (by_state && all[i].state == 'R');
-		if (rank > most)
-			bests = 0;
-		if (rank < most)
-			continue;
-		most = rank;
-		best[bests++] = all[i];
-	}
-	if (bests)
-		return best[next_random() % bests];
-	return (struct candidate){ .pid = root };
 }
 
 /* What the moment explains is counted; anything else ends the test. */
@@ -209,12 +97,14 @@ static bool refused(int error, const struct radium_move *move, pid_t pid, const 
 static bool go_away(const struct candidate *who)
 {
 	struct radium_move move;
-	int error = move_to(device, who->pid, node, 0, MOVE_MS, &move);
+	int error;
 
+	events_of(who->pid);
+	error = move_to(device, who->pid, node, 0, MOVE_MS, &move);
 	if (error)
 		return refused(error, &move, who->pid, "migrate");
 	done.away++;
-	done.named_away += is_named(who->comm);
+	done.named_away += family_is_named(who->comm);
 	count_of(who->comm)->away++;
 	if (move.ns > done.away_ns_max)
 		done.away_ns_max = move.ns;
@@ -229,9 +119,9 @@ static bool come_home(const struct candidate *who)
 
 	if (error && move.reason != RADIUM_R_NOT_AWAY)
 		return refused(error, &move, who->pid, "recall");
-	if (error && !look(&now))
+	if (error && !family_look(&now))
 		return true;	/* it ended there */
-	done.named_returned += is_named(who->comm);
+	done.named_returned += family_is_named(who->comm);
 	count_of(who->comm)->returned++;
 	if (error) {
 		done.home_by_itself++;
@@ -259,26 +149,28 @@ static pid_t any_thread(pid_t pid)
 			list[count++] = atoi(entry->d_name);
 	if (tasks)
 		closedir(tasks);
-	return count ? list[next_random() % count] : pid;
+	return count ? list[family_random() % count] : pid;
 }
 
 /* The thread that is chosen is sent to one of the nodes. */
 static bool spread_one(const struct candidate *who)
 {
-	unsigned int to = spread[next_random() % spread_count];
+	unsigned int to = spread[family_random() % spread_count];
 	struct radium_move move;
-	int error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
+	int error;
 
+	events_of(who->pid);
+	error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
 	/* Home is where the threads of a process are that was never away. */
 	if (error && (to || move.reason != RADIUM_R_NOT_AWAY))
 		return refused(error, &move, who->pid, to ? "migrate" : "recall");
 	if (to) {
 		done.away++;
-		done.named_away += is_named(who->comm);
+		done.named_away += family_is_named(who->comm);
 		count_of(who->comm)->away++;
 	} else {
 		done.home++;
-		done.named_returned += is_named(who->comm);
+		done.named_returned += family_is_named(who->comm);
 		count_of(who->comm)->returned++;
 	}
 	if (move.ns > done.away_ns_max)
@@ -327,6 +219,7 @@ static bool wait_or_end(pid_t pid, int *status, unsigned int us)
 	uint64_t end = now_ms() * 1000 + us;
 
 	for (;;) {
+		events_take();
 		if (ended(pid, status))
 			return true;
 		if (now_ms() * 1000 >= end)
@@ -342,9 +235,9 @@ static bool play(pid_t root, int *status)
 	while (spread_count && done.named_away < moves_wanted && now_ms() < end) {
 		struct candidate who;
 
-		if (wait_or_end(root, status, pause_us()))
+		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
-		who = choose(root);
+		who = family_choose(&root, 1);
 		if (!spread_one(&who))
 			return false;
 	}
@@ -356,16 +249,16 @@ static bool play(pid_t root, int *status)
 
 		if (last && (!leave_away || !moves_wanted))
 			break;
-		if (wait_or_end(root, status, pause_us()))
+		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
-		who = choose(root);
+		who = family_choose(&root, 1);
 		if (!go_away(&who))
 			return false;
 		if (last && done.away > before)
 			break;
 		if (done.away == before)
 			continue;
-		if (wait_or_end(root, status, pause_us()))
+		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
 		if (!come_home(&who))
 			return false;
@@ -399,15 +292,18 @@ static void report(int status, uint64_t ms)
 		printf("\": [%u, %u]", c->away, c->returned);
 		comma = ", ";
 	}
-	printf("}, \"named_away\": %u, \"named_returned\": %u}\n", done.named_away,
+	printf("}, \"named_away\": %u, \"named_returned\": %u, ", done.named_away,
 	       done.named_returned);
+	events_take();
+	events_print();
+	printf("}\n");
 }
 
 /* Whatever is left dies with us. */
 static void kill_tree(pid_t pid)
 {
-	pid_t list[TREE];
-	int count = children(pid, list, TREE);
+	pid_t list[FAMILY_MOST];
+	int count = family_children(pid, list, FAMILY_MOST);
 
 	for (int i = 0; i < count; i++) {
 		kill_tree(list[i]);
@@ -424,12 +320,12 @@ int main(int argc, char **argv)
 	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:lT:")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
-		case 's': state = strtoull(optarg, NULL, 10) * 2 + 1; break;
+		case 's': family_seed(strtoull(optarg, NULL, 10)); break;
 		case 'i': mean_ms = atoi(optarg); break;
 		case 'n': node = atoi(optarg); break;
 		case 'o': stem = optarg; break;
 		case 't': limit_s = atoi(optarg); break;
-		case 'c': named = optarg; break;
+		case 'c': family_name(optarg); break;
 		case 'l': leave_away = true; break;
 		case 'T':
 			spread[spread_count++] = 0;
@@ -444,7 +340,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (moves_wanted) {
 		device = move_open();
-		if (device < 0) {
+		if (device < 0 || !events_open()) {
 			perror(RADIUM_DEVICE);
 			return 2;
 		}

@@ -109,6 +109,15 @@ def compare(context, program, native, moved, seed):
     return ""
 
 
+def told_returns(report):
+    """How often processes came home by themselves, and why, by the module's events."""
+    calls = ", ".join(f"{name} {count}" for name, count in report["home_for_calls"].items())
+    lines = [f"came home {count} times: {reason}" + (f" ({calls})" if reason == "SYSCALL" else "")
+             for reason, count in report["came_home"].items() if reason != "ASKED"]
+    lost = report["events_lost"]
+    return lines + ([f"{lost} events were not read in time"] if lost else [])
+
+
 def one(context, program):
     """Result for one program."""
     if program.needs and context.bed.execute(1, "sh", "-c", program.needs).returncode:
@@ -134,6 +143,7 @@ def one(context, program):
                      "moves and returns of " + ", ".join(
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
+        notes += told_returns(report)
         wrong = compare(context, program, native, moved, seed)
         if wrong:
             return Result(program.name, FAIL, wrong, notes)

@@ -2,7 +2,7 @@
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
 from . import (build, clocks, coherence, control, differences, guest, lifetime, links, model,
-               moments, moved, shows, static, testbeds, threaded, threads)
+               moments, moved, servers, shows, static, testbeds, threaded, threads)
 
 
 class Suite:
@@ -61,6 +61,7 @@ ALL = [
     program("timers", "timers of all kinds, and processor time"),
     program("procfs", "/proc and /sys as a process reads them about itself"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
+    Suite("servers", "unmodified servers are moved, their clients notice nothing", servers.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("differences", "what differs away from home does so as it is written", differences.run),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),

@@ -3,7 +3,7 @@
 nodes: they give what they give on one, the same bytes and the same exit status."""
 
 from . import paths
-from .moved import DATA, Program, compare, play
+from .moved import DATA, Program, compare, play, told_returns
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 
@@ -81,6 +81,7 @@ def one(context, program, nodes):
                      f"refused {report['refused']}; of " + ", ".join(
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
+        notes += told_returns(report)
         wrong = compare(context, program, native, moved, seed)
         if wrong:
             return Result(name, FAIL, wrong, notes)

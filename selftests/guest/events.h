@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* How often processes went and came home, and why, by what the module tells. */
+#ifndef _RADIUM_SELFTEST_EVENTS_H
+#define _RADIUM_SELFTEST_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "../../uapi/linux/radium.h"
+
+struct events {
+	uint64_t away, home[RADIUM_R_COUNT];
+	uint64_t refused[RADIUM_R_COUNT];	/* went nowhere, after it was asked to */
+	uint64_t lost;				/* of anybody's: the reader was too slow */
+};
+
+/* Begins to listen; false and errno if that fails. */
+bool events_open(void);
+/* From now on those of this process count. */
+void events_of(pid_t pid);
+/* Counts those that have happened. To be called often: the module keeps some hundreds. */
+void events_take(void);
+const struct events *events_counted(void);
+/* The same as members of a JSON object, with the system calls that threads came home for. */
+void events_print(void);
+
+#endif
