@@ -18,6 +18,7 @@ LIMIT = 200             # seconds for one run of a client, and for a server's en
 MOVES = 4               # away, and as many home again; a client works again if there were fewer
 LONG_MOVES = 60         # where it is asked for by name
 TRIES = 4               # runs of a client for so many MOVES
+SECONDS = 8             # that a client works, at least, each time
 PAUSE_MS = 300          # between moves, on average
 # Why a thread may go nowhere: it ends, or its process has forked and not called exec.
 EXPECTED = {"EXITING", "NO_THREAD", "NO_PROCESS", "SHARED_MM"}
@@ -120,7 +121,7 @@ def redis(context):
     server = Server(context, "redis", f"{command} 6379", 6379)
     try:
         serve(context, "redis-server", lambda: [server.pid],
-              lambda seed: f"bash {ST}/redis.bash node1 6379 {seed} 60 60")
+              lambda seed: f"bash {ST}/redis.bash node1 6379 {seed} {SECONDS}")
         if not context.native:
             migrate(bed, server.pid, timeout=60 * context.slow)
         before = forks(context, server.pid)
@@ -156,7 +157,7 @@ def memcached(context):
     server = Server(context, "memcached", "memcached -u nobody -U 0 -t 3 -m 64 -p 11211", 11211)
     try:
         serve(context, "memcached", lambda: [server.pid],
-              lambda seed: f"python3 {ST}/memcached.py node1 11211 {seed} 6 100")
+              lambda seed: f"python3 {ST}/memcached.py node1 11211 {seed} 6 {SECONDS}")
         server.end(f"kill {server.pid}")
     finally:
         server.kill()
@@ -178,6 +179,8 @@ http {
 	access_log requests;
 	types { text/plain txt; }
 	sendfile on;
+	keepalive_requests 1000000000;
+	keepalive_timeout 1h;
 	gzip on;
 	gzip_types text/plain;
 	client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp;
@@ -198,9 +201,9 @@ def nginx(context):
 
     def client(seed):
         names = "lines.txt", "noise", "page"
-        return (f"cd {WORK}; " + "".join(f"wrk -t 1 -c 3 -d 4 --timeout 60 http://node1:8080/{name} "
+        return (f"cd {WORK}; " + "".join(f"wrk -t 1 -c 3 -d {SECONDS} --timeout 60 http://node1:8080/{name} "
                                          f"> wrk.{name} & " for name in names)
-                + f"python3 {ST}/fetch.py node1 8080 {seed} 50 {files} || s=1; wait; "
+                + f"python3 {ST}/fetch.py node1 8080 {seed} {SECONDS} {files} || s=1; wait; "
                 + "".join(f"cat wrk.{name}; " for name in names) + "exit $s")
     try:
         for said in serve(context, "nginx", lambda: [server.pid], client):
@@ -245,7 +248,7 @@ def postgresql(context):
         bed.run(2, f"{POSTGRES}/pgbench -h node1 -U postgres -i -q postgres", timeout=LIMIT * context.slow)
         made = 0
         for said in serve(context, "postgres", sessions, lambda seed:
-                          f"{POSTGRES}/pgbench -h node1 -U postgres -c 3 -T 8 --random-seed={seed} postgres 2>&1"):
+                          f"{POSTGRES}/pgbench -h node1 -U postgres -c 3 -T {SECONDS} --random-seed={seed} postgres 2>&1"):
             found = re.search(r"actually processed: (\d+)\nnumber of failed transactions: 0 ", said)
             assert found, said
             made += int(found[1])

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fetches files by HTTP on one connection, whole, in part, compressed or only their heads, and
-compares each byte with files of its own: fetch.py HOST PORT SEED COUNT DIRECTORY."""
+compares each byte with files of its own, for so many seconds: fetch.py HOST PORT SEED SECONDS
+DIRECTORY."""
 
 import gzip
 import http.client
 import pathlib
 import random
 import sys
+import time
 
 
 class Client:
@@ -61,10 +63,12 @@ class Client:
 
 def main():
     host, directory = sys.argv[1], sys.argv[5]
-    port, seed, count = map(int, sys.argv[2:5])
+    port, seed, seconds = map(int, sys.argv[2:5])
     client, choice = Client(host, port, directory), random.Random(seed)
-    for _ in range(count):
+    count, end = 0, time.monotonic() + seconds
+    while count < 10 or time.monotonic() < end:
         client.one(choice)
+        count += 1
     print(count, "answers")
 
 

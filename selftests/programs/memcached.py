@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """A client of memcached on several connections at once, which knows what each answer has to be:
-memcached.py HOST PORT SEED CONNECTIONS COMMANDS. Ends with the first wrong answer."""
+memcached.py HOST PORT SEED CONNECTIONS SECONDS. Ends with the first wrong answer."""
 
 import concurrent.futures
 import random
 import socket
 import sys
+import time
 
 KEYS = 12           # of each connection
 LONGEST = 20000     # bytes of a value
@@ -71,10 +72,10 @@ class Client:
     """One connection, its keys, and what is stored under them."""
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, host, port, seed, number, commands):
+    def __init__(self, host, port, seed, number):
         self.random = random.Random(f"{seed} {number}")
         self.wire = Connection(host, port)
-        self.commands, self.total = commands, f"{seed}:total"
+        self.total = f"{seed}:total"
         self.keys = [f"{seed}:{number}:{i}" for i in range(KEYS)]
         self.stored = {}                    # key: (flags, value)
         self.added = 0                      # to what all of them add to
@@ -140,29 +141,33 @@ class Client:
                 raise Wrong(f"incr: {answer!r}")
             self.added += amount
 
-    def work(self):
-        """All commands, on a new connection now and then; and all values once more."""
-        for turn in range(self.commands):
-            if turn and turn % 50 == 0:
+    def work(self, end):
+        """Commands until it is late enough, on a new connection now and then; and all values once
+        more. How many commands they were."""
+        turn = 0
+        while turn < KEYS or time.monotonic() < end:
+            turn += 1
+            if turn % 30 == 0:
                 self.wire.open()
             self.step()
         for key in self.keys:
             self.read([key])
+        return turn
 
 
 def main():
-    host, (port, seed, count, commands) = sys.argv[1], map(int, sys.argv[2:])
-    clients = [Client(host, port, seed, number, commands) for number in range(count)]
+    host, (port, seed, count, seconds) = sys.argv[1], map(int, sys.argv[2:])
+    clients = [Client(host, port, seed, number) for number in range(count)]
     if clients[0].wire.store("set", clients[0].total, b"0") != b"STORED":
         sys.exit("the sum cannot be stored")
     # One thread for each; what one of them raises is raised here.
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        list(pool.map(Client.work, clients))
+        commands = sum(pool.map(Client.work, clients, [time.monotonic() + seconds] * count))
     wire, added = clients[0].wire, sum(c.added for c in clients)
     total = wire.get("get", clients[0].total)[clients[0].total][1]
     if int(total) != added:
         sys.exit(f"the sum is {total!r} instead of {added}")
-    print(count * commands, "commands")
+    print(commands, "commands")
 
 
 if __name__ == "__main__":

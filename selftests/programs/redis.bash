@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Clients of redis that work at the same time: redis.bash HOST PORT SEED REQUESTS KEYS. One measures
-# it, one stores values and reads them again, one has it save. Says what went wrong, or ends with 0.
+# Clients of redis that work at the same time, for so many seconds and at least once: redis.bash
+# HOST PORT SEED SECONDS. One measures it, one stores values and reads them again, one has it save.
+# Says what went wrong, or ends with 0.
 set -u
-host=$1 port=$2 seed=$3 requests=$4 keys=$5
+host=$1 port=$2 seed=$3 seconds=$4
+readonly keys=20
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -12,13 +14,13 @@ ask()
 	redis-cli -h "$host" -p "$port" "$@"
 }
 
-# Values of all lengths up to some thousand bytes, none like another.
+# So many values of all lengths up to some thousand bytes, none like another, from a number on.
 commands()
 {
-	awk -v seed="$seed" -v keys="$keys" -v what="$1" 'BEGIN {
-		for (i = 0; i < keys; i++) {
+	awk -v seed="$seed" -v first="$2" -v keys="$keys" -v what="$1" 'BEGIN {
+		for (i = first; i < first + keys; i++) {
 			value = seed "-" i
-			while (length(value) < i * i % 3001)
+			while (length(value) < i * i * 7 % 3001)
 				value = value "." value
 			if (what == "SET")
 				print "SET", "key:" seed ":" i, value
@@ -32,20 +34,30 @@ commands()
 
 measure()
 {
-	redis-benchmark -h "$host" -p "$port" -n "$requests" -c 6 -d 300 -r 500 --csv \
-		-t set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset >"$work/measured" 2>&1 &&
-		! grep -i error "$work/measured" && grep -q '^"MSET' "$work/measured" && return
-	cat "$work/measured"
-	return 1
+	local test
+
+	while :; do
+		for test in set get incr lpush lpop sadd hset zadd lrange_100 mset; do
+			redis-benchmark -h "$host" -p "$port" -n 30 -c 6 -d 300 -r 500 --csv -t "$test" \
+				>"$work/measured" 2>&1 && ! grep -i error "$work/measured" &&
+				[ "$(grep -c '^"[A-Z]' "$work/measured")" -ge 1 ] || return 1
+			[ "$SECONDS" -lt "$seconds" ] || return 0
+		done
+	done
 }
 
 compare()
 {
-	commands value >"$work/wanted"
-	commands SET | ask >"$work/answers" && [ "$(grep -c '^OK$' "$work/answers")" = "$keys" ] &&
-		commands GET | ask >"$work/read" && cmp "$work/wanted" "$work/read" && return
-	tail -n 3 "$work/answers"
-	return 1
+	local first=0
+
+	while :; do
+		commands value "$first" >"$work/wanted"
+		commands SET "$first" | ask >"$work/answers" || return 1
+		[ "$(grep -c '^OK$' "$work/answers")" = "$keys" ] || return 1
+		commands GET "$first" | ask >"$work/read" && cmp "$work/wanted" "$work/read" || return 1
+		[ "$SECONDS" -lt "$seconds" ] || return 0
+		first=$((first + keys))
+	done
 }
 
 # It forks for that.
@@ -65,6 +77,6 @@ status=0
 measure & measuring=$!
 compare & comparing=$!
 save || { echo "BGSAVE failed"; status=1; }
-wait "$comparing" || { echo "values set are not values read"; status=1; }
-wait "$measuring" || { echo "redis-benchmark failed"; status=1; }
+wait "$comparing" || { tail -n 3 "$work/answers"; echo "values set are not values read"; status=1; }
+wait "$measuring" || { cat "$work/measured"; echo "redis-benchmark failed"; status=1; }
 exit "$status"
