@@ -248,7 +248,7 @@ def postgresql(context):
         bed.run(2, f"{POSTGRES}/pgbench -h node1 -U postgres -i -q postgres", timeout=LIMIT * context.slow)
         made = 0
         for said in serve(context, "postgres", sessions, lambda seed:
-                          f"{POSTGRES}/pgbench -h node1 -U postgres -c 3 -T {SECONDS} --random-seed={seed} postgres 2>&1"):
+                          f"{POSTGRES}/pgbench -n -h node1 -U postgres -c 3 -T {SECONDS} --random-seed={seed} postgres 2>&1"):
             found = re.search(r"actually processed: (\d+)\nnumber of failed transactions: 0 ", said)
             assert found, said
             made += int(found[1])
