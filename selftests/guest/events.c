@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
 	PIDS	= 1 << 22,	/* the kernel's limit of numbers */
 	CALLS	= 512,		/* of system calls */
 	ROOM	= 64,		/* events that are read at once */
+	COMMS	= 32,		/* different names; the last one is for all others */
 };
 
 static const char *const call_names[CALLS] = {
@@ -20,7 +22,11 @@ static const char *const call_names[CALLS] = {
 static int device = -1;
 static struct events counted;
 static uint64_t by_call[CALLS], of_no_call;
-static uint8_t ours[PIDS / 8];
+static uint8_t ours[PIDS];		/* 0, or 1 and the place in comms */
+static struct {
+	char comm[RADIUM_NAME_SIZE];
+	unsigned int away, home_by_itself;
+} comms[COMMS];
 
 bool events_open(void)
 {
@@ -33,9 +39,15 @@ bool events_open(void)
 	return read(device, &event, sizeof(event)) < 0;
 }
 
-void events_of(pid_t pid)
+void events_of(pid_t pid, const char *comm)
 {
-	ours[pid / 8] |= 1 << pid % 8;
+	unsigned int i = 0;
+
+	while (i < COMMS - 1 && *comms[i].comm && strcmp(comms[i].comm, comm))
+		i++;
+	if (!*comms[i].comm)
+		snprintf(comms[i].comm, sizeof(comms[i].comm), "%s", i < COMMS - 1 ? comm : "...");
+	ours[pid] = 1 + i;
 }
 
 /* The call that a thread came home for, unless it has come home again since. */
@@ -61,14 +73,16 @@ static void count(const struct radium_event *event)
 
 	if (event->type == RADIUM_EVENT_LOST)
 		counted.lost += event->count;
-	if (event->pid <= 0 || event->pid >= PIDS || !(ours[event->pid / 8] & 1 << event->pid % 8))
+	if (event->pid <= 0 || event->pid >= PIDS || !ours[event->pid])
 		return;
 	switch (event->type) {
 	case RADIUM_EVENT_MIGRATED:
 		counted.away++;
+		comms[ours[event->pid] - 1].away++;
 		break;
 	case RADIUM_EVENT_RETURNED:
 		counted.home[reason]++;
+		comms[ours[event->pid] - 1].home_by_itself += reason != RADIUM_R_ASKED;
 		if (reason == RADIUM_R_SYSCALL || reason == RADIUM_R_WATCHED)
 			count_call(event);
 		break;
@@ -91,6 +105,14 @@ void events_take(void)
 const struct events *events_counted(void)
 {
 	return &counted;
+}
+
+void events_print_name(const char *comm)
+{
+	putchar('"');
+	for (const char *p = comm; *p; p++)
+		putchar(*p == '"' || *p == '\\' || *p < ' ' ? '?' : *p);
+	putchar('"');
 }
 
 static void print_reasons(const char *name, const uint64_t *counts)
@@ -122,5 +144,14 @@ void events_print(void)
 		}
 	if (of_no_call)
 		printf("%s\"not known\": %llu", comma, (unsigned long long)of_no_call);
+	printf("}, \"by_name\": {");
+	comma = "";
+	for (int i = 0; i < COMMS && *comms[i].comm; i++) {
+		fputs(comma, stdout);
+		events_print_name(comms[i].comm);
+		printf(": {\"away\": %u, \"home_by_itself\": %u}", comms[i].away,
+		       comms[i].home_by_itself);
+		comma = ", ";
+	}
 	printf("}, \"events_lost\": %llu", (unsigned long long)counted.lost);
 }

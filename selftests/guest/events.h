@@ -16,11 +16,13 @@ struct events {
 
 /* Begins to listen; false and errno if that fails. */
 bool events_open(void);
-/* From now on those of this process count. */
-void events_of(pid_t pid);
+/* From now on those of this process count, under this name. */
+void events_of(pid_t pid, const char *comm);
 /* Counts those that have happened. To be called often: the module keeps some hundreds. */
 void events_take(void);
 const struct events *events_counted(void);
+/* A program's name as a JSON string. */
+void events_print_name(const char *comm);
 /* The same as members of a JSON object, with the system calls that threads came home for. */
 void events_print(void);
 

@@ -6,11 +6,14 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-c NAME,NAME...] [-l] [-T NODE,NODE...] CMD ARG...
+ *	      [-c NAME,NAME...] [-C] [-l] [-T NODE,NODE...] CMD ARG...
+ *
+ * What a program has left running, a server that has detached itself, belongs to it.
  *
  * Only moves and returns of processes of these names count (all without -c): it
  * goes on until there are as many of each as wanted, mostly with such processes,
- * and of them with those that compute. -l then leaves one away.
+ * and of them with those that compute; with -C only with such processes. -l then leaves one
+ * away.
  *
  * With -T single threads go to any of the nodes, home among them, and stay there until
  * they are chosen again: a process is spread over all of them. When enough have gone it
@@ -40,7 +43,7 @@ enum {
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
-static bool leave_away;
+static bool leave_away, named_only;
 static unsigned int spread[8], spread_count;
 static int device = -1;
 
@@ -99,8 +102,11 @@ static bool go_away(const struct candidate *who)
 	struct radium_move move;
 	int error;
 
-	events_of(who->pid);
+	events_of(who->pid, who->comm);
 	error = move_to(device, who->pid, node, 0, MOVE_MS, &move);
+	/* A move that was pending has happened since: this is the stay that it began. */
+	if (error && move.reason == RADIUM_R_ALREADY_THERE)
+		error = move.ns = 0;
 	if (error)
 		return refused(error, &move, who->pid, "migrate");
 	done.away++;
@@ -159,7 +165,7 @@ static bool spread_one(const struct candidate *who)
 	struct radium_move move;
 	int error;
 
-	events_of(who->pid);
+	events_of(who->pid, who->comm);
 	error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
 	/* Home is where the threads of a process are that was never away. */
 	if (error && (to || move.reason != RADIUM_R_NOT_AWAY))
@@ -176,6 +182,15 @@ static bool spread_one(const struct candidate *who)
 	if (move.ns > done.away_ns_max)
 		done.away_ns_max = move.ns;
 	return true;
+}
+
+/* What the program has left to its subreaper, us, is chosen from like the program. */
+static struct candidate choose(pid_t root)
+{
+	pid_t list[FAMILY_MOST];
+	int count = family_children(getpid(), list, FAMILY_MOST);
+
+	return count ? family_choose(list, count) : family_choose(&root, 1);
 }
 
 static pid_t start(char **command)
@@ -237,7 +252,7 @@ static bool play(pid_t root, int *status)
 
 		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
-		who = family_choose(&root, 1);
+		who = choose(root);
 		if (!spread_one(&who))
 			return false;
 	}
@@ -251,7 +266,9 @@ static bool play(pid_t root, int *status)
 			break;
 		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
-		who = family_choose(&root, 1);
+		who = choose(root);
+		if (named_only && !family_is_named(who.comm))
+			continue;
 		if (!go_away(&who))
 			return false;
 		if (last && done.away > before)
@@ -286,10 +303,9 @@ static void report(int status, uint64_t ms)
 	fputs("}, \"comms\": {", stdout);
 	comma = "";
 	for (const struct count *c = counts; c < counts + COMMS && *c->comm; c++) {
-		printf("%s\"", comma);
-		for (const char *p = c->comm; *p; p++)
-			putchar(*p == '"' || *p == '\\' || *p < ' ' ? '?' : *p);
-		printf("\": [%u, %u]", c->away, c->returned);
+		fputs(comma, stdout);
+		events_print_name(c->comm);
+		printf(": [%u, %u]", c->away, c->returned);
 		comma = ", ";
 	}
 	printf("}, \"named_away\": %u, \"named_returned\": %u, ", done.named_away,
@@ -317,7 +333,7 @@ int main(int argc, char **argv)
 	uint64_t begin;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:lT:")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:ClT:")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': family_seed(strtoull(optarg, NULL, 10)); break;
@@ -326,6 +342,7 @@ int main(int argc, char **argv)
 		case 'o': stem = optarg; break;
 		case 't': limit_s = atoi(optarg); break;
 		case 'c': family_name(optarg); break;
+		case 'C': named_only = true; break;
 		case 'l': leave_away = true; break;
 		case 'T':
 			spread[spread_count++] = 0;

@@ -91,13 +91,14 @@ static bool explained(int err, unsigned int reason)
 		reason == RADIUM_R_SHARED_MM;
 }
 
-static bool ask(pid_t pid, unsigned int to)
+static bool ask(const struct candidate *who, unsigned int to)
 {
+	const pid_t pid = who->pid;
 	const unsigned int flags = RADIUM_MOVE_NO_WAIT | (to ? RADIUM_MOVE_ALL_THREADS : 0);
 	struct radium_move move;
 	int err;
 
-	events_of(pid);
+	events_of(pid, who->comm);
 	note_calls(pid);
 	err = to ? move_to(device, pid, to, flags, 0, &move) :
 		   move_home(device, pid, flags, 0, &move);
@@ -114,14 +115,14 @@ static void go_about(void)
 
 	do {
 		who = family_choose(roots, root_count);
-		if (!ask(who.pid, node))
+		if (!ask(&who, node))
 			return;
 		if (!wait_a_while())
 			break;
-		if (!ask(who.pid, 0))
+		if (!ask(&who, 0))
 			return;
 	} while (wait_a_while());
-	if (ask(who.pid, leave_away ? node : 0))
+	if (ask(&who, leave_away ? node : 0))
 		events_take();
 }
 
