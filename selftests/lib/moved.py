@@ -3,14 +3,17 @@
 the same bytes on both outputs, the same files, the same exit status."""
 
 import dataclasses
+import functools
 import json
+import os
+import shlex
 
 from . import paths
 from .tap import FAIL, PASS, SKIP, Result
 from .testbed import Dead
 
 MOVES = 10
-LIMIT = 240                 # seconds for one run of a program
+LIMIT = 240                 # seconds for one run of most programs
 # A program that ended before it had moved often enough runs again, with shorter pauses.
 TRIES = 4
 WORK = "/tmp/moved"
@@ -27,6 +30,10 @@ class Program:
     leaves: str = ""        # files to compare as well
     needs: str = ""         # command that shows whether the program can run here
     comms: str = ""         # whose moves count, by /proc/PID/comm; else the name's first word
+    only: bool = False      # no other processes are moved
+    limit: int = LIMIT      # seconds for one run
+    status: int = -1        # it has to end with, -1: with any, moved or not
+    reasons: str = ""       # for which it has to have come home by itself, as move_reason() says
 
     def counts(self):
         """Names of the processes that do the work, for the mover."""
@@ -81,10 +88,10 @@ def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=
     """One run in a fresh directory: (report of the mover, digest of what it gave). With nodes
     in spread, threads go there one by one."""
     command = program.command.format(size=size)
-    limit = LIMIT * context.slow
+    limit = program.limit * context.slow
     context.bed.run(1, f"rm -rf {WORK}; mkdir -p {WORK}")
     mover = (f"cd {WORK} && exec {ST}/mover -m {moves} -s {seed} -i {mean_ms} -t {limit} "
-             f"-c {program.counts()} {'-l' if leave_away else ''} "
+             f"-c {shlex.quote(program.counts())} {'-C' if program.only else ''} {'-l' if leave_away else ''} "
              f"{'-T ' + spread if spread else ''} -o /tmp/moved-output "
              "sh -c \"$0\"")
     done = context.bed.execute(1, "sh", "-c", mover, command, timeout=limit + 60)
@@ -105,7 +112,9 @@ def compare(context, program, native, moved, seed):
     if report["status"] != expected["status"]:
         return f"wait status {report['status']:#x} instead of {expected['status']:#x}\n{digest}"
     if digest != expected_digest:
-        return f"other output (seed {seed}):\n{digest}instead of\n{expected_digest}"
+        differs = context.bed.execute(1, "sh", "-c", "diff -a /tmp/unmoved-output.out "
+                                      "/tmp/moved-output.out | head -c 3000").stdout
+        return f"other output (seed {seed}):\n{digest}instead of\n{expected_digest}{differs}"
     return ""
 
 
@@ -114,8 +123,29 @@ def told_returns(report):
     calls = ", ".join(f"{name} {count}" for name, count in report["home_for_calls"].items())
     lines = [f"came home {count} times: {reason}" + (f" ({calls})" if reason == "SYSCALL" else "")
              for reason, count in report["came_home"].items() if reason != "ASKED"]
+    lines += [f"{name} went out {counts['away']} times, came home by itself "
+              f"{counts['home_by_itself']} times" for name, counts in report["by_name"].items()]
     lost = report["events_lost"]
     return lines + ([f"{lost} events were not read in time"] if lost else [])
+
+
+def unmoved(context, program, size):
+    """A run without moves, whose output is kept."""
+    native = play(context, program, size, 0, 0, 0)
+    context.bed.run(1, "cp /tmp/moved-output.out /tmp/unmoved-output.out")
+    if not native[0]["error"] and program.status >= 0:
+        status = os.waitstatus_to_exitcode(native[0]["status"])
+        if status != program.status:
+            native[0]["error"] = f"unmoved it ends with {status}\n{native[1]}"
+    return native
+
+
+def lacks(program, report, moves):
+    """What a run has not shown, or nothing."""
+    if report["named_away"] < moves or report["named_returned"] < moves:
+        return f"{program.counts()} ended before it had gone and returned {moves} times"
+    missing = [reason for reason in program.reasons.split() if reason not in report["came_home"]]
+    return f"{program.counts()} has not come home for {' '.join(missing)}" if missing else ""
 
 
 def one(context, program):
@@ -124,7 +154,7 @@ def one(context, program):
         return Result(program.name, SKIP, "this CPU cannot")
     size = program.debug_size or program.size if context.debug else program.size
     moves = context.moves or MOVES
-    native = play(context, program, size, 0, 0, 0)
+    native = unmoved(context, program, size)
     notes = [f"{program.name}: {native[0]['ms']} ms unmoved"]
     if native[0]["error"]:
         return Result(program.name, FAIL, native[0]["error"], notes)
@@ -135,7 +165,9 @@ def one(context, program):
     mean = max(1, native[0]["ms"] // (3 * moves))
     for attempt in range(TRIES):
         seed = context.random.randrange(1 << 30)
-        moved = play(context, program, size, moves, seed, mean, leave_away=seed % 2 == 1)
+        # Who has to come home for a reason of his own is away when there is one.
+        moved = play(context, program, size, moves, seed, mean,
+                     leave_away=seed % 2 == 1 or bool(program.reasons))
         report = moved[0]
         notes.append(f"seed {seed}: {report['away']} moves, {report['home']} recalls, "
                      f"{report['home_by_itself']} home by itself, {report['ms']} ms, longest move "
@@ -147,25 +179,36 @@ def one(context, program):
         wrong = compare(context, program, native, moved, seed)
         if wrong:
             return Result(program.name, FAIL, wrong, notes)
-        if report["named_away"] >= moves and report["named_returned"] >= moves:
+        missing = lacks(program, report, moves)
+        if not missing:
             return Result(program.name, PASS, notes=notes)
         mean = max(1, mean // 3)
-    return Result(program.name, FAIL, f"{program.counts()} ended before it had gone and "
-                  f"returned {moves} times", notes)
+    return Result(program.name, FAIL, missing, notes)
+
+
+def each_program(context, suite, prepare, tests):
+    """Results of tests, given as {name: function that makes one}, in machines where the script
+    prepare has run on node 1."""
+    boots = -1
+    for name, test in tests.items():
+        try:
+            context.bed.up()
+            if boots != context.bed.boots:
+                context.bed.run(1, prepare, timeout=240 * context.slow)
+                boots = context.bed.boots
+            yield test()
+        except (Dead, AssertionError) as error:
+            yield Result(name, FAIL, str(error))
+            if isinstance(error, Dead):
+                context.bed.discard(f"{suite}-{name}")
+
+
+def chosen(context, programs, only):
+    """Tests of these programs, for each_program()."""
+    return {program.name: functools.partial(one, context, program) for program in programs
+            if only(program.name)}
 
 
 def run(context, only):
     """The suite "programs"."""
-    chosen = [p for p in PROGRAMS if only(p.name)]
-    boots = -1
-    for program in chosen:
-        try:
-            context.bed.up()
-            if boots != context.bed.boots:
-                context.bed.run(1, PREPARE, timeout=240 * context.slow)
-                boots = context.bed.boots
-            yield one(context, program)
-        except (Dead, AssertionError) as error:
-            yield Result(program.name, FAIL, str(error))
-            if isinstance(error, Dead):
-                context.bed.discard(f"programs-{program.name}")
+    yield from each_program(context, "programs", PREPARE, chosen(context, PROGRAMS, only))

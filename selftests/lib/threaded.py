@@ -2,10 +2,11 @@
 """Unmodified programs with threads, which are sent one by one to any of two or three
 nodes: they give what they give on one, the same bytes and the same exit status."""
 
+import functools
+
 from . import paths
-from .moved import DATA, Program, compare, play, told_returns
+from .moved import DATA, Program, compare, each_program, play, told_returns, unmoved
 from .tap import FAIL, PASS, Result
-from .testbed import Dead
 
 ST = paths.GUEST
 MOVES = 6           # as many of them away, or the program runs again with shorter pauses
@@ -63,7 +64,7 @@ def one(context, program, nodes):
     """Result of one program on some nodes; native[0] is its run on one."""
     size = program.debug_size or program.size if context.debug else program.size
     moves = context.moves or MOVES
-    native = play(context, program, size, 0, 0, 0)
+    native = unmoved(context, program, size)
     name = f"{program.name}.{nodes}"
     notes = [f"{program.name}: {native[0]['ms']} ms unmoved"]
     wrong = native[0]["error"]
@@ -94,19 +95,8 @@ def one(context, program, nodes):
 
 def run(context, only):
     """The suite "threaded"."""
-    boots = -1
-    for program in PROGRAMS:
-        for nodes in SPREADS:
-            name = f"{program.name}.{nodes}"
-            if not only(name) or not (context.thorough or name in SHORT):
-                continue
-            try:
-                context.bed.up()
-                if boots != context.bed.boots:
-                    context.bed.run(1, PREPARE, timeout=240 * context.slow)
-                    boots = context.bed.boots
-                yield one(context, program, nodes)
-            except (Dead, AssertionError) as error:
-                yield Result(name, FAIL, str(error))
-                if isinstance(error, Dead):
-                    context.bed.discard(f"threaded-{name}")
+    tests = {f"{program.name}.{nodes}": functools.partial(one, context, program, nodes)
+             for program in PROGRAMS for nodes in SPREADS}
+    yield from each_program(context, "threaded", PREPARE, {
+        name: test for name, test in tests.items()
+        if only(name) and (context.thorough or name in SHORT)})
