@@ -71,7 +71,7 @@ check: deps
 	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
 
 soak: deps
-	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),soak* threads threaded servers)'
+	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),soak* threads threaded servers sessions builds)'
 
 demo: deps all
 	qemu-testbed/demo
@@ -103,7 +103,8 @@ help:
 	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern'
 	@echo 'demo     two virtual machines, one program that moves between them'
 	@echo 'bench    all benchmarks, table and build/bench.json'
-	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; threads, servers'
+	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; threads, servers,'
+	@echo '         sessions, builds'
 	@echo 'docs     checks manual pages and documents'
 	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
 	@echo 'deb      a Debian package in build/deb'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, clocks, coherence, control, differences, guest, lifetime, links, model,
-               moments, moved, servers, shows, static, testbeds, threaded, threads)
+from . import (build, builds, clocks, coherence, control, differences, guest, lifetime, links,
+               model, moments, moved, servers, sessions, shows, static, testbeds, threaded, threads)
 
 
 class Suite:
@@ -62,6 +62,8 @@ ALL = [
     program("procfs", "/proc and /sys as a process reads them about itself"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
     Suite("servers", "unmodified servers are moved, their clients notice nothing", servers.run),
+    Suite("sessions", "sshd, tmux, vim, git are moved while somebody works with them", sessions.run),
+    Suite("builds", "make is moved, and programs that run their own tests", builds.run),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("differences", "what differs away from home does so as it is written", differences.run),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
