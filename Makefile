@@ -70,6 +70,7 @@ deps:
 check: deps
 	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
 
+soak: DEPS := soak
 soak: deps
 	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),soak* threads threaded servers sessions builds)'
 
