@@ -314,16 +314,19 @@ void rad_vvar_destroy(struct rad_vvar *vvar)
 void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare)
 {
 	s64 mono = le64_to_cpu(prepare->mono);
+	s64 raw;
 
 	mutex_lock(&vvar->lock);
 	if (vvar->here)
 		pvclock_gtod_unregister_notifier(&vvar->updates);
+	/* Before the page's lock: update() has that inside the timekeeper's sequence count. */
+	raw = ktime_get_raw_ns() - ktime_get_ns();
 	raw_spin_lock_irq(&vvar->writing);
 	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
 	vvar->mono = mono;
 	vvar->boot = le64_to_cpu(prepare->boot);
 	/* Raw and adjusted clock drift apart on each machine for itself. */
-	vvar->raw = mono + le64_to_cpu(prepare->raw) - (ktime_get_raw_ns() - ktime_get_ns());
+	vvar->raw = mono + le64_to_cpu(prepare->raw) - raw;
 	/*
 	 * By home's own difference, without an error: what its coarse clocks show is to be
 	 * found here to the nanosecond. Nor does who sets this node's date set theirs.

@@ -440,10 +440,10 @@ static void through_a_pipe(void)
 	CHECK(!memcmp(in, out, 10) && untouched(in, sizeof(in), 0, 10, 0x55));
 }
 
-/* A program that protects all that it has, to see who writes there, does not fail in a read(). */
-static void protected(void)
+/* Where a caller who is away now has what its calls are lent; 0: nowhere, it is not moved. */
+static unsigned long lent_memory(unsigned long *end)
 {
-	unsigned long start, end = 0;
+	unsigned long start;
 	int ends[2];
 
 	DO(pipe(ends));
@@ -451,8 +451,16 @@ static void protected(void)
 	b = ends[1];
 	away();
 	through_a_pipe();
-	start = find_mapping("[radium]", &end);
+	start = find_mapping("[radium]", end);
 	EQUAL(!!start, moving());
+	return start;
+}
+
+/* A program that protects all that it has, to see who writes there, does not fail in a read(). */
+static void protected(void)
+{
+	unsigned long end = 0, start = lent_memory(&end);
+
 	if (moving())
 		DO(mprotect((void *)start, end - start, PROT_READ));
 	through_a_pipe();
@@ -466,16 +474,8 @@ static void protected(void)
 /* The same of a part, and of one that is moved. */
 static void moved_away(void)
 {
-	unsigned long start, end = 0;
-	int ends[2];
+	unsigned long end = 0, start = lent_memory(&end);
 
-	DO(pipe(ends));
-	a = ends[0];
-	b = ends[1];
-	away();
-	through_a_pipe();
-	start = find_mapping("[radium]", &end);
-	EQUAL(!!start, moving());
 	if (moving()) {
 		DO(mprotect((void *)(start + 4096), 4096, PROT_NONE));
 		CHECK(mremap((void *)start, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
