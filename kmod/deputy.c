@@ -442,5 +442,4 @@ void rad_deputy_init_thread(struct rad_thread *thread)
 	init_task_work(&thread->nudge, nudge);
 	INIT_DELAYED_WORK(&thread->again, rad_deputy_again_work);
 	thread->executing = -1;
-	thread->called = -1;
 }

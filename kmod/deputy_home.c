@@ -137,7 +137,6 @@ bool rad_deputy_syscall_entry(struct pt_regs *regs)
 
 	if (ours) {
 		thread->boomerang = false;
-		thread->called = syscall_get_nr(current, regs);
 		thread->restart.code = 0;
 		clear_syscall_work(SYSCALL_USER_DISPATCH);
 		rad_deputy_enqueue(thread, TWA_RESUME);

@@ -165,30 +165,6 @@ static void stay_home(struct rad_thread *thread, u32 reason)
 	rad_process_put(process);
 }
 
-/* After fork: children of a thread that was started with 'radctl run' follow it. */
-static void send_child_after(struct rad_thread *thread, struct pt_regs *regs)
-{
-	struct radium_move move = { .flags = RADIUM_MOVE_SELF | RADIUM_MOVE_NO_WAIT };
-	int called = thread->called;
-	struct task_struct *child;
-
-	thread->called = -1;
-	if (!thread->follow || (long)regs->ax <= 0)
-		return;
-	if (called != __NR_fork && called != __NR_vfork && called != __NR_clone &&
-	    called != __NR_clone3)
-		return;
-	rcu_read_lock();
-	child = pid_task(find_vpid(regs->ax), PIDTYPE_PID);
-	if (child)
-		get_task_struct(child);
-	rcu_read_unlock();
-	if (!child)
-		return;
-	rad_thread_move(child, &move, thread->wanted, thread);
-	put_task_struct(child);
-}
-
 /* The freezer of cgroups runs task work, and takes the signal that it came with for handled. */
 static bool is_frozen(void)
 {
@@ -206,7 +182,6 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	u32 wanted, reason;
 	bool changed;
 
-	send_child_after(thread, regs);
 	wanted = READ_ONCE(thread->wanted);
 	if (!wanted || wanted == rad_node_self()) {
 		thread->wanted = 0;

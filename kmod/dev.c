@@ -285,7 +285,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	int err = 0, e;
 
 	if (!(move->flags & RADIUM_MOVE_ALL_THREADS))
-		return rad_thread_move(task, move, node, NULL);
+		return rad_thread_move(task, move, node);
 	room = get_nr_threads(task) + 8;
 	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
 	if (!array)
@@ -300,7 +300,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	}
 	rcu_read_unlock();
 	for (i = 0; i < n; i++) {
-		e = rad_thread_move(array[i], move, node, NULL);
+		e = rad_thread_move(array[i], move, node);
 		err = err ?: e == -ESRCH ? 0 : e;
 		put_task_struct(array[i]);
 	}
@@ -323,9 +323,29 @@ static bool is_known(u32 id)
 	return known;
 }
 
+/* The caller goes to a node, and what it makes from now on goes after it. */
+static int lead(struct radium_move *move)
+{
+	int err;
+
+	if (move->node == rad_node_self()) {
+		rad_spread_end(current);
+		return move_threads(current, move, 0);
+	}
+	err = rad_spread_follow(move->node);
+	if (err == -EHOSTDOWN)
+		return refuse(move, RADIUM_R_NODE_DOWN, err);
+	if (err)
+		return err;
+	err = move_threads(current, move, move->node);
+	if (err)
+		rad_spread_end(current);
+	return err;
+}
+
 static int migrate(struct radium_move *move)
 {
-	struct task_struct *task = current;
+	struct task_struct *task;
 	struct rad_node *node;
 	u32 reason;
 	int err;
@@ -342,28 +362,29 @@ static int migrate(struct radium_move *move)
 			return refuse(move, RADIUM_R_NODE_DOWN, -EHOSTDOWN);
 		rad_node_put(node);
 	}
-	if (move->flags & RADIUM_MOVE_SELF)
-		get_task_struct(task);
-	else if (move->flags & RADIUM_MOVE_ALL_THREADS)
+	if (move->flags & RADIUM_MOVE_SELF) {
+		reason = check_task(current, move->node);
+		return reason ? refuse(move, reason, errno_of_refusal(reason)) : lead(move);
+	}
+	if (move->flags & RADIUM_MOVE_ALL_THREADS)
 		task = find_process(move->pid);
 	else
 		task = find_task(move->pid);
 	if (!task)
 		return refuse(move, RADIUM_R_NO_PROCESS, -ESRCH);
-	if (move->tid && !(move->flags & RADIUM_MOVE_SELF)) {
+	if (move->tid) {
 		task = find_thread(task, move->tid);
 		if (!task)
 			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
 	}
 	reason = check_task(task, move->node);
-	/* It is told where its threads go: all there. */
-	if (!reason && move->flags & RADIUM_MOVE_SELF)
-		rad_spread_end(task);
-	if (reason)
+	if (reason) {
 		err = refuse(move, reason, errno_of_refusal(reason));
-	else
+	} else {
+		rad_spread_unfollow(task);
 		err = move_threads(task, move,
 				   move->node == rad_node_self() ? 0 : move->node);
+	}
 	put_task_struct(task);
 	return err;
 }
@@ -388,7 +409,9 @@ static int recall(struct radium_move *move)
 	}
 	reason = check_task(task, 0);
 	/* What is called home is not to be followed out by new threads. */
-	if (!reason && !move->tid)
+	if (!reason && move->tid)
+		rad_spread_unfollow(task);
+	else if (!reason)
 		spread = rad_spread_end(task);
 	mm = reason ? NULL : get_task_mm(task);
 	if (mm) {
@@ -403,7 +426,7 @@ static int recall(struct radium_move *move)
 	}
 	before = atomic64_read(&process->stats.pages_received);
 	if (move->tid) {
-		err = rad_thread_move(task, move, 0, NULL);
+		err = rad_thread_move(task, move, 0);
 	} else {
 		rad_thread_count(process, &all, &move->threads);
 		err = rad_thread_recall_process(process, &move->reason, timeout);
@@ -473,7 +496,7 @@ static int spread_caller(struct radium_spread *spread)
 		return refuse_nodes(spread);
 	if (err)
 		return err;
-	err = rad_thread_move(current, &move, node, NULL);
+	err = rad_thread_move(current, &move, node);
 	if (err)
 		rad_spread_end(current);
 	spread->reason = move.reason;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Radium: new threads of some processes are spread over the nodes ('radctl run --policy
- * spread').
+ * spread'), or follow the one that asked for it to a node ('radctl run').
  *
  * A thread is placed when it is made, and told so by work that it does before its first
  * step in user mode. The probes are registered when the first process asks for this, so
@@ -24,12 +24,14 @@
 #include "thread.h"
 
 /**
- * struct mark - a process whose new threads are spread
+ * struct mark - a process whose new threads are spread, or follow
  * @hash: in the table by @process
  * @process: the thread group; an address to compare, the mark goes before it
  * @nodes: bit i: node i+1 may be used
  * @next: where the round goes on: 0 is home, else the id of a node
  * @any: who asked for that may trace any process
+ * @exec: number of the program that asked for that
+ * @follows: it was not asked to be spread: @nodes is the one that it was asked to go to
  */
 struct mark {
 	struct hlist_node hash;
@@ -37,6 +39,8 @@ struct mark {
 	u64 nodes;
 	u32 next;
 	bool any;
+	u64 exec;
+	bool follows;
 };
 
 /**
@@ -44,11 +48,13 @@ struct mark {
  * @work: of the new thread
  * @node: where it is to run
  * @any: as in struct mark
+ * @exec: likewise
  */
 struct placement {
 	struct callback_head work;
 	u32 node;
 	bool any;
+	u64 exec;
 };
 
 /* The table, the number of its entries, and what is in them, are under the lock. */
@@ -124,13 +130,13 @@ static void place(struct callback_head *work)
 	spin_unlock(&marks_lock);
 	/* Who has been recalled meanwhile stays. */
 	if (marked && !(current->flags & PF_EXITING))
-		rad_thread_wish(placement->node, placement->any);
+		rad_thread_wish(placement->node, placement->any, placement->exec);
 	kfree(placement);
 	module_put(THIS_MODULE);
 }
 
 /* Without memory, or with the module on its way out, the thread just stays at home. */
-static void tell(struct task_struct *task, u32 node, bool any)
+static void tell(struct task_struct *task, u32 node, bool any, u64 exec)
 {
 	struct placement *placement = kmalloc(sizeof(*placement), GFP_ATOMIC | __GFP_NOWARN);
 
@@ -140,6 +146,7 @@ static void tell(struct task_struct *task, u32 node, bool any)
 	}
 	placement->node = node;
 	placement->any = any;
+	placement->exec = exec;
 	init_task_work(&placement->work, place);
 	if (task_work_add(task, &placement->work, TWA_RESUME)) {
 		kfree(placement);
@@ -157,6 +164,8 @@ static struct mark *inherit_locked(const struct mark *from, const struct signal_
 		mark->nodes = from->nodes;
 		mark->next = 0;
 		mark->any = from->any;
+		mark->exec = from->exec;
+		mark->follows = from->follows;
 		add_locked(mark);
 	}
 	return mark;
@@ -167,6 +176,7 @@ static void probe_fork(void *data, struct task_struct *parent, struct task_struc
 {
 	struct mark *mark;
 	bool any = false;
+	u64 exec = 0;
 	int where = 0;
 
 	if (!READ_ONCE(count) || child->flags & (PF_KTHREAD | PF_IO_WORKER))
@@ -178,10 +188,11 @@ static void probe_fork(void *data, struct task_struct *parent, struct task_struc
 	if (mark) {
 		where = next_place(mark);
 		any = mark->any;
+		exec = mark->exec;
 	}
 	spin_unlock(&marks_lock);
 	if (where > 0)
-		tell(child, where, any);
+		tell(child, where, any, exec);
 }
 
 static void probe_exit(void *data, struct task_struct *task)
@@ -210,18 +221,7 @@ static int watch(void)
 	return err;
 }
 
-/**
- * rad_spread_begin() - spread the threads that the process of current makes from now on
- * @nodes: bit i: node i+1 may be used; 0: every node, home among them
- * @node: out: where current is to run, the first place of the round; 0: at home
- *
- * A process that is spread already begins anew.
- *
- * Context: process context, may sleep.
- * Return: 0; -EHOSTDOWN: none of @nodes can be used now; -ENOMEM; -ENOENT after a message
- * where the kernel lacks a tracepoint.
- */
-int rad_spread_begin(u64 nodes, u32 *node)
+static int begin(u64 nodes, bool follows, u32 *node)
 {
 	struct mark *new, *mark;
 	int err = watch(), where;
@@ -235,6 +235,8 @@ int rad_spread_begin(u64 nodes, u32 *node)
 	new->nodes = nodes ?: U64_MAX;
 	new->next = 0;
 	new->any = ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
+	new->exec = READ_ONCE(current->self_exec_id);
+	new->follows = follows;
 	spin_lock(&marks_lock);
 	where = next_place(new);
 	if (where >= 0) {
@@ -253,11 +255,61 @@ int rad_spread_begin(u64 nodes, u32 *node)
 }
 
 /**
+ * rad_spread_begin() - spread the threads that the process of current makes from now on
+ * @nodes: bit i: node i+1 may be used; 0: every node, home among them
+ * @node: out: where current is to run, the first place of the round; 0: at home
+ *
+ * A process that is spread already begins anew.
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EHOSTDOWN: none of @nodes can be used now; -ENOMEM; -ENOENT after a message
+ * where the kernel lacks a tracepoint.
+ */
+int rad_spread_begin(u64 nodes, u32 *node)
+{
+	return begin(nodes, false, node);
+}
+
+/**
+ * rad_spread_follow() - what the process of current makes from now on follows it to a node
+ * @node: id of another node
+ *
+ * Wherever the thread is that makes it: one that is at home for a while, and makes a child
+ * there, has it sent out as well.
+ *
+ * Context: process context, may sleep.
+ * Return: as rad_spread_begin().
+ */
+int rad_spread_follow(u32 node)
+{
+	return begin(BIT_ULL(node - 1), true, &node);
+}
+
+/**
+ * rad_spread_unfollow() - what this process makes does not follow it any more
+ * @task: one of the process
+ *
+ * A process that is spread goes on so.
+ *
+ * Context: any but interrupts.
+ */
+void rad_spread_unfollow(struct task_struct *task)
+{
+	struct mark *mark;
+
+	spin_lock(&marks_lock);
+	mark = find_locked(task->signal);
+	if (mark && mark->follows)
+		remove_locked(mark);
+	spin_unlock(&marks_lock);
+}
+
+/**
  * rad_spread_end() - threads that this process makes stay where they are made
  * @task: one of the process
  *
  * Context: any but interrupts.
- * Return: whether it was spread.
+ * Return: whether it was spread, or followed.
  */
 bool rad_spread_end(struct task_struct *task)
 {
@@ -304,7 +356,8 @@ void rad_spread_avoid(u32 node)
  * @task: one of the process
  *
  * Context: any but interrupts.
- * Return: bit i: over node i+1, which is known, and may be down; 0: it is not spread.
+ * Return: bit i: over node i+1, which is known, and may be down; 0: it is not spread, or
+ * follows.
  */
 u64 rad_spread_nodes(struct task_struct *task)
 {
@@ -313,7 +366,7 @@ u64 rad_spread_nodes(struct task_struct *task)
 
 	spin_lock(&marks_lock);
 	mark = find_locked(task->signal);
-	if (mark)
+	if (mark && !mark->follows)
 		nodes = mark->nodes;
 	spin_unlock(&marks_lock);
 	return nodes & rad_node_known();

@@ -328,18 +328,15 @@ static bool is_there(struct rad_thread *thread, u32 node)
  * @task: whose
  * @move: flags and timeout; @move->reason says why it failed
  * @node: id, or 0 for home
- * @like: whom @task, its child, is to follow, with the rights of who moved that; or NULL
  *
  * Context: process context of whoever asks; interruptible. For RADIUM_MOVE_SELF
  * the move happens on the way out of the call.
  * Return: 0 or a negative error.
  */
-int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node,
-		    const struct rad_thread *like)
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
-	bool any = like ? like->any : ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
-	bool self = like ? like->exec == current->self_exec_id : task == current;
+	bool any = ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
 	struct rad_thread *thread;
 	bool pending = false;
 	u32 number;
@@ -365,8 +362,7 @@ again:
 	}
 	thread->wanted = node;
 	thread->any = any;
-	thread->exec = self ? READ_ONCE(task->self_exec_id) : 0;
-	thread->follow = move->flags & RADIUM_MOVE_SELF;
+	thread->exec = task == current ? READ_ONCE(task->self_exec_id) : 0;
 	thread->backoff = 0;
 	number = ++thread->asked;
 	if (is_there(thread, node)) {
@@ -412,6 +408,7 @@ again:
  * rad_thread_wish() - have current, which is new, run on a node if it can
  * @node: id
  * @any: who wants that may trace any process
+ * @exec: number of the program that wants that of itself
  *
  * As rad_thread_move(), but nobody waits for an answer: what somebody has asked for is
  * left alone, and a refusal that does not last is not the end of it. A refusal is said by
@@ -419,7 +416,7 @@ again:
  *
  * Context: the task itself, in task_work.
  */
-void rad_thread_wish(u32 node, bool any)
+void rad_thread_wish(u32 node, bool any, u64 exec)
 {
 	struct rad_thread *thread = NULL;
 	struct rad_process *process;
@@ -435,6 +432,7 @@ void rad_thread_wish(u32 node, bool any)
 		if (!forgotten && !thread->asked) {
 			thread->wanted = node;
 			thread->any = any;
+			thread->exec = exec;
 		}
 		spin_unlock(&thread->lock);
 	} while (forgotten);
@@ -498,7 +496,7 @@ int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		e = array[i]->wanted || array[i]->state != RADIUM_THREAD_HOME ?
-			rad_thread_move(array[i]->task, &one, 0, NULL) : 0;
+			rad_thread_move(array[i]->task, &one, 0) : 0;
 		if (!err && e && e != -ESRCH) {
 			err = e;
 			*reason = one.reason;

@@ -50,7 +50,6 @@ struct rad_image {
  * @stay: number of the stay away
  * @node: where it is, or is going to; holds a reference
  * @wanted: node where somebody asked it to be, 0: home
- * @follow: its children go where it goes ('radctl run')
  * @any: who asked for that may trace any process
  * @exec: number of the program that asked so of itself, else 0
  * @asked, @answered, @answer: requests to move: number of the last, the last that
@@ -76,7 +75,6 @@ struct rad_image {
  * @recall_sent: the visitor was asked to come; deputy only
  * @executing: delegated system call that the deputy is in, -1: none; deputy only
  * @boomerang: it executes one system call at home and goes out again; deputy only
- * @called: number of that call
  */
 struct rad_thread {
 	struct kref ref;
@@ -91,7 +89,6 @@ struct rad_thread {
 	u32 stay;
 	struct rad_node *node;
 	u32 wanted;
-	bool follow;
 	bool any;
 	u64 exec;
 	u32 asked;
@@ -121,7 +118,6 @@ struct rad_thread {
 	bool recall_sent;
 	int executing;
 	bool boomerang;
-	int called;
 	/* statistics, under lock */
 	u32 reason;
 	u64 detail;
@@ -150,9 +146,8 @@ void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
 void rad_thread_answer(struct rad_thread *thread, u32 reason);
-int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node,
-		    const struct rad_thread *like);
-void rad_thread_wish(u32 node, bool any);
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
+void rad_thread_wish(u32 node, bool any, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
 void rad_thread_forget_all(struct rad_process *process);
 void rad_thread_kill_all(struct rad_process *process);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that say where they are, for 'radctl run --policy spread'.
+ * Threads that say where they are, for 'radctl run'.
  *
- *	spread FILE COUNT [chain | exec | spawn]
+ *	spread FILE COUNT [chain | exec | fork | spawn]
  *
  * The first thread makes COUNT of them, and one more for each SIGUSR1; with "chain" each
  * makes the next, from where it is; with "exec" the last one executes "spread FILE.exec 3".
- * With "spawn" a child does it all, which shares the memory of its parent until it has
+ * With "fork" they are children, each made while the first thread
+ * is at home for a while, because it has touched shared memory. With "spawn" a child does it all, which shares the memory of its parent until it has
  * executed the program. FILE gets a line for each: its number, its thread id, its node, 0: at home. They last
  * until they are killed.
  */
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@ enum { PATIENCE = 500, TURN_US = 20000 };
 static int device, file;
 static uintptr_t count;
 static const char *program, *path, *how = "";
+static volatile char *shared;
 
 /* The node of the calling thread: a wish to be elsewhere is given time. */
 static unsigned int here(void)
@@ -81,7 +84,17 @@ static void *live(void *argument)
 static void make(uintptr_t number)
 {
 	pthread_t thread;
+	pid_t child;
 
+	if (shared) {
+		++*shared;
+		child = fork();
+		if (!child)
+			live((void *)number);
+		if (child < 0)
+			exit(2);
+		return;
+	}
 	if (pthread_create(&thread, NULL, live, (void *)number))
 		exit(2);
 }
@@ -111,9 +124,11 @@ int main(int argc, char **argv, char **environment)
 		how = argv[3];
 	if (!strcmp(how, "spawn"))
 		return spawn(argv, environment);
+	if (!strcmp(how, "fork"))
+		shared = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	device = move_open();
 	file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-	if (device < 0 || file < 0)
+	if (device < 0 || file < 0 || shared == MAP_FAILED)
 		return 2;
 	sigemptyset(&more);
 	sigaddset(&more, SIGUSR1);

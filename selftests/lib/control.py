@@ -163,11 +163,27 @@ def children_follow(context):
         stop(bed, shell)
 
 
+def children_follow_from_home(context):
+    """Also those that it makes while it is at home by itself, for a while."""
+    bed, count, said = context.bed, 5, "/tmp/children"
+    bed.run(1, f"rm -f {said}")
+    pid = start(bed, f"radctl run --node 2 -- {paths.GUEST}/spread {said} {count} fork")
+    try:
+        within(30 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
+               == count + 1, f"{count} children say where they are")
+        where = [int(line.split()[2]) for line in bed.run(1, f"cat {said}").splitlines()]
+        assert where == [2] * (count + 1), f"on {where}"
+        returns = shown(bed, "show", str(pid))["threads"][0]["returns_by_reason"]
+        assert returns.get("shared_memory", 0) >= 1, returns
+    finally:
+        bed.run(1, f"pkill -9 -s {pid} || true")
+
+
 def boot(context, only):
     """The suite "boot"."""
     yield from each(context, [machines_answer, module_is_loaded, nodes_see_each_other,
                               check_is_content, one_process_moves, run_on_node,
-                              children_follow], only)
+                              children_follow, children_follow_from_home], only)
 
 
 # The suite "refusals".
