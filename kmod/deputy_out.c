@@ -16,6 +16,7 @@
 #include "link.h"
 #include "node.h"
 #include "process.h"
+#include "spread.h"
 #include "vvar.h"
 #include "wire_check.h"
 
@@ -158,6 +159,8 @@ static void stay_home(struct rad_thread *thread, u32 reason)
 	rad_thread_answer(thread, reason);
 	rseq_set_notify_resume(current);
 	if (!later) {
+		/* Nor is what it makes tried there, one by one. */
+		rad_spread_unfollow(current);
 		settle(thread, process);
 		return;
 	}

@@ -300,7 +300,11 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 	}
 	rcu_read_unlock();
 	for (i = 0; i < n; i++) {
-		e = rad_thread_move(array[i], move, node);
+		/* Where nobody waits, one that is at home and wanted nowhere else is left alone. */
+		if (!node && move->flags & RADIUM_MOVE_NO_WAIT && !rad_thread_is_wanted(array[i]))
+			e = 0;
+		else
+			e = rad_thread_move(array[i], move, node);
 		err = err ?: e == -ESRCH ? 0 : e;
 		put_task_struct(array[i]);
 	}
@@ -392,6 +396,7 @@ static int migrate(struct radium_move *move)
 static int recall(struct radium_move *move)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
+	struct radium_move all_home = { .flags = RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT };
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_process(move->pid);
 	struct mm_struct *mm;
@@ -408,7 +413,7 @@ static int recall(struct radium_move *move)
 			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
 	}
 	reason = check_task(task, 0);
-	/* What is called home is not to be followed out by new threads. */
+	/* What is called home is not to be followed out by new threads... */
 	if (!reason && move->tid)
 		rad_spread_unfollow(task);
 	else if (!reason)
@@ -418,6 +423,11 @@ static int recall(struct radium_move *move)
 		process = rad_process_find_mm(mm);
 		mmput(mm);
 	}
+	if (process && !move->tid)
+		rad_thread_count(process, &all, &move->threads);
+	/* ... nor by those that have been told to go, and have not gone: see place(). */
+	if (spread)
+		move_threads(task, &all_home, 0);
 	if (reason || !process) {
 		put_task_struct(task);
 		if (reason)
@@ -425,12 +435,10 @@ static int recall(struct radium_move *move)
 		return spread ? 0 : refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
 	}
 	before = atomic64_read(&process->stats.pages_received);
-	if (move->tid) {
+	if (move->tid)
 		err = rad_thread_move(task, move, 0);
-	} else {
-		rad_thread_count(process, &all, &move->threads);
+	else
 		err = rad_thread_recall_process(process, &move->reason, timeout);
-	}
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)
 		err = rad_homemem_recall_all(process, timeout);

@@ -119,18 +119,31 @@ static int next_place(struct mark *mark)
 	return -ENOENT;
 }
 
+static bool is_marked(const struct signal_struct *process)
+{
+	bool marked;
+
+	spin_lock(&marks_lock);
+	marked = find_locked(process);
+	spin_unlock(&marks_lock);
+	return marked;
+}
+
 /* The new thread itself, on its way to user mode for the first time; or it exits. */
 static void place(struct callback_head *work)
 {
 	struct placement *placement = container_of(work, struct placement, work);
-	bool marked;
 
-	spin_lock(&marks_lock);
-	marked = find_locked(current->signal);
-	spin_unlock(&marks_lock);
 	/* Who has been recalled meanwhile stays. */
-	if (marked && !(current->flags & PF_EXITING))
+	if (is_marked(current->signal) && !(current->flags & PF_EXITING)) {
 		rad_thread_wish(placement->node, placement->any, placement->exec);
+		/*
+		 * Whoever recalls takes the mark first and asks every thread then: it asks this
+		 * one after the wish, or the mark is gone here.
+		 */
+		if (!is_marked(current->signal))
+			rad_thread_wish(0, placement->any, placement->exec);
+	}
 	kfree(placement);
 	module_put(THIS_MODULE);
 }

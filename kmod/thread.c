@@ -406,7 +406,7 @@ again:
 
 /**
  * rad_thread_wish() - have current, which is new, run on a node if it can
- * @node: id
+ * @node: id; 0: at home, after all
  * @any: who wants that may trace any process
  * @exec: number of the program that wants that of itself
  *
@@ -445,6 +445,16 @@ void rad_thread_wish(u32 node, bool any, u64 exec)
 	}
 	rad_deputy_summon(thread);
 	rad_thread_put(thread);
+}
+
+/* rad_thread_is_wanted() - does somebody want this task elsewhere, wherever it is now? */
+bool rad_thread_is_wanted(struct task_struct *task)
+{
+	struct rad_thread *thread = rad_thread_find(task);
+	bool wanted = thread && READ_ONCE(thread->wanted);
+
+	rad_thread_put(thread);
+	return wanted;
 }
 
 /* The threads of a process as they are now, each with a reference. */

@@ -147,6 +147,7 @@ void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
 void rad_thread_answer(struct rad_thread *thread, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
+bool rad_thread_is_wanted(struct task_struct *task);
 void rad_thread_wish(u32 node, bool any, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
 void rad_thread_forget_all(struct rad_process *process);

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Threads that 'radctl run --policy spread' sends to the nodes as they are made, of the
-suite "threads"."""
+"""Threads that 'radctl run --policy spread' sends to the nodes as they are made, and what
+'radctl run' sends after what has made it, of the suite "threads"."""
 
 import json
 
 from . import paths
-from .control import SPIN, migrate, nodes, radctl, refused, shown, start, stop, within
+from .control import AS_NOBODY, SPIN, migrate, nodes, radctl, refused, shown, start, stop, within
 
 ST = paths.GUEST
 SAID = "/tmp/spread"
@@ -224,9 +224,82 @@ def spread_ends_with_recall(context):
         stop(bed, pid)
 
 
+def follow_ends_with_recall(context):
+    """What is to follow and has not gone yet stays if it is recalled: a traced program, which
+    goes as soon as nobody traces it any more."""
+    bed = context.bed
+
+    def traced(recalled):
+        """The program that strace has started away from home, and waits for; it ends."""
+        tracer = start(bed, f"radctl run --node 2 -- strace -o /dev/null {SPIN}")
+        found = []
+
+        def begun():
+            found[:] = bed.run(1, f"pgrep -P {tracer} -x sh || true").split()
+            return found and not bed.execute(1, "grep", "-qx", f"TracerPid:\t{tracer}",
+                                             f"/proc/{found[0]}/status").returncode
+        within(30 * context.slow, begun, "it is traced")
+        if recalled:
+            done = radctl(bed, "recall", found[0])
+            assert done.returncode == 0, done.stderr
+        stop(bed, tracer)
+        return int(found[0])
+
+    def away(pid):
+        return any(p["pid"] == pid and p["threads_away"] for p in shown(bed, "ps"))
+    pid = traced(False)
+    try:
+        within(20 * context.slow, lambda: away(pid), "it follows")
+    finally:
+        stop(bed, pid)
+    pid = traced(True)
+    try:
+        # More than the second after which what has been refused is tried again.
+        bed.run(1, f"sleep {3 * context.slow}")
+        assert not away(pid), "it has gone"
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+    finally:
+        stop(bed, pid)
+
+
+def follow_not_after_refusal(context):
+    """Where a program was refused its children are not tried, one by one."""
+    bed = context.bed
+    count = 5
+    bed.run(1, f"rm -f {SAID}* /tmp/events; touch {SAID}; chmod 666 {SAID} /dev/radium; "
+               f"rm -rf /tmp/user; mkdir /tmp/user; cp {ST}/spread /tmp/user; chmod 755 /tmp/user")
+    monitor = start(bed, "sh -c 'exec radctl -j monitor > /tmp/events'")
+
+    def events():
+        return list(map(json.loads, bed.run(1, "cat /tmp/events").splitlines()))
+
+    def is_listening():
+        """It has begun when it tells of a process that is moved for that."""
+        migrate(bed, probe)
+        assert radctl(bed, "recall", str(probe)).returncode == 0
+        return any(event["pid"] == probe for event in events())
+    probe = start(bed, SPIN)
+    within(20 * context.slow, is_listening, "events are told")
+    stop(bed, probe)
+    bed.run(2, "chmod 600 /dev/radium")
+    pid = start(bed, " ".join(AS_NOBODY) +
+                f" radctl run --node 2 -- /tmp/user/spread {SAID} {count} fork")
+    try:
+        said = places(context, count)[0]
+        assert said == [HOME] * (count + 1), said
+        bed.run(1, f"kill -INT {monitor}; while kill -0 {monitor} 2>/dev/null; do sleep 0.1; done")
+        told = [(event["pid"], event["reason"]) for event in events()
+                if event["event"] == "refused" and event["pid"] != probe]
+        assert told == [(pid, "replica")], told
+    finally:
+        bed.run(1, f"pkill -9 -s {pid}; kill {monitor} 2>/dev/null || true")
+        bed.run(2, "chmod 666 /dev/radium")
+
+
 TESTS = [spread_over_all_nodes, spread_from_away, spread_over_some, spread_follows_fork,
          spread_outlives_exec, spread_openmp, spread_passes_over, spread_refused,
-         spread_is_shown, spread_ends_with_recall]
+         spread_is_shown, spread_ends_with_recall, follow_ends_with_recall,
+         follow_not_after_refusal]
 # Of a run that nobody asked for by name.
 SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over",
-         "spread_is_shown"}
+         "spread_is_shown", "follow_ends_with_recall", "follow_not_after_refusal"}
