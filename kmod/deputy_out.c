@@ -5,6 +5,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/ptrace.h>
 #include <linux/rseq.h>
 #include <linux/sched/coredump.h>
@@ -49,14 +50,41 @@ void rad_deputy_go_out_later(struct rad_thread *thread)
 		rad_thread_put(thread);
 }
 
-/*
- * Has it got rights since, by exec, that keep whoever wanted it elsewhere from tracing it? The
- * same as for ptrace: see __ptrace_may_access().
- */
-static bool is_out_of_reach(const struct rad_thread *thread)
+/* Is @own no more than @by, so that one may trace the other without CAP_SYS_PTRACE? */
+static bool is_within(const struct cred *own, const struct cred *by)
 {
-	return get_dumpable(current->mm) != SUID_DUMP_USER && !thread->any &&
-	       thread->exec != READ_ONCE(current->self_exec_id);
+	return uid_eq(by->uid, own->euid) && uid_eq(by->uid, own->suid) &&
+	       uid_eq(by->uid, own->uid) && gid_eq(by->gid, own->egid) &&
+	       gid_eq(by->gid, own->sgid) && gid_eq(by->gid, own->gid) &&
+	       by->user_ns == own->user_ns &&
+	       cap_issubset(own->cap_permitted, by->cap_permitted);
+}
+
+/*
+ * Has it got rights since, by exec, or become somebody else's, so that whoever wanted it
+ * elsewhere may not trace it? A program may have done that and executed another one, which has
+ * its rights and does not look as if it had gained any: the ids say so. The same as for ptrace,
+ * see __ptrace_may_access() and cap_ptrace_access_check(); other modules are not asked again.
+ */
+static bool is_out_of_reach(struct rad_thread *thread)
+{
+	bool dumpable = get_dumpable(current->mm) == SUID_DUMP_USER, within, may;
+	const struct cred *own = current_cred(), *by, *saved;
+
+	spin_lock(&thread->lock);
+	by = get_cred(thread->by);
+	may = thread->exec == READ_ONCE(current->self_exec_id);
+	spin_unlock(&thread->lock);
+	within = is_within(own, by);
+	may |= within && dumpable;
+	if (!may) {
+		saved = override_creds(by);
+		may = (within || ns_capable_noaudit(own->user_ns, CAP_SYS_PTRACE)) &&
+		      (dumpable || ns_capable_noaudit(current->mm->user_ns, CAP_SYS_PTRACE));
+		revert_creds(saved);
+	}
+	put_cred(by);
+	return !may;
 }
 
 static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)

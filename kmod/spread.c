@@ -9,7 +9,7 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
-#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -29,7 +29,7 @@
  * @process: the thread group; an address to compare, the mark goes before it
  * @nodes: bit i: node i+1 may be used
  * @next: where the round goes on: 0 is home, else the id of a node
- * @any: who asked for that may trace any process
+ * @by: rights of who asked for that; holds a reference
  * @exec: number of the program that asked for that
  * @follows: it was not asked to be spread: @nodes is the one that it was asked to go to
  */
@@ -38,7 +38,7 @@ struct mark {
 	const struct signal_struct *process;
 	u64 nodes;
 	u32 next;
-	bool any;
+	const struct cred *by;
 	u64 exec;
 	bool follows;
 };
@@ -47,13 +47,13 @@ struct mark {
  * struct placement - what a new thread is told
  * @work: of the new thread
  * @node: where it is to run
- * @any: as in struct mark
+ * @by: as in struct mark
  * @exec: likewise
  */
 struct placement {
 	struct callback_head work;
 	u32 node;
-	bool any;
+	const struct cred *by;
 	u64 exec;
 };
 
@@ -85,6 +85,7 @@ static void remove_locked(struct mark *mark)
 	lockdep_assert_held(&marks_lock);
 	hash_del(&mark->hash);
 	count--;
+	put_cred(mark->by);
 	kfree(mark);
 }
 
@@ -129,6 +130,13 @@ static bool is_marked(const struct signal_struct *process)
 	return marked;
 }
 
+static void free_placement(struct placement *placement)
+{
+	put_cred(placement->by);
+	kfree(placement);
+	module_put(THIS_MODULE);
+}
+
 /* The new thread itself, on its way to user mode for the first time; or it exits. */
 static void place(struct callback_head *work)
 {
@@ -136,35 +144,32 @@ static void place(struct callback_head *work)
 
 	/* Who has been recalled meanwhile stays. */
 	if (is_marked(current->signal) && !(current->flags & PF_EXITING)) {
-		rad_thread_wish(placement->node, placement->any, placement->exec);
+		rad_thread_wish(placement->node, placement->by, placement->exec);
 		/*
 		 * Whoever recalls takes the mark first and asks every thread then: it asks this
 		 * one after the wish, or the mark is gone here.
 		 */
 		if (!is_marked(current->signal))
-			rad_thread_wish(0, placement->any, placement->exec);
+			rad_thread_wish(0, placement->by, placement->exec);
 	}
-	kfree(placement);
-	module_put(THIS_MODULE);
+	free_placement(placement);
 }
 
 /* Without memory, or with the module on its way out, the thread just stays at home. */
-static void tell(struct task_struct *task, u32 node, bool any, u64 exec)
+static struct placement *make_placement(const struct mark *mark, u32 node)
 {
 	struct placement *placement = kmalloc(sizeof(*placement), GFP_ATOMIC | __GFP_NOWARN);
 
+	lockdep_assert_held(&marks_lock);
 	if (!placement || !try_module_get(THIS_MODULE)) {
 		kfree(placement);
-		return;
+		return NULL;
 	}
 	placement->node = node;
-	placement->any = any;
-	placement->exec = exec;
+	placement->by = get_cred(mark->by);
+	placement->exec = mark->exec;
 	init_task_work(&placement->work, place);
-	if (task_work_add(task, &placement->work, TWA_RESUME)) {
-		kfree(placement);
-		module_put(THIS_MODULE);
-	}
+	return placement;
 }
 
 /* What a marked process forks is marked as well, and begins a round of its own. */
@@ -176,7 +181,7 @@ static struct mark *inherit_locked(const struct mark *from, const struct signal_
 		mark->process = process;
 		mark->nodes = from->nodes;
 		mark->next = 0;
-		mark->any = from->any;
+		mark->by = get_cred(from->by);
 		mark->exec = from->exec;
 		mark->follows = from->follows;
 		add_locked(mark);
@@ -187,10 +192,9 @@ static struct mark *inherit_locked(const struct mark *from, const struct signal_
 /* @child is complete, and does not run before we return. Preemption is off. */
 static void probe_fork(void *data, struct task_struct *parent, struct task_struct *child)
 {
+	struct placement *placement = NULL;
 	struct mark *mark;
-	bool any = false;
-	u64 exec = 0;
-	int where = 0;
+	int where;
 
 	if (!READ_ONCE(count) || child->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return;
@@ -200,12 +204,12 @@ static void probe_fork(void *data, struct task_struct *parent, struct task_struc
 		mark = inherit_locked(mark, child->signal);
 	if (mark) {
 		where = next_place(mark);
-		any = mark->any;
-		exec = mark->exec;
+		if (where > 0)
+			placement = make_placement(mark, where);
 	}
 	spin_unlock(&marks_lock);
-	if (where > 0)
-		tell(child, where, any, exec);
+	if (placement && task_work_add(child, &placement->work, TWA_RESUME))
+		free_placement(placement);
 }
 
 static void probe_exit(void *data, struct task_struct *task)
@@ -247,7 +251,7 @@ static int begin(u64 nodes, bool follows, u32 *node)
 	new->process = current->signal;
 	new->nodes = nodes ?: U64_MAX;
 	new->next = 0;
-	new->any = ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
+	new->by = get_current_cred();
 	new->exec = READ_ONCE(current->self_exec_id);
 	new->follows = follows;
 	spin_lock(&marks_lock);
@@ -260,6 +264,7 @@ static int begin(u64 nodes, bool follows, u32 *node)
 	}
 	spin_unlock(&marks_lock);
 	if (where < 0) {
+		put_cred(new->by);
 		kfree(new);
 		return -EHOSTDOWN;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) "radium: " fmt
 
-#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
@@ -43,6 +43,7 @@ static void free_thread(struct kref *ref)
 	struct rad_thread *thread = container_of(ref, struct rad_thread, ref);
 
 	put_task_struct(thread->task);
+	put_cred(thread->by);
 	rad_process_put(thread->process);
 	if (thread->node)
 		rad_node_put(thread->node);
@@ -323,6 +324,16 @@ static bool is_there(struct rad_thread *thread, u32 node)
 	       !thread->recall;
 }
 
+/* Somebody wants it on this node (0: home); see @by and @exec of struct rad_thread. */
+static void want(struct rad_thread *thread, u32 node, const struct cred *by, u64 exec)
+{
+	lockdep_assert_held(&thread->lock);
+	thread->wanted = node;
+	put_cred(thread->by);
+	thread->by = get_cred(by);
+	thread->exec = exec;
+}
+
 /**
  * rad_thread_move() - have one thread run on a node
  * @task: whose
@@ -336,7 +347,6 @@ static bool is_there(struct rad_thread *thread, u32 node)
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
 {
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
-	bool any = ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
 	struct rad_thread *thread;
 	bool pending = false;
 	u32 number;
@@ -360,9 +370,7 @@ again:
 		rad_thread_put(thread);
 		return -ESRCH;
 	}
-	thread->wanted = node;
-	thread->any = any;
-	thread->exec = task == current ? READ_ONCE(task->self_exec_id) : 0;
+	want(thread, node, current_cred(), task == current ? READ_ONCE(task->self_exec_id) : 0);
 	thread->backoff = 0;
 	number = ++thread->asked;
 	if (is_there(thread, node)) {
@@ -407,7 +415,7 @@ again:
 /**
  * rad_thread_wish() - have current, which is new, run on a node if it can
  * @node: id; 0: at home, after all
- * @any: who wants that may trace any process
+ * @by: rights of who wants that
  * @exec: number of the program that wants that of itself
  *
  * As rad_thread_move(), but nobody waits for an answer: what somebody has asked for is
@@ -416,7 +424,7 @@ again:
  *
  * Context: the task itself, in task_work.
  */
-void rad_thread_wish(u32 node, bool any, u64 exec)
+void rad_thread_wish(u32 node, const struct cred *by, u64 exec)
 {
 	struct rad_thread *thread = NULL;
 	struct rad_process *process;
@@ -429,11 +437,8 @@ void rad_thread_wish(u32 node, bool any, u64 exec)
 			return;
 		spin_lock(&thread->lock);
 		forgotten = thread->forgotten;
-		if (!forgotten && !thread->asked) {
-			thread->wanted = node;
-			thread->any = any;
-			thread->exec = exec;
-		}
+		if (!forgotten && !thread->asked)
+			want(thread, node, by, exec);
 		spin_unlock(&thread->lock);
 	} while (forgotten);
 	/* The first thread of a process that was forked may share its parent's memory yet. */

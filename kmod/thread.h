@@ -50,7 +50,7 @@ struct rad_image {
  * @stay: number of the stay away
  * @node: where it is, or is going to; holds a reference
  * @wanted: node where somebody asked it to be, 0: home
- * @any: who asked for that may trace any process
+ * @by: rights of who asked for that; holds a reference; NULL: nobody has yet
  * @exec: number of the program that asked so of itself, else 0
  * @asked, @answered, @answer: requests to move: number of the last, the last that
  *	has an outcome, the outcome (enum radium_reason)
@@ -89,7 +89,7 @@ struct rad_thread {
 	u32 stay;
 	struct rad_node *node;
 	u32 wanted;
-	bool any;
+	const struct cred *by;
 	u64 exec;
 	u32 asked;
 	u32 answered;
@@ -148,7 +148,7 @@ void rad_thread_end(struct rad_thread *thread);
 void rad_thread_answer(struct rad_thread *thread, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
 bool rad_thread_is_wanted(struct task_struct *task);
-void rad_thread_wish(u32 node, bool any, u64 exec);
+void rad_thread_wish(u32 node, const struct cred *by, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
 void rad_thread_forget_all(struct rad_process *process);
 void rad_thread_kill_all(struct rad_process *process);

@@ -261,6 +261,52 @@ def gained_rights_stay_home(context):
         stop(bed, pid)
 
 
+# One that takes all rights of its owner, and executes another: that has them from the beginning.
+TAKE_RIGHTS = """
+cp /usr/bin/setpriv /tmp/st-setpriv; chown root:root /tmp/st-setpriv; chmod 4755 /tmp/st-setpriv
+chmod 666 /dev/radium
+"""
+
+
+def programs_of_others_stay_home(context):
+    """What a program with the rights of somebody else starts for him, and its children, are not
+    taken along by who began it either; the same program, without these rights, is."""
+    bed = context.bed
+    bed.run(1, TAKE_RIGHTS)
+    bed.run(2, "chmod 666 /dev/radium")
+    take = "/tmp/st-setpriv --reuid 0 --regid 0 --clear-groups"
+    spin = "while :; do :; done"
+
+    def went(begin):
+        """Of the program that a shell is, and its child: their users, and whether they went."""
+        pid = start(bed, " ".join(AS_NOBODY) + f" radctl run --node 2 -- {begin} "
+                    f"sh -c '({spin}) & {spin}'")
+        found = []
+
+        def begun():
+            found[:] = [pid] + list(map(int, bed.run(1, f"pgrep -P {pid} -x sh || true").split()))
+            return len(found) == 2
+        try:
+            within(30 * context.slow, begun, "both work")
+            users = {bed.run(1, f"ps -o euid= -p {one}").strip() for one in found}
+
+            def away():
+                return {p["pid"] for p in shown(bed, "ps") if p["threads_away"]} & set(found)
+            if begin:
+                bed.run(1, f"sleep {3 * context.slow}")
+            else:
+                within(20 * context.slow, lambda: len(away()) == 2, "they go")
+            return users, away()
+        finally:
+            bed.run(1, f"pkill -9 -s {pid} || true")
+    users, _ = went("")
+    assert users == {"65534"}, users
+    users, away = went(take)
+    if "0" not in users:
+        raise Skip("/tmp is mounted nosuid")
+    assert users == {"0"} and not away, (users, away)
+
+
 def others_see_that_it_is_away(context):
     """Every user sees which processes are distributed, and what happens to them; what they do,
     call by call and page by page, only who may trace them."""
@@ -455,6 +501,7 @@ def run(context, only):
         yield from each(context, [
             visitor_runs_with_defaults, signals_on_its_node, stopped_on_its_node_is_killed,
             frozen_on_its_node, ids_are_of_the_first_move, replica_has_no_privilege,
-            gained_rights_stay_home, others_see_that_it_is_away, traffic_is_readable,
+            gained_rights_stay_home, programs_of_others_stay_home,
+            others_see_that_it_is_away, traffic_is_readable,
             tracers_see_lent_memory, tai_has_the_nodes_offset, other_clock_source,
             set_date_is_followed_later], only)
