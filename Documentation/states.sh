@@ -9,7 +9,8 @@
 set -eu
 cd "$(dirname "$0")"
 header=../kmod/states.h
-page=protocol.rst
+# shellcheck source-path=SCRIPTDIR source=generated.sh
+. ./generated.sh
 
 tables()
 {
@@ -78,25 +79,4 @@ tables()
 	}' "$header" | sed 's/ *$//'
 }
 
-# The page with the tables replaced by those of standard input.
-merged()
-{
-	awk '
-	FILENAME == "-" { text = text $0 "\n"; next }
-	/^\.\. begin generated/ { print; printf "\n%s\n", text; skip = 1 }
-	/^\.\. end generated/ { skip = 0 }
-	!skip' - "$page"
-}
-
-case ${1-} in
---check)
-	tables | merged | diff -u "$page" - || {
-		echo "$page is not up to date: run Documentation/states.sh --write" >&2
-		exit 1
-	} ;;
---write)
-	tables | merged >"$page.new"
-	mv "$page.new" "$page" ;;
-*)
-	tables ;;
-esac
+generated protocol.rst "$@"

@@ -12,7 +12,8 @@ cd "$(dirname "$0")"
 header=../kmod/syscall_table.h
 inline=../kmod/inline_table.h
 calls=../selftests/lib/calls.txt
-page=syscalls.rst
+# shellcheck source-path=SCRIPTDIR source=generated.sh
+. ./generated.sh
 
 tables()
 {
@@ -60,25 +61,4 @@ tables()
 	}' tests="$calls" "$calls" "$header" "$inline" | fold -s -w 128 | sed 's/ *$//'
 }
 
-# The page with the tables replaced by those of standard input.
-merged()
-{
-	awk '
-	FILENAME == "-" { text = text $0 "\n"; next }
-	/^\.\. begin generated/ { print; printf "\n%s\n", text; skip = 1 }
-	/^\.\. end generated/ { skip = 0 }
-	!skip' - "$page"
-}
-
-case ${1-} in
---check)
-	tables | merged | diff -u "$page" - || {
-		echo "$page is not up to date: run Documentation/syscalls.sh --write" >&2
-		exit 1
-	} ;;
---write)
-	tables | merged >"$page.new"
-	mv "$page.new" "$page" ;;
-*)
-	tables ;;
-esac
+generated syscalls.rst "$@"

@@ -5,6 +5,7 @@ import fnmatch
 import random
 
 from . import paths
+from .homecomings import Record
 from .testbed import Testbed
 from .tap import FAIL, PASS, SKIP, Result
 
@@ -39,6 +40,7 @@ class Context:
         self.seed = args.seed
         self.moves = args.moves
         self.random = random.Random(args.seed)
+        self.homecomings = Record(args.kernel, args.seed)
         self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep,
                            smp=args.smp)
         self.slow = self.bed.slow

@@ -18,6 +18,8 @@ LIMIT = 240                 # seconds for one run of most programs
 TRIES = 4
 WORK = "/tmp/moved"
 DATA = "/tmp/data"
+OUTPUT = "/tmp/moved-output"        # of a program, .out and .err
+TAIL = 50000                        # bytes of each that are looked at
 
 
 @dataclasses.dataclass
@@ -83,24 +85,30 @@ PROGRAMS = [
 ]
 
 
+def watch(context, options, command, limit):
+    """What the mover tells of a program's run, a list of words, in a fresh directory; and the
+    end of the program's output, which is in {OUTPUT}.out and .err."""
+    mover = (f"rm -rf {WORK}; mkdir -p {WORK}; chmod 1777 {WORK}; cd {WORK} && "
+             f"{ST}/mover -t {limit} -o {OUTPUT} {options} \"$@\" && "
+             f"tail -qc {TAIL} {OUTPUT}.out {OUTPUT}.err")
+    done = context.bed.execute(1, "sh", "-c", mover, "mover", *command, timeout=limit + 60)
+    if done.returncode:
+        raise AssertionError(f"mover ended with {done.returncode}: {done.stderr[-500:]}")
+    report, _, text = done.stdout.partition("\n")
+    return json.loads(report), text
+
+
 # pylint: disable-next=too-many-arguments
 def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=""):
     """One run in a fresh directory: (report of the mover, digest of what it gave). With nodes
     in spread, threads go there one by one."""
-    command = program.command.format(size=size)
-    limit = program.limit * context.slow
-    context.bed.run(1, f"rm -rf {WORK}; mkdir -p {WORK}")
-    mover = (f"cd {WORK} && exec {ST}/mover -m {moves} -s {seed} -i {mean_ms} -t {limit} "
-             f"-c {shlex.quote(program.counts())} {'-C' if program.only else ''} {'-l' if leave_away else ''} "
-             f"{'-T ' + spread if spread else ''} -o /tmp/moved-output "
-             "sh -c \"$0\"")
-    done = context.bed.execute(1, "sh", "-c", mover, command, timeout=limit + 60)
-    if done.returncode:
-        raise AssertionError(f"mover ended with {done.returncode}: {done.stderr[-500:]}")
-    report = json.loads(done.stdout)
-    digest = context.bed.run(1, f"cd {WORK} && sha256sum /tmp/moved-output.out "
-                             f"/tmp/moved-output.err {program.leaves}; "
-                             "tail -n 5 /tmp/moved-output.err", timeout=60 * context.slow)
+    options = [f"-m {moves} -s {seed} -i {mean_ms} -c {shlex.quote(program.counts())}"]
+    options += ["-C"] * program.only + ["-l"] * leave_away + [f"-T {spread}"] * bool(spread)
+    report, _ = watch(context, " ".join(options), ["sh", "-c", program.command.format(size=size)],
+                      program.limit * context.slow)
+    digest = context.bed.run(1, f"cd {WORK} && sha256sum {OUTPUT}.out {OUTPUT}.err "
+                             f"{program.leaves}; tail -n 5 {OUTPUT}.err",
+                             timeout=60 * context.slow)
     return report, digest
 
 
@@ -112,27 +120,16 @@ def compare(context, program, native, moved, seed):
     if report["status"] != expected["status"]:
         return f"wait status {report['status']:#x} instead of {expected['status']:#x}\n{digest}"
     if digest != expected_digest:
-        differs = context.bed.execute(1, "sh", "-c", "diff -a /tmp/unmoved-output.out "
-                                      "/tmp/moved-output.out | head -c 3000").stdout
+        differs = context.bed.execute(1, "sh", "-c", f"diff -a /tmp/unmoved-output.out "
+                                      f"{OUTPUT}.out | head -c 3000").stdout
         return f"other output (seed {seed}):\n{digest}instead of\n{expected_digest}{differs}"
     return ""
-
-
-def told_returns(report):
-    """How often processes came home by themselves, and why, by the module's events."""
-    calls = ", ".join(f"{name} {count}" for name, count in report["home_for_calls"].items())
-    lines = [f"came home {count} times: {reason}" + (f" ({calls})" if reason == "SYSCALL" else "")
-             for reason, count in report["came_home"].items() if reason != "ASKED"]
-    lines += [f"{name} went out {counts['away']} times, came home by itself "
-              f"{counts['home_by_itself']} times" for name, counts in report["by_name"].items()]
-    lost = report["events_lost"]
-    return lines + ([f"{lost} events were not read in time"] if lost else [])
 
 
 def unmoved(context, program, size):
     """A run without moves, whose output is kept."""
     native = play(context, program, size, 0, 0, 0)
-    context.bed.run(1, "cp /tmp/moved-output.out /tmp/unmoved-output.out")
+    context.bed.run(1, f"cp {OUTPUT}.out /tmp/unmoved-output.out")
     if not native[0]["error"] and program.status >= 0:
         status = os.waitstatus_to_exitcode(native[0]["status"])
         if status != program.status:
@@ -175,7 +172,7 @@ def one(context, program):
                      "moves and returns of " + ", ".join(
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
-        notes += told_returns(report)
+        notes += context.homecomings.tell(report)
         wrong = compare(context, program, native, moved, seed)
         if wrong:
             return Result(program.name, FAIL, wrong, notes)

@@ -9,7 +9,7 @@ import re
 from . import paths
 from .context import each
 from .control import migrate, shown, start, within
-from .moved import told_returns
+from .homecomings import add_up
 
 ST = paths.GUEST
 WORK = "/tmp/servers"
@@ -78,15 +78,6 @@ def shuttle(context, seed, names, pids, wait):
     return json.loads(out)
 
 
-def add_up(sums, report):
-    """Adds the numbers of one report to those of others."""
-    for key, value in report.items():
-        if isinstance(value, dict):
-            add_up(sums.setdefault(key, {}), value)
-        elif isinstance(value, int):
-            sums[key] = sums.get(key, 0) + value
-
-
 def serve(context, names, find, client):
     """Has clients on node 2 work while the processes that find() finds are moved, again and again
     until that has happened often enough; what the clients said."""
@@ -112,7 +103,7 @@ def serve(context, names, find, client):
     context.report.note(f"{len(said)} runs of the client: threads went out {sums['gone_out']} times "
                         f"and came home {returns} times, {recalls} of them when they were called; "
                         f"home made {sums['calls']} calls for them")
-    context.report.note("\n".join(told_returns(sums)))
+    context.report.note("\n".join(context.homecomings.tell(sums)))
     assert sums["gone_out"] and returns and not idle, f"not moved: {idle or 'anything'}"
     return said
 

@@ -5,7 +5,7 @@ nodes: they give what they give on one, the same bytes and the same exit status.
 import functools
 
 from . import paths
-from .moved import DATA, Program, compare, each_program, play, told_returns, unmoved
+from .moved import DATA, Program, compare, each_program, play, unmoved
 from .tap import FAIL, PASS, Result
 
 ST = paths.GUEST
@@ -82,7 +82,7 @@ def one(context, program, nodes):
                      f"refused {report['refused']}; of " + ", ".join(
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
-        notes += told_returns(report)
+        notes += context.homecomings.tell(report)
         wrong = compare(context, program, native, moved, seed)
         if wrong:
             return Result(name, FAIL, wrong, notes)
