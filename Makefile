@@ -70,9 +70,10 @@ deps:
 check: deps
 	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
 
+LONG := soak* threads threaded servers sessions builds stressors
 soak: DEPS := soak
 soak: deps
-	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),soak* threads threaded servers sessions builds)'
+	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),$(LONG))'
 
 demo: deps all
 	qemu-testbed/demo
@@ -105,7 +106,7 @@ help:
 	@echo 'demo     two virtual machines, one program that moves between them'
 	@echo 'bench    all benchmarks, table and build/bench.json'
 	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; threads, servers,'
-	@echo '         sessions, builds'
+	@echo '         sessions, builds, all stressors of stress-ng'
 	@echo 'docs     checks manual pages and documents'
 	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
 	@echo 'deb      a Debian package in build/deb'

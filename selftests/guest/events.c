@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "events.h"
+#include "family.h"
 #include "move.h"
 
 #include <fcntl.h>
@@ -20,6 +21,7 @@ static const char *const call_names[CALLS] = {
 };
 
 static int device = -1;
+static bool all;
 static struct events counted;
 static uint64_t by_call[CALLS], of_no_call;
 static uint8_t ours[PIDS];		/* 0, or 1 and the place in comms */
@@ -50,6 +52,21 @@ void events_of(pid_t pid, const char *comm)
 	ours[pid] = 1 + i;
 }
 
+void events_of_all(void)
+{
+	all = true;
+}
+
+/* Whoever it was is asked for the name as long as there is somebody to ask. */
+static void take_name(pid_t pid)
+{
+	struct candidate who = { .pid = pid };
+
+	family_look(&who);
+	if (*who.comm || !ours[pid])
+		events_of(pid, *who.comm ? who.comm : "?");
+}
+
 /* The call that a thread came home for, unless it has come home again since. */
 static void count_call(const struct radium_event *event)
 {
@@ -73,7 +90,12 @@ static void count(const struct radium_event *event)
 
 	if (event->type == RADIUM_EVENT_LOST)
 		counted.lost += event->count;
-	if (event->pid <= 0 || event->pid >= PIDS || !ours[event->pid])
+	if (event->pid <= 0 || event->pid >= PIDS)
+		return;
+	if (all && (event->type == RADIUM_EVENT_MIGRATED || event->type == RADIUM_EVENT_RETURNED ||
+		    event->type == RADIUM_EVENT_REFUSED))
+		take_name(event->pid);
+	if (!ours[event->pid])
 		return;
 	switch (event->type) {
 	case RADIUM_EVENT_MIGRATED:

@@ -18,6 +18,8 @@ struct events {
 bool events_open(void);
 /* From now on those of this process count, under this name. */
 void events_of(pid_t pid, const char *comm);
+/* The same for every process, under the name that it has when it goes or has come home. */
+void events_of_all(void);
 /* Counts those that have happened. To be called often: the module keeps some hundreds. */
 void events_take(void);
 const struct events *events_counted(void);

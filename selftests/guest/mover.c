@@ -6,7 +6,7 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-c NAME,NAME...] [-C] [-l] [-T NODE,NODE...] CMD ARG...
+ *	      [-c NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE...] CMD ARG...
  *
  * What a program has left running, a server that has detached itself, belongs to it.
  *
@@ -18,6 +18,9 @@
  * With -T single threads go to any of the nodes, home among them, and stay there until
  * they are chosen again: a process is spread over all of them. When enough have gone it
  * is left alone.
+ *
+ * With -w it moves nothing, and tells how often whatever processes there are went out and came
+ * home: CMD is one that goes by itself, "radctl run".
  */
 #include "events.h"
 #include "family.h"
@@ -43,7 +46,7 @@ enum {
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
-static bool leave_away, named_only;
+static bool leave_away, named_only, watching;
 static unsigned int spread[8], spread_count;
 static int device = -1;
 
@@ -333,7 +336,7 @@ int main(int argc, char **argv)
 	uint64_t begin;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:ClT:")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:ClwT:")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': family_seed(strtoull(optarg, NULL, 10)); break;
@@ -344,6 +347,7 @@ int main(int argc, char **argv)
 		case 'c': family_name(optarg); break;
 		case 'C': named_only = true; break;
 		case 'l': leave_away = true; break;
+		case 'w': watching = true; break;
 		case 'T':
 			spread[spread_count++] = 0;
 			for (char *word = strtok(optarg, ","); word && spread_count < 8;
@@ -355,13 +359,15 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc)
 		return 2;
-	if (moves_wanted) {
+	if (moves_wanted || watching) {
 		device = move_open();
 		if (device < 0 || !events_open()) {
 			perror(RADIUM_DEVICE);
 			return 2;
 		}
 	}
+	if (watching)
+		events_of_all();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	begin = now_ms();
 	pid = start(argv + optind);

@@ -2,7 +2,8 @@
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
 from . import (build, builds, clocks, coherence, control, differences, guest, lifetime, links,
-               model, moments, moved, servers, sessions, shows, static, testbeds, threaded, threads)
+               model, moments, moved, servers, sessions, shows, static, stressors, testbeds, threaded,
+               threads)
 
 
 class Suite:
@@ -61,6 +62,7 @@ ALL = [
     program("timers", "timers of all kinds, and processor time"),
     program("procfs", "/proc and /sys as a process reads them about itself"),
     Suite("programs", "unmodified programs give the same output when moved", moved.run),
+    Suite("stressors", "stress-ng judges itself away as it does at home", stressors.run),
     Suite("servers", "unmodified servers are moved, their clients notice nothing", servers.run,
           default=False),
     Suite("sessions", "sshd, tmux, vim, git are moved while somebody works with them",
