@@ -238,22 +238,20 @@ u32 rad_regs_check(const struct rad_wire_regs *image, size_t room)
 }
 
 /*
- * The regsets write to memory that the CPU would overwrite when @task is switched out,
- * and that goes with the stack when it exits. Returns with the stack held.
+ * The regsets write to memory that the CPU would overwrite when @task is switched out.
+ * Returns how often it has been, or 0: it exits.
  */
-static int hold_off_cpu(struct task_struct *task)
+static unsigned long hold_off_cpu(struct task_struct *task)
 {
-	if (!try_get_task_stack(task))
-		return -ESRCH;
-	while (!rad_ksym.wait_task_inactive(task, TASK_UNINTERRUPTIBLE)) {
-		if (READ_ONCE(task->flags) & PF_EXITING || task->exit_state) {
-			rad_ksym.put_task_stack(task);
-			return -ESRCH;
-		}
+	unsigned long switches;
+
+	while (!(switches = rad_ksym.wait_task_inactive(task, TASK_UNINTERRUPTIBLE))) {
+		if (READ_ONCE(task->flags) & PF_EXITING || task->exit_state)
+			return 0;
 		/* On its way to sleep: wait_task_inactive() itself looks once a tick. */
 		schedule_timeout_uninterruptible(1);
 	}
-	return 0;
+	return switches;
 }
 
 /**
@@ -270,14 +268,25 @@ static int hold_off_cpu(struct task_struct *task)
  */
 int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image)
 {
+	unsigned long before, after;
 	int err;
 
-	err = hold_off_cpu(task);
-	if (err)
-		return err;
-	err = general->set(task, general, 0, sizeof(image->gregs), image->gregs, NULL);
-	if (!err)
-		err = xstate->set(task, xstate, 0, xstate_len, image + 1, NULL);
+	/* It goes when the task exits. */
+	if (!try_get_task_stack(task))
+		return -ESRCH;
+	after = hold_off_cpu(task);
+	do {
+		before = after;
+		if (!before) {
+			err = -ESRCH;
+			break;
+		}
+		err = general->set(task, general, 0, sizeof(image->gregs), image->gregs, NULL);
+		if (!err)
+			err = xstate->set(task, xstate, 0, xstate_len, image + 1, NULL);
+		/* A late wake-up of its last wait: it has saved what it had over these. */
+		after = hold_off_cpu(task);
+	} while (after != before);
 	rad_ksym.put_task_stack(task);
 	return err;
 }

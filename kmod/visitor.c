@@ -171,9 +171,8 @@ static void drop_signals(void)
 	sigset_t mask;
 
 	rad_visitor_block_signals();
-	if (fatal_signal_pending(current))
-		return;
-	sigemptyset(&mask);
+	/* A group is killed once: whoever sleeps killable after this would never hear of it. */
+	siginitset(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	spin_lock_irq(&sighand->siglock);
 	while (dequeue_signal(current, &mask, &info, &type))
 		;
@@ -194,10 +193,20 @@ void rad_visitor_tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputi
 	visitor->told.runtime = runtime;
 }
 
-/* int3 has been executed when its signal is made; at home it is executed again. */
+/*
+ * int3 has been executed when its signal is made; at home it is executed again. It has two forms:
+ * cc, and cd 03.
+ */
 static void repeat_trap(u32 reason, u64 detail, struct pt_regs *regs)
 {
-	if (reason == RADIUM_R_EXCEPTION && RAD_EXCEPTION_TRAP(detail) == X86_TRAP_BP && regs->ip)
+	u8 code[2];
+
+	if (reason != RADIUM_R_EXCEPTION || RAD_EXCEPTION_TRAP(detail) != X86_TRAP_BP)
+		return;
+	if (!copy_from_user(code, (void __user *)regs->ip - sizeof(code), sizeof(code)) &&
+	    code[0] == 0xcd && code[1] == 3)
+		regs->ip -= 2;
+	else if (regs->ip)
 		regs->ip--;
 }
 
@@ -276,15 +285,26 @@ static void run(struct callback_head *work)
 	rad_visitor_put(visitor);
 }
 
+/*
+ * Under the lock, so that whoever finds the bit set finds the work on the task's list: a task
+ * with a signal relies on it that the work is run before the signal is looked at.
+ */
 static void enqueue(struct rad_visitor *visitor, enum task_work_notify_mode notify)
 {
-	if (test_and_set_bit(0, &visitor->queued))
-		return;
-	kref_get(&visitor->ref);
-	if (task_work_add(visitor->task, &visitor->work, notify)) {
-		clear_bit(0, &visitor->queued);
-		rad_visitor_put(visitor);
+	unsigned long irqs;
+	bool gone = false;
+
+	/* The probe of a signal comes with interrupts off. */
+	spin_lock_irqsave(&visitor->lock, irqs);
+	if (!test_and_set_bit(0, &visitor->queued)) {
+		kref_get(&visitor->ref);
+		gone = task_work_add(visitor->task, &visitor->work, notify);
+		if (gone)
+			clear_bit(0, &visitor->queued);
 	}
+	spin_unlock_irqrestore(&visitor->lock, irqs);
+	if (gone)
+		rad_visitor_put(visitor);
 }
 
 /**

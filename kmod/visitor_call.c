@@ -349,6 +349,23 @@ static bool scatter(struct rad_visitor *visitor, u64 *ax)
 	return true;
 }
 
+static void order(void *unused)
+{
+	/* Pairs with that of whoever calls membarrier(). */
+	smp_mb();
+}
+
+/*
+ * membarrier(): the deputy's reaches the CPUs of home. Threads on other nodes are in order
+ * with us by what moves pages; those on this one may run on its other CPUs.
+ */
+static void order_here(void)
+{
+	smp_mb();
+	on_each_cpu_mask(mm_cpumask(current->mm), order, NULL, true);
+	smp_mb();
+}
+
 /**
  * rad_visitor_delegate() - have a call done by the deputy
  * @visitor: current
@@ -365,6 +382,8 @@ void rad_visitor_delegate(struct rad_visitor *visitor, struct pt_regs *regs, int
 	syscall_get_arguments(current, regs, raw);
 	for (i = 0; i < 6; i++)
 		args[i] = raw[i];
+	if (nr == __NR_membarrier)
+		order_here();
 	if (!ask(visitor, syscall_msg(visitor, nr, args)))
 		return;
 	flags = le32_to_cpu(visitor->result.flags);
