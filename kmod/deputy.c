@@ -24,14 +24,23 @@ enum { CORE_JIFFIES = 5 * HZ };	/* to fetch registers for a core dump */
 
 /* ------------------------------------------------------ called by others */
 
-/* Puts our work on the task's list, once. */
+/*
+ * Puts our work on the task's list, once. Under the lock, so that whoever finds the bit set
+ * finds the work on the list: the task itself relies on it before it goes on to user mode.
+ */
 void rad_deputy_enqueue(struct rad_thread *thread, enum task_work_notify_mode notify)
 {
-	if (test_and_set_bit(0, &thread->queued))
-		return;
-	rad_thread_get(thread);
-	if (task_work_add(thread->task, &thread->work, notify)) {
-		clear_bit(0, &thread->queued);
+	bool gone = false;
+
+	spin_lock(&thread->lock);
+	if (!test_and_set_bit(0, &thread->queued)) {
+		rad_thread_get(thread);
+		gone = task_work_add(thread->task, &thread->work, notify);
+		if (gone)
+			clear_bit(0, &thread->queued);
+	}
+	spin_unlock(&thread->lock);
+	if (gone) {
 		rad_thread_end(thread);
 		rad_thread_put(thread);
 	}
@@ -306,11 +315,19 @@ void rad_deputy_on_visitor_gone(struct rad_in *in)
 /* A fatal signal. A core dump wants the registers; nothing else does. */
 static void perish(struct rad_thread *thread)
 {
+	long left = CORE_JIFFIES;
+
 	if (current->signal->core_state && !thread->lost) {
 		if (!thread->recall_sent)
 			rad_deputy_tell(thread, RAD_MSG_RECALL, RADIUM_R_SIGNAL);
-		wait_event_timeout(thread->wait, READ_ONCE(thread->image) ||
-				   READ_ONCE(thread->lost), CORE_JIFFIES);
+		/* In a call it does not hear of the recall: it is told to make that at home. */
+		do {
+			if (READ_ONCE(thread->has_syscall))
+				rad_deputy_execute(thread);
+			left = wait_event_timeout(thread->wait, READ_ONCE(thread->image) ||
+						  READ_ONCE(thread->lost) ||
+						  READ_ONCE(thread->has_syscall), left);
+		} while (left && !READ_ONCE(thread->image) && !READ_ONCE(thread->lost));
 		if (READ_ONCE(thread->image)) {
 			rad_deputy_come_home(thread);
 			return;
@@ -340,6 +357,11 @@ static bool serve(struct rad_thread *thread)
 			return rad_deputy_come_home(thread);
 		if (READ_ONCE(thread->lost)) {
 			rad_process_kill(thread->process, rad_node_id(thread->node), thread->lost);
+			/*
+			 * Whoever kills the process may not have come to us yet, and without
+			 * the signal we would go on here with the registers of before.
+			 */
+			send_sig(SIGKILL, current, 1);
 			perish(thread);
 			return false;
 		}

@@ -124,6 +124,20 @@ static void execute_here(struct rad_thread *thread)
 	set_syscall_work(SYSCALL_USER_DISPATCH);
 }
 
+/*
+ * rad_deputy_drop_boomerang() - it goes on by itself after all, or leaves in another way
+ *
+ * Its record may be forgotten before its next call, and the kernel takes a call with this
+ * flag that nobody claims for one that the program has forbidden itself.
+ */
+void rad_deputy_drop_boomerang(struct rad_thread *thread)
+{
+	if (!thread->boomerang)
+		return;
+	thread->boomerang = false;
+	clear_syscall_work(SYSCALL_USER_DISPATCH);
+}
+
 /**
  * rad_deputy_syscall_entry() - a task with the dispatch flag enters a system call
  * @regs: of current
@@ -136,9 +150,8 @@ bool rad_deputy_syscall_entry(struct pt_regs *regs)
 	bool ours = thread && thread->boomerang;
 
 	if (ours) {
-		thread->boomerang = false;
+		rad_deputy_drop_boomerang(thread);
 		thread->restart.code = 0;
-		clear_syscall_work(SYSCALL_USER_DISPATCH);
 		rad_deputy_enqueue(thread, TWA_RESUME);
 	}
 	rad_thread_put(thread);
@@ -154,9 +167,9 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	struct pt_regs *regs = current_pt_regs();
 	struct rad_process *process = thread->process;
 	struct rad_image *image;
-	u32 reason, from;
+	u32 reason, from, number;
+	bool out = false, stays;
 	u64 detail;
-	bool out = false;
 
 	spin_lock(&thread->lock);
 	/* Once it is at home it may cease to be distributed at any time. */
@@ -189,6 +202,8 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	thread->returns_by_reason[reason]++;
 	thread->recall = 0;
 	thread->recall_sent = false;
+	number = thread->asked;
+	stays = !thread->wanted;
 	spin_unlock(&thread->lock);
 	atomic64_inc(&process->stats.returns);
 	rad_event_post(RADIUM_EVENT_RETURNED, from, task_tgid_nr(current), thread->id, reason);
@@ -196,14 +211,17 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 		thread->backoff = 0;
 	/* The CPU number in the rseq area is written on the way to user mode. */
 	rseq_set_notify_resume(current);
-	if (!thread->wanted)
-		rad_thread_answer(thread, RADIUM_R_NONE);
+	if (stays)
+		rad_thread_answer(thread, number, RADIUM_R_NONE);
 
 	switch (reason) {
 	case RADIUM_R_SYSCALL:
 	case RADIUM_R_WATCHED:
-		if (rad_syscall_class(detail) == RAD_SYSCALL_END)
+		if (rad_syscall_class(detail) == RAD_SYSCALL_END) {
+			spin_lock(&thread->lock);
 			thread->wanted = 0;
+			spin_unlock(&thread->lock);
+		}
 		execute_here(thread);
 		break;
 	case RADIUM_R_FAULT:

@@ -24,6 +24,7 @@ void rad_deputy_again_work(struct work_struct *work);
 
 /* deputy_home.c */
 bool rad_deputy_come_home(struct rad_thread *thread);
+void rad_deputy_drop_boomerang(struct rad_thread *thread);
 void rad_deputy_account(const struct rad_wire_cputime *cputime);
 
 /* deputy_call.c */

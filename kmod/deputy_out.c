@@ -165,12 +165,16 @@ static void settle(struct rad_thread *thread, struct rad_process *process)
 	rad_process_put(process);
 }
 
-/* It stays at home. Only a thread that somebody asked to move forgets the wish. */
-static void stay_home(struct rad_thread *thread, u32 reason)
+/*
+ * It stays at home. Only a thread that somebody asked to move forgets the wish, and not one
+ * that is newer than request @number.
+ */
+static void stay_home(struct rad_thread *thread, u32 number, u32 reason)
 {
 	bool later = reason == RADIUM_R_TRACED || reason == RADIUM_R_SHARED_MM ||
 		     reason == RADIUM_R_NOT_PERMITTED;
 	struct rad_process *process = rad_thread_process(thread);
+	bool newer;
 
 	spin_lock(&thread->lock);
 	if (thread->state != RADIUM_THREAD_HOME)
@@ -179,13 +183,20 @@ static void stay_home(struct rad_thread *thread, u32 reason)
 		rad_node_put(thread->node);
 	thread->node = NULL;
 	thread->reason = reason;
-	if (thread->asked != thread->answered || !later)
+	newer = thread->asked != number;
+	if (!newer && (number != thread->answered || !later))
 		thread->wanted = 0;
 	later = thread->wanted;
 	spin_unlock(&thread->lock);
 	rad_event_post(RADIUM_EVENT_REFUSED, 0, task_tgid_nr(current), thread->id, reason);
-	rad_thread_answer(thread, reason);
+	rad_thread_answer(thread, number, reason);
 	rseq_set_notify_resume(current);
+	rad_deputy_drop_boomerang(thread);
+	/* Whoever asks summons us, too. */
+	if (newer) {
+		rad_process_put(process);
+		return;
+	}
 	if (!later) {
 		/* Nor is what it makes tried there, one by one. */
 		rad_spread_unfollow(current);
@@ -210,18 +221,19 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	struct pt_regs *regs = current_pt_regs();
 	struct rad_process *process;
 	struct rad_node *node;
-	u32 wanted, reason;
+	u32 wanted, number, reason;
 	bool changed;
 
-	wanted = READ_ONCE(thread->wanted);
-	if (!wanted || wanted == rad_node_self()) {
-		thread->wanted = 0;
-		if (thread->boomerang) {
-			thread->boomerang = false;
-			clear_syscall_work(SYSCALL_USER_DISPATCH);
-		}
+	spin_lock(&thread->lock);
+	wanted = thread->wanted;
+	number = thread->asked;
+	if (wanted == rad_node_self())
+		wanted = thread->wanted = 0;
+	spin_unlock(&thread->lock);
+	if (!wanted) {
+		rad_deputy_drop_boomerang(thread);
 		process = rad_thread_process(thread);
-		rad_thread_answer(thread, RADIUM_R_NONE);
+		rad_thread_answer(thread, number, RADIUM_R_NONE);
 		settle(thread, process);
 		return false;
 	}
@@ -247,12 +259,12 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	}
 	reason = why_not(thread, regs);
 	if (reason) {
-		stay_home(thread, reason);
+		stay_home(thread, number, reason);
 		return false;
 	}
 	node = rad_node_get_up(wanted);
 	if (!node) {
-		stay_home(thread, RADIUM_R_NODE_DOWN);
+		stay_home(thread, number, RADIUM_R_NODE_DOWN);
 		return false;
 	}
 	process = rad_process_enter();
@@ -262,7 +274,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 			/* A signal came meanwhile: as above. */
 			rad_deputy_go_out_later(thread);
 		else
-			stay_home(thread, RADIUM_R_NO_MEMORY);
+			stay_home(thread, number, RADIUM_R_NO_MEMORY);
 		return false;
 	}
 	rad_thread_attach(thread, process);
@@ -270,13 +282,22 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		rad_node_put(node);
 		rad_process_leave(process);
 		rad_process_put(process);
-		stay_home(thread, RADIUM_R_DRAIN);
+		stay_home(thread, number, RADIUM_R_DRAIN);
 		return false;
 	}
 	rad_process_note_replica(process, node);
 	rad_regs_leave_rseq(regs);
+	rad_deputy_drop_boomerang(thread);
 
 	spin_lock(&thread->lock);
+	if (thread->wanted != wanted) {
+		/* Whoever recalls one that is at home is told at once. */
+		spin_unlock(&thread->lock);
+		rad_node_put(node);
+		rad_process_leave(process);
+		rad_process_put(process);
+		return false;
+	}
 	rad_thread_set_state(thread, RADIUM_THREAD_FREEZING);
 	rad_thread_set_state(thread, RADIUM_THREAD_PREPARING);
 	thread->node = node;
@@ -295,7 +316,14 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	if (reason) {
 		rad_process_leave(process);
 		rad_process_put(process);
-		stay_home(thread, reason);
+		stay_home(thread, number, reason);
+		return false;
+	}
+	/* It would never hear of the commit. */
+	if (rad_node_is_dead(node)) {
+		rad_process_leave(process);
+		rad_process_put(process);
+		stay_home(thread, number, RADIUM_R_NODE_DOWN);
 		return false;
 	}
 	/* The commit: from here on the visitor is the thread. */
@@ -307,6 +335,8 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	changed = thread->wanted != wanted;
 	if (changed)
 		thread->recall = RADIUM_R_ASKED;
+	else
+		number = thread->asked;
 	if (rad_node_is_dead(node))
 		thread->lost = RADIUM_R_NODE_LOST;
 	spin_unlock(&thread->lock);
@@ -315,7 +345,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	rad_event_post(RADIUM_EVENT_MIGRATED, wanted, task_tgid_nr(current), thread->id,
 		       RADIUM_R_NONE);
 	if (!changed)
-		rad_thread_answer(thread, RADIUM_R_NONE);
+		rad_thread_answer(thread, number, RADIUM_R_NONE);
 	rad_process_leave(process);
 	rad_process_put(process);
 	return true;

@@ -438,7 +438,7 @@ static int recall(struct radium_move *move)
 	if (move->tid)
 		err = rad_thread_move(task, move, 0);
 	else
-		err = rad_thread_recall_process(process, &move->reason, timeout);
+		err = rad_thread_recall_process(process, 0, &move->reason, timeout);
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)
 		err = rad_homemem_recall_all(process, timeout);

@@ -196,6 +196,12 @@ void rad_process_retire_if_idle(struct rad_process *process)
 		queue_work(retire_wq, &process->retire);
 }
 
+/* Who may kill the replica on its node may kill the process natively. */
+static kuid_t replica_uid(const struct cred *cred)
+{
+	return uid_eq(cred->uid, cred->suid) ? cred->uid : GLOBAL_ROOT_UID;
+}
+
 static int create(struct mm_struct *mm)
 {
 	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
@@ -209,7 +215,7 @@ static int create(struct mm_struct *mm)
 	INIT_LIST_HEAD(&process->list);
 	INIT_WORK(&process->retire, retire_work);
 	process->mm = mm;
-	process->uid = current_euid();
+	process->uid = replica_uid(current_cred());
 	process->gid = current_egid();
 	get_task_comm(process->comm, current);
 	process->pid = get_task_pid(current, PIDTYPE_TGID);
@@ -314,7 +320,7 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
  * @node: the node they were on
  * @reason: enum radium_reason
  *
- * Once; whoever comes later finds that it has been done.
+ * Once; whoever comes later finds that somebody does it, and has perhaps not come to him yet.
  */
 void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 {
@@ -326,11 +332,12 @@ void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 	spin_unlock(&process->lock);
 	if (known)
 		return;
+	/* First: a console may be slow. */
+	kill_pid(process->pid, SIGKILL, 1);
+	rad_thread_kill_all(process);
 	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
 		  pid_nr(process->pid), process->comm, node);
 	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);
-	kill_pid(process->pid, SIGKILL, 1);
-	rad_thread_kill_all(process);
 }
 
 /* rad_process_count() - distributed processes whose home is here */
@@ -450,6 +457,7 @@ int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total)
 struct drain {
 	struct work_struct work;
 	struct rad_process *process;
+	u32 from;
 };
 
 static void drain_work(struct work_struct *work)
@@ -458,16 +466,20 @@ static void drain_work(struct work_struct *work)
 	struct rad_process *process = drain->process;
 	u32 reason;
 
+	rad_thread_recall_process(process, drain->from, &reason, DRAIN_JIFFIES);
+	/* Whatever has come of the threads: those that stay are asked for again. */
+	rad_homemem_recall_all(process, DRAIN_JIFFIES);
+	spin_lock(&process->lock);
+	process->draining &= ~BIT_ULL(drain->from - 1);
+	spin_unlock(&process->lock);
 	kfree(drain);
-	if (!rad_thread_recall_process(process, &reason, DRAIN_JIFFIES))
-		rad_homemem_recall_all(process, DRAIN_JIFFIES);
 	rad_process_retire_if_idle(process);
 	rad_process_put(process);
 }
 
 /**
  * rad_process_on_drain() - DRAIN: a node wants to be rid of a process
- * @in: the message
+ * @in: the message; the node says so again while it waits
  *
  * Context: a worker. It does not wait: what the threads come home with needs the
  * credit that this message holds.
@@ -477,13 +489,21 @@ void rad_process_on_drain(struct rad_in *in)
 	const struct rad_wire_process *body = in->body;
 	struct rad_process *process = rad_process_find_id(le64_to_cpu(body->process));
 	struct drain *drain;
+	bool begin;
+	u64 node;
 
 	if (!process) {
 		/* A replica that was made when the process had just ended. */
 		tell_gone(in->from, le64_to_cpu(body->process));
 		return;
 	}
-	if (!(process->nodes & BIT_ULL(rad_node_id(in->from) - 1))) {
+	node = BIT_ULL(rad_node_id(in->from) - 1);
+	spin_lock(&process->lock);
+	begin = process->nodes & node && !(process->draining & node);
+	if (begin)
+		process->draining |= node;
+	spin_unlock(&process->lock);
+	if (!begin) {
 		rad_process_put(process);
 		return;
 	}
@@ -491,6 +511,7 @@ void rad_process_on_drain(struct rad_in *in)
 	rad_spread_avoid(rad_node_id(in->from));
 	drain = kmalloc(sizeof(*drain), GFP_KERNEL | __GFP_NOFAIL);
 	drain->process = process;
+	drain->from = rad_node_id(in->from);
 	INIT_WORK(&drain->work, drain_work);
 	queue_work(drain_wq, &drain->work);
 }
@@ -514,10 +535,10 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		left = max_t(long, deadline - jiffies, 1);
-		e = rad_thread_recall_process(array[i], reason, left);
+		e = rad_thread_recall_process(array[i], 0, reason, left);
+		err = err ?: e;
 		left = max_t(long, deadline - jiffies, 1);
-		if (!e)
-			e = rad_homemem_recall_all(array[i], left);
+		e = rad_homemem_recall_all(array[i], left);
 		rad_process_retire_if_idle(array[i]);
 		err = err ?: e;
 		rad_process_put(array[i]);
@@ -578,7 +599,8 @@ void rad_process_node_dead(struct rad_node *node)
 		spin_lock(&array[i]->lock);
 		array[i]->nodes &= ~BIT_ULL(rad_node_id(node) - 1);
 		spin_unlock(&array[i]->lock);
-		if (lost)
+		/* After exec the process is another program, which has lost nothing. */
+		if (lost && !READ_ONCE(array[i]->retiring))
 			rad_process_kill(array[i], rad_node_id(node), RADIUM_R_NODE_LOST);
 		rad_process_put(array[i]);
 	}

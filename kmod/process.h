@@ -47,9 +47,10 @@ struct rad_process_stats {
  * @notifier: sees every change of the layout
  * @mem: directory of the pages that have been away
  * @hot: which of them are fought for
- * @lock: protects @threads and @nodes
+ * @lock: protects @threads, @nodes and @draining
  * @threads: struct rad_thread
  * @nodes: bit i: node i+1 has, or may have, a replica
+ * @draining: bit i: work is under way that node i+1 has asked for, which wants to be rid of it
  * @pid: the thread group that migrated first, for people
  * @uid, @gid: its owner, ids of the initial user namespace
  * @comm: its name then
@@ -70,6 +71,7 @@ struct rad_process {
 	spinlock_t lock;
 	struct list_head threads;
 	u64 nodes;
+	u64 draining;
 	struct pid *pid;
 	kuid_t uid;
 	kgid_t gid;

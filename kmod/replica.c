@@ -18,6 +18,7 @@
 enum {
 	ATTACH_JIFFIES		= 10 * HZ,	/* for the program to start on a busy machine */
 	ATTACH_LOOK_JIFFIES	= HZ / 10,	/* whether it is still there */
+	ASK_AGAIN_JIFFIES	= 5 * HZ,	/* a home that has processes here, to take them */
 };
 
 static LIST_HEAD(replicas);
@@ -560,9 +561,15 @@ static void ask_homes(void)
  */
 int rad_replica_drain(unsigned long timeout)
 {
-	long left;
+	unsigned long deadline = jiffies + timeout;
+	long left, ret;
 
-	ask_homes();
-	left = wait_event_interruptible_timeout(emptied, !atomic_read(&live), timeout);
-	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+	do {
+		/* Again, because a home asks its threads for a limited time only. */
+		ask_homes();
+		left = max_t(long, deadline - jiffies, 0);
+		ret = wait_event_interruptible_timeout(emptied, !atomic_read(&live),
+						       min_t(long, left, ASK_AGAIN_JIFFIES));
+	} while (!ret && left > ASK_AGAIN_JIFFIES);
+	return ret > 0 ? 0 : ret ? -EINTR : -ETIMEDOUT;
 }

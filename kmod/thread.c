@@ -183,30 +183,31 @@ struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id)
 /**
  * rad_thread_detach() - the thread belongs to a process no longer
  * @thread: the thread
- * @from: the process; nothing is done if it belongs to another by now
+ * @from: the process, or NULL; nothing is done if it belongs to another by now
  *
  * Because of exec (it has another one now), exit, or because the process is not
  * distributed any more.
  */
 void rad_thread_detach(struct rad_thread *thread, struct rad_process *from)
 {
-	struct rad_process *process;
-	bool linked;
+	bool was;
 
-	spin_lock(&thread->lock);
-	process = thread->process;
-	if (process == from)
-		thread->process = NULL;
-	spin_unlock(&thread->lock);
-	if (!process || process != from)
+	if (!from)
 		return;
-	spin_lock(&process->lock);
-	linked = !list_empty(&thread->list);
-	list_del_init(&thread->list);
-	spin_unlock(&process->lock);
-	if (linked)
-		rad_thread_put(thread);
-	rad_process_put(process);
+	/* Both at once: it may be attached to another as soon as it has no process. */
+	spin_lock(&from->lock);
+	spin_lock(&thread->lock);
+	was = thread->process == from;
+	if (was) {
+		thread->process = NULL;
+		list_del_init(&thread->list);
+	}
+	spin_unlock(&thread->lock);
+	spin_unlock(&from->lock);
+	if (!was)
+		return;
+	rad_thread_put(thread);
+	rad_process_put(from);
 }
 
 /* rad_thread_process() - its process, with a reference, or NULL */
@@ -222,21 +223,35 @@ struct rad_process *rad_thread_process(struct rad_thread *thread)
 	return process;
 }
 
-/* rad_thread_attach() - @thread is one of @process from now on; takes a reference */
+/* Whatever process it belongs to. */
+static void detach_any(struct rad_thread *thread)
+{
+	struct rad_process *process = rad_thread_process(thread);
+
+	rad_thread_detach(thread, process);
+	rad_process_put(process);
+}
+
+/**
+ * rad_thread_attach() - it is one of @process from now on
+ * @thread: current's; takes a reference
+ * @process: takes a reference
+ */
 void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
 {
-	if (thread->process == process)
+	/* Nobody else gives it one. */
+	if (READ_ONCE(thread->process) == process)
 		return;
-	rad_thread_detach(thread, thread->process);
+	detach_any(thread);
 	rad_process_get(process);
+	kref_get(&thread->ref);
+	spin_lock(&process->lock);
 	spin_lock(&thread->lock);
 	thread->process = process;
 	/* That of the first thread, after another one has called exec. */
 	thread->id = task_pid_nr(thread->task);
-	spin_unlock(&thread->lock);
-	kref_get(&thread->ref);
-	spin_lock(&process->lock);
 	list_add_tail(&thread->list, &process->threads);
+	spin_unlock(&thread->lock);
 	spin_unlock(&process->lock);
 }
 
@@ -248,28 +263,44 @@ void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
  */
 void rad_thread_end(struct rad_thread *thread)
 {
+	u32 number;
+
 	spin_lock(&thread->lock);
 	if (thread->state != RADIUM_THREAD_GONE)
 		rad_thread_set_state(thread, RADIUM_THREAD_GONE);
 	thread->wanted = 0;
+	number = thread->asked;
 	spin_unlock(&thread->lock);
-	rad_thread_answer(thread, RADIUM_R_EXITING);
+	rad_thread_answer(thread, number, RADIUM_R_EXITING);
 	if (cancel_delayed_work(&thread->again))
 		rad_thread_put(thread);
-	rad_thread_detach(thread, thread->process);
+	detach_any(thread);
 	unhash(thread, false);
+}
+
+static void answer_locked(struct rad_thread *thread, u32 number, u32 reason)
+{
+	s32 n = number - thread->answered;
+
+	lockdep_assert_held(&thread->lock);
+	if (n <= 0)
+		return;
+	thread->answered = number;
+	for (n = min(n, (s32)RAD_THREAD_ANSWERS); n; n--, number--)
+		thread->answers[number % RAD_THREAD_ANSWERS] = reason;
 }
 
 /**
  * rad_thread_answer() - tell those who asked for a move how it went
  * @thread: the thread
+ * @number: of the last request that this is about, as read together with what was wanted:
+ *	a later one has an answer of its own
  * @reason: RADIUM_R_NONE if the thread is where it was wanted
  */
-void rad_thread_answer(struct rad_thread *thread, u32 reason)
+void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason)
 {
 	spin_lock(&thread->lock);
-	thread->answered = thread->asked;
-	thread->answer = reason;
+	answer_locked(thread, number, reason);
 	spin_unlock(&thread->lock);
 	wake_up_all(&thread->wait);
 }
@@ -334,6 +365,73 @@ static void want(struct rad_thread *thread, u32 node, const struct cred *by, u64
 	thread->exec = exec;
 }
 
+/*
+ * Has the thread of a task know that it is wanted on a node. Returns the thread, with a
+ * reference, and the number of the request; or NULL, and why in @reason.
+ */
+static struct rad_thread *ask(struct task_struct *task, u32 node, u32 *number, u32 *reason)
+{
+	struct rad_thread *thread;
+
+again:
+	thread = rad_thread_find_or_create(task);
+	if (!thread) {
+		*reason = RADIUM_R_NO_MEMORY;
+		return NULL;
+	}
+	spin_lock(&thread->lock);
+	if (thread->forgotten && thread->state != RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		rad_thread_put(thread);
+		goto again;
+	}
+	if (thread->state == RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		*reason = RADIUM_R_EXITING;
+		rad_thread_put(thread);
+		return NULL;
+	}
+	/* Who waits for something else will not get it. */
+	if (thread->wanted != node)
+		answer_locked(thread, thread->asked, RADIUM_R_BUSY);
+	want(thread, node, current_cred(), task == current ? READ_ONCE(task->self_exec_id) : 0);
+	thread->backoff = 0;
+	*number = ++thread->asked;
+	/* Whatever it does. */
+	if (is_there(thread, node))
+		answer_locked(thread, *number, RADIUM_R_NONE);
+	if (thread->state == RADIUM_THREAD_AWAY &&
+	    (!node || rad_node_id(thread->node) != node))
+		thread->recall = RADIUM_R_ASKED;
+	spin_unlock(&thread->lock);
+	rad_deputy_summon(thread);
+	return thread;
+}
+
+/* Its outcome; @reason: enum radium_reason, if it is not that somebody interrupted us. */
+static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout, u32 *reason)
+{
+	bool pending = false;
+	long ret = wait_for_answer(thread, number, timeout, &pending);
+
+	switch (ret) {
+	case 0:
+		spin_lock(&thread->lock);
+		*reason = thread->answers[number % RAD_THREAD_ANSWERS];
+		spin_unlock(&thread->lock);
+		return errno_of(*reason);
+	case -ESRCH:
+		*reason = RADIUM_R_EXITING;
+		break;
+	case -ETIMEDOUT:
+		*reason = pending ? RADIUM_R_PENDING : RADIUM_R_TIMEOUT;
+		break;
+	default:
+		*reason = RADIUM_R_NONE;
+	}
+	return ret;
+}
+
 /**
  * rad_thread_move() - have one thread run on a node
  * @task: whose
@@ -346,70 +444,26 @@ static void want(struct rad_thread *thread, u32 node, const struct cred *by, u64
  */
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
 {
-	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
 	struct rad_thread *thread;
-	bool pending = false;
 	u32 number;
-	long ret;
+	int err;
 
-again:
-	thread = rad_thread_find_or_create(task);
-	if (!thread) {
-		move->reason = RADIUM_R_NO_MEMORY;
-		return -ENOMEM;
-	}
-	spin_lock(&thread->lock);
-	if (thread->forgotten && thread->state != RADIUM_THREAD_GONE) {
-		spin_unlock(&thread->lock);
-		rad_thread_put(thread);
-		goto again;
-	}
-	if (thread->state == RADIUM_THREAD_GONE) {
-		spin_unlock(&thread->lock);
-		move->reason = RADIUM_R_EXITING;
-		rad_thread_put(thread);
-		return -ESRCH;
-	}
-	want(thread, node, current_cred(), task == current ? READ_ONCE(task->self_exec_id) : 0);
-	thread->backoff = 0;
-	number = ++thread->asked;
-	if (is_there(thread, node)) {
-		/* Whatever it does. */
-		thread->answered = number;
-		thread->answer = RADIUM_R_NONE;
-	}
-	if (thread->state == RADIUM_THREAD_AWAY &&
-	    (!node || rad_node_id(thread->node) != node))
-		thread->recall = RADIUM_R_ASKED;
-	spin_unlock(&thread->lock);
-	rad_deputy_summon(thread);
-
+	thread = ask(task, node, &number, &move->reason);
+	if (!thread)
+		return errno_of(move->reason);
 	if (task == current || move->flags & RADIUM_MOVE_NO_WAIT) {
 		rad_thread_put(thread);
 		return 0;
 	}
-	ret = wait_for_answer(thread, number, timeout, &pending);
-	switch (ret) {
-	case 0:
-		move->reason = READ_ONCE(thread->answer);
-		ret = errno_of(move->reason);
-		move->threads += !ret;
-		if (!ret)
-			move->bytes += rad_regs_xstate_len() +
-				       (node ? sizeof(struct rad_wire_prepare) :
-					       sizeof(struct rad_wire_return));
-		break;
-	case -ESRCH:
-		move->reason = RADIUM_R_EXITING;
-		break;
-	case -ETIMEDOUT:
-		move->reason = pending ? RADIUM_R_PENDING : RADIUM_R_TIMEOUT;
-		break;
-	default:
-		move->reason = RADIUM_R_NONE;
+	err = outcome(thread, number, msecs_to_jiffies(move->timeout_ms ?: 30000), &move->reason);
+	if (!err) {
+		move->threads++;
+		move->bytes += rad_regs_xstate_len() +
+			       (node ? sizeof(struct rad_wire_prepare) :
+				       sizeof(struct rad_wire_return));
 	}
 	rad_thread_put(thread);
-	return ret;
+	return err;
 }
 
 /**
@@ -491,33 +545,78 @@ static struct rad_thread **snapshot(struct rad_process *process, u32 *n)
 	return array;
 }
 
+/* Is it away, or wanted, on a node (0: on any)? */
+static bool is_concerned(struct rad_thread *thread, u32 from)
+{
+	bool is;
+
+	spin_lock(&thread->lock);
+	if (from)
+		is = thread->wanted == from ||
+		     (thread->node && rad_node_id(thread->node) == from);
+	else
+		is = thread->wanted || thread->state != RADIUM_THREAD_HOME;
+	spin_unlock(&thread->lock);
+	return is;
+}
+
+/* Asks each before any is waited for. Returns how many there are, in @array with @numbers. */
+static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
+{
+	u32 i, left = 0, number, reason;
+
+	for (i = 0; i < n; i++) {
+		struct rad_thread *thread = is_concerned(array[i], from) ?
+			ask(array[i]->task, 0, &number, &reason) : NULL;
+
+		rad_thread_put(array[i]);
+		if (!thread)
+			continue;
+		rad_deputy_interrupt(thread);
+		array[left] = thread;
+		numbers[left++] = number;
+	}
+	return left;
+}
+
 /**
- * rad_thread_recall_process() - bring all threads of a process home
+ * rad_thread_recall_process() - bring threads of a process home
  * @process: whose
+ * @from: id of the node that they are to leave, 0: every one
  * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies, for each thread
+ * @timeout: jiffies, for all together
  *
  * Return: 0 or the first error.
  */
-int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout)
+int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,
+			      unsigned long timeout)
 {
-	struct radium_move one = { .timeout_ms = jiffies_to_msecs(timeout) };
+	unsigned long deadline = jiffies + timeout;
 	struct rad_thread **array;
+	u32 n, i, why, *numbers;
 	int err = 0, e;
-	u32 n, i;
 
 	array = snapshot(process, &n);
 	if (!array)
 		return -ENOMEM;
+	numbers = kvcalloc(n + 1, sizeof(*numbers), GFP_KERNEL);
+	if (numbers) {
+		n = ask_home(array, n, from, numbers);
+	} else {
+		err = -ENOMEM;
+		*reason = RADIUM_R_NO_MEMORY;
+	}
 	for (i = 0; i < n; i++) {
-		e = array[i]->wanted || array[i]->state != RADIUM_THREAD_HOME ?
-			rad_thread_move(array[i]->task, &one, 0) : 0;
-		if (!err && e && e != -ESRCH) {
-			err = e;
-			*reason = one.reason;
+		if (numbers) {
+			e = outcome(array[i], numbers[i], max_t(long, deadline - jiffies, 0), &why);
+			if (!err && e && e != -ESRCH) {
+				err = e;
+				*reason = why;
+			}
 		}
 		rad_thread_put(array[i]);
 	}
+	kvfree(numbers);
 	kvfree(array);
 	return err;
 }

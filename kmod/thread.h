@@ -36,6 +36,8 @@ struct rad_image {
 	struct rad_wire_return is;
 };
 
+enum { RAD_THREAD_ANSWERS = 8 };
+
 /**
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
@@ -52,8 +54,8 @@ struct rad_image {
  * @wanted: node where somebody asked it to be, 0: home
  * @by: rights of who asked for that; holds a reference; NULL: nobody has yet
  * @exec: number of the program that asked so of itself, else 0
- * @asked, @answered, @answer: requests to move: number of the last, the last that
- *	has an outcome, the outcome (enum radium_reason)
+ * @asked, @answered: requests to move: number of the last, the last that has an outcome
+ * @answers: the outcomes (enum radium_reason) of the last ones, by number
  * @recall: it is to come home, and why
  * @syscall, @has_syscall: what the visitor wants done
  * @in_syscall: it wants something done, and has no answer yet
@@ -93,7 +95,7 @@ struct rad_thread {
 	u64 exec;
 	u32 asked;
 	u32 answered;
-	u32 answer;
+	u32 answers[RAD_THREAD_ANSWERS];
 	u32 recall;
 	struct rad_wire_syscall syscall;
 	bool has_syscall;
@@ -145,11 +147,12 @@ void rad_thread_attach(struct rad_thread *thread, struct rad_process *process);
 void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
-void rad_thread_answer(struct rad_thread *thread, u32 reason);
+void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
 bool rad_thread_is_wanted(struct task_struct *task);
 void rad_thread_wish(u32 node, const struct cred *by, u64 exec);
-int rad_thread_recall_process(struct rad_process *process, u32 *reason, unsigned long timeout);
+int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,
+			      unsigned long timeout);
 void rad_thread_forget_all(struct rad_process *process);
 void rad_thread_kill_all(struct rad_process *process);
 bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
