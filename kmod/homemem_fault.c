@@ -14,6 +14,7 @@
 #include "homemem_internal.h"
 #include "hook.h"
 #include "hot.h"
+#include "ksym.h"
 #include "thread.h"
 
 /* The held page in this frame, with a reference, or NULL. */
@@ -208,15 +209,23 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 {
 	struct rad_page *page;
 	spinlock_t *ptl;
-	pte_t *pte;
+	pte_t *pte, old;
 
 	pte = pte_offset_map_lock(mm, pmd, address, &ptl);
-	page = held_by_pte(*pte);
-	pte_unmap_unlock(pte, ptl);
-	if (!page) {
-		rad_hook_original.migration_entry_wait(mm, pmd, address);
+	old = *pte;
+	page = held_by_pte(old);
+	if (!page && is_swap_pte(old) && is_migration_entry(pte_to_swp_entry(old))) {
+		/*
+		 * Not by the original, which would look again: meanwhile the page could come
+		 * home and be taken out once more, and nobody would call it. What is not held
+		 * under this lock does not become held before we wait for it.
+		 */
+		rad_ksym.migration_entry_wait_on_locked(pte_to_swp_entry(old), pte, ptl);
 		return;
 	}
+	pte_unmap_unlock(pte, ptl);
+	if (!page)
+		return;
 	/*
 	 * The caller looks again, and would for ever, with the lock that the exit of the
 	 * killed process needs. Nobody reads the page through here.

@@ -103,8 +103,8 @@ static void shared_done(struct rad_revoke *revoke, u32 flags, bool answered)
 	if (page->asked != revoke)
 		return;
 	if (flags & RAD_BACK_NONE) {
-		if (answered)
-			revoke->doomed = rad_node_id(page->node);
+		/* As in owner_done(). */
+		revoke->doomed = rad_node_id(page->node);
 		rad_page_set_state(page, RAD_PAGE_LOST);
 	} else {
 		if (flags & RAD_BACK_DATA)

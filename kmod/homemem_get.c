@@ -190,7 +190,9 @@ static void protect(struct rad_take *t, struct rad_page *page)
 	if (rad_page_state(page) != RAD_PAGE_AWAY || !mmget_not_zero(mm))
 		return;
 	mmap_read_lock(mm);
-	rad_page_protect(page);
+	/* Tables of what is not mapped are freed without this lock. */
+	if (vma_lookup(mm, t->address))
+		rad_page_protect(page);
 	mmap_read_unlock(mm);
 	mmput_async(mm);
 }

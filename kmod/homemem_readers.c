@@ -20,12 +20,14 @@ static bool begin_join(struct rad_page *page)
 	return may;
 }
 
-static void end_join(struct rad_page *page, u64 copy)
+static void end_join(struct rad_page *page, struct rad_node *to, u64 copy)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 
 	spin_lock(&mem->pages.xa_lock);
-	page->copies |= copy;
+	/* Its death may have been written down before it was one. */
+	if (!copy || !rad_node_is_dead(to))
+		page->copies |= copy;
 	page->granting--;
 	/* The last of the others may have died meanwhile. */
 	rad_page_forget_copy(page, 0);
@@ -76,12 +78,12 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 			msg = NULL;
 			put_page(t->data);
 			atomic64_add(done, &t->process->stats.pages_sent);
-			end_join(page, done ? BIT_ULL(rad_node_id(t->to) - 1) : 0);
+			end_join(page, t->to, done ? BIT_ULL(rad_node_id(t->to) - 1) : 0);
 			t->granted = done;
 			/* Not sent: the session has ended, nobody waits for an answer. */
 			done = true;
 		} else {
-			end_join(page, 0);
+			end_join(page, t->to, 0);
 		}
 	}
 	t->data = NULL;

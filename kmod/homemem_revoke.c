@@ -114,9 +114,11 @@ static void owner_done(struct rad_revoke *revoke, u32 flags, bool answered)
 	node = rad_node_id(page->node);
 	if (flags & RAD_BACK_NONE) {
 		rad_page_set_state(page, RAD_PAGE_LOST);
-		/* An owner that does not have the page any more was killed there. */
-		if (answered)
-			revoke->doomed = node;
+		/*
+		 * Either it says so, then it was killed there, or it has died, and
+		 * rad_homemem_node_dead() may have looked at the page before.
+		 */
+		revoke->doomed = node;
 		return;
 	}
 	if (flags & RAD_BACK_DATA)
@@ -212,8 +214,10 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 		while (node && !(revoke && msg)) {
 			revoke = revoke ?: rad_revoke_alloc(mem, false, may_allocate);
 			msg = msg ?: rad_revoke_msg(page, revoke, 0, gfp);
-			if (!revoke || !msg)
+			if (!revoke)
 				wait_event_timeout(mem->wait, !list_empty(&mem->reserve), 1);
+			else if (!msg)
+				schedule_timeout_uninterruptible(1);
 		}
 		if (node) {
 			refcount_inc(&page->ref);

@@ -66,7 +66,13 @@ u32 rad_take_check(struct vm_area_struct *vma, u32 access)
 			return RADIUM_R_MEMORY_KIND;
 		return RADIUM_R_NONE;
 	}
-	return vma->vm_file && is_written(vma->vm_file) ? RADIUM_R_SHARED_MEMORY : RADIUM_R_NONE;
+	if (!vma->vm_file || vma_is_anonymous(vma))
+		return RADIUM_R_NONE;
+	/* Who writes to a device is not counted. */
+	if (!S_ISREG(file_inode(vma->vm_file)->i_mode) || vma->vm_flags & VM_SPECIAL ||
+	    is_written(vma->vm_file))
+		return RADIUM_R_SHARED_MEMORY;
+	return RADIUM_R_NONE;
 }
 
 static int split_if_huge(struct page *page)

@@ -18,6 +18,8 @@ static const struct {
 	{ "folio_free_swap", (void **)&rad_ksym.folio_free_swap },
 	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
 	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },
+	{ "migration_entry_wait_on_locked",
+	  (void **)&rad_ksym.migration_entry_wait_on_locked },
 	{ "ptrace_may_access", (void **)&rad_ksym.ptrace_may_access },
 };
 

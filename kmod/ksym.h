@@ -9,6 +9,7 @@
 #ifndef _RADIUM_KSYM_H
 #define _RADIUM_KSYM_H
 
+#include <linux/mm_types.h>
 #include <linux/types.h>
 
 struct anon_vma;
@@ -30,6 +31,8 @@ struct task_struct;
  * @folio_free_swap: a held page has no place in swap
  * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
  * @put_task_stack: gives back a stack that was held against the exit of its task
+ * @migration_entry_wait_on_locked: waits for a page that somebody else migrates, from the
+ *	moment on at which the lock of the page table is released
  * @ptrace_may_access: who may move a process is who may trace it
  */
 struct rad_ksym {
@@ -40,6 +43,7 @@ struct rad_ksym {
 	bool (*folio_free_swap)(struct folio *folio);
 	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);
 	void (*put_task_stack)(struct task_struct *task);
+	void (*migration_entry_wait_on_locked)(swp_entry_t entry, pte_t *pte, spinlock_t *ptl);
 	bool (*ptrace_may_access)(struct task_struct *task, unsigned int mode);
 };
 

@@ -18,6 +18,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include "link_internal.h"
 
 enum { NICE_HIGHEST = -20 };
@@ -126,9 +127,16 @@ void rad_rx_work(struct work_struct *work)
 static bool dispatch(struct rad_node *node, struct rad_buf *buf)
 {
 	const struct rad_wire_header *h = buf->data;
+	unsigned int reclaim;
 
 	if (h->class == RAD_CLASS_ANSWER) {
+		/*
+		 * Others wait for answers with locks held that reclaim takes (khugepaged, in
+		 * the notifier, that of an anon_vma): nothing here may wait for reclaim.
+		 */
+		reclaim = memalloc_noreclaim_save();
 		handle(node, buf);
+		memalloc_noreclaim_restore(reclaim);
 		return false;
 	}
 	if (rad_msg_context_of(h->type) == RAD_CONTEXT_INLINE)

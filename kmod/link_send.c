@@ -445,6 +445,9 @@ int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *cal
 	spin_unlock_bh(&to->lock);
 	if (err)
 		rad_link_refuse(msg);
+	/* Callers rely on it that nothing is lost but with the session. */
+	if (err == -ENOBUFS)
+		rad_node_end(to, RADIUM_R_NO_MEMORY);
 	return err;
 }
 

@@ -52,6 +52,9 @@ enum { COARSE_LAG_NS = 3 * TICK_NSEC };
 /* Home's clock is not so much ahead of ours: whoever says so has no say in what we show. */
 enum { MOST_BEHIND_NS = NSEC_PER_SEC };
 
+/* Nor is a coarse clock behind its own by so much; this much is corrected, whatever is said. */
+enum { COARSE_MOST_SECONDS = 2 };
+
 /* Nor is ours of home's: who comes home does not wait longer for its tick. */
 enum { CATCH_UP_TICKS = HZ / 10 };
 
@@ -230,7 +233,7 @@ static void write_page(struct rad_vvar *vvar)
 	coarse_real = to_timestamp(coarse + vvar->real - vvar->mono);
 	real = sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
 	/* These seconds are what time() tells, of the same moment as the coarse clock. */
-	while (real.sec > coarse_real.sec) {
+	for (i = 0; i < COARSE_MOST_SECONDS && real.sec > coarse_real.sec; i++) {
 		real.sec--;
 		real.nsec += (u64)NSEC_PER_SEC << here->shift;
 	}
