@@ -346,7 +346,7 @@
 	X(bpf,				HOME,	"only the kernel knows how much it points to")		\
 	X(execveat,			RETURN,	"replaces the registers and the memory")		\
 	X(userfaultfd,			HOME,	"only the kernel knows how much it points to")		\
-	X(membarrier,			HOME,	"orders the memory of all threads: the caller's node does its part first")	\
+	X(membarrier,			HOME,	"puts all CPUs in order: the caller's node's, then home's")	\
 	X(mlock2,			HOME,	"the address space is home's")				\
 	X(copy_file_range,		INLINE,	"the offsets travel; the bytes do not leave the kernel")	\
 	X(preadv2,			INLINE,	"what it reads comes with the result")			\
