@@ -13,6 +13,7 @@
 #include "process.h"
 #include "syscall.h"
 #include "vvar.h"
+#include "watch.h"
 
 enum { TOUCH_JIFFIES = HZ };	/* for a deputy to touch its stack */
 
@@ -30,11 +31,17 @@ static void tell_result(struct rad_thread *thread, struct rad_out *msg, u64 ax, 
 	body->thread.reason = cpu_to_le32(reason);
 	body->ax = cpu_to_le64(ax);
 	body->flags = cpu_to_le32(flags);
+	body->real = cpu_to_le64(rad_vvar_real());
 	body->coarse = cpu_to_le64(rad_vvar_coarse());
-	/* The next one may come as soon as this is sent. */
+	/*
+	 * The next one may come as soon as this is sent. In one step: whoever has begun to watch
+	 * finds that it is going to be told, or that it has been told something else.
+	 */
 	spin_lock(&thread->lock);
 	thread->in_syscall = false;
+	thread->watched = rad_watch_is_on();
 	spin_unlock(&thread->lock);
+	rad_deputy_describe_self(thread, &body->self);
 	rad_msg_send(thread->node, msg);
 }
 
@@ -102,8 +109,7 @@ static u32 why_not_here(struct rad_thread *thread)
 	 * Seccomp, ptrace, audit and the tracepoints are done by the entry code, which
 	 * we do not run.
 	 */
-	if (READ_ONCE(current_thread_info()->syscall_work) &
-	    (SYSCALL_WORK_ENTER | SYSCALL_WORK_EXIT))
+	if (rad_watch_is_on())
 		return RADIUM_R_WATCHED;
 	if (task_sigpending(current))
 		return RADIUM_R_SIGNAL;
@@ -192,6 +198,8 @@ void rad_deputy_execute(struct rad_thread *thread)
 	ax = rad_ksym.x64_sys_call(&regs, nr);
 	current_pt_regs()->orig_ax = -1;
 	WRITE_ONCE(thread->executing, -1);
+	if (nr == __NR_seccomp)
+		rad_watch_after_seccomp(le64_to_cpu(call.args[0]), le64_to_cpu(call.args[1]), ax);
 	if (lent)
 		data = rad_deputy_collect(thread, ax);
 

@@ -10,6 +10,7 @@
 struct pt_regs;
 struct rad_out;
 struct rad_wire_cputime;
+struct rad_wire_self;
 
 /* deputy.c */
 void rad_deputy_enqueue(struct rad_thread *thread, enum task_work_notify_mode notify);
@@ -19,6 +20,7 @@ void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason);
 
 /* deputy_out.c */
 bool rad_deputy_go_out(struct rad_thread *thread);
+void rad_deputy_describe_self(const struct rad_thread *thread, struct rad_wire_self *self);
 void rad_deputy_go_out_later(struct rad_thread *thread);
 void rad_deputy_again_work(struct work_struct *work);
 

@@ -11,6 +11,7 @@
 #include <linux/sched/coredump.h>
 #include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
+#include <linux/user_namespace.h>
 #include <asm/syscall.h>
 #include "deputy_internal.h"
 #include "event.h"
@@ -19,6 +20,7 @@
 #include "process.h"
 #include "spread.h"
 #include "vvar.h"
+#include "watch.h"
 #include "wire_check.h"
 
 enum {
@@ -108,6 +110,36 @@ static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)
 	return shared ? RADIUM_R_SHARED_MM : RADIUM_R_NONE;
 }
 
+/*
+ * An id that its user namespace has no number for is not told: the number for nobody is a
+ * sysctl, and the map of the namespace may be written later, by somebody else. It is written
+ * once: a number that there is stays.
+ */
+static __le32 user_id(kuid_t id)
+{
+	return cpu_to_le32(from_kuid(current_user_ns(), id));
+}
+
+static __le32 group_id(kgid_t id)
+{
+	return cpu_to_le32(from_kgid(current_user_ns(), id));
+}
+
+/* rad_deputy_describe_self() - what current's node may answer when it asks who it is */
+void rad_deputy_describe_self(const struct rad_thread *thread, struct rad_wire_self *self)
+{
+	const struct cred *cred = current_cred();
+
+	BUILD_BUG_ON((uid_t)-1 != RAD_ID_UNKNOWN || (gid_t)-1 != RAD_ID_UNKNOWN);
+	self->flags = cpu_to_le32(thread->watched ? RAD_SELF_WATCHED : 0);
+	self->pid = cpu_to_le32(task_tgid_vnr(current));
+	self->tid = cpu_to_le32(task_pid_vnr(current));
+	self->uid = user_id(cred->uid);
+	self->euid = user_id(cred->euid);
+	self->gid = group_id(cred->gid);
+	self->egid = group_id(cred->egid);
+}
+
 static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *node)
 {
 	size_t len = sizeof(struct rad_wire_prepare) + rad_regs_xstate_len();
@@ -120,6 +152,7 @@ static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *n
 	body->uid = cpu_to_le32(from_kuid(&init_user_ns, process->uid));
 	body->gid = cpu_to_le32(from_kgid(&init_user_ns, process->gid));
 	rad_vvar_describe(body, node);
+	rad_deputy_describe_self(thread, &body->self);
 	get_task_comm(body->comm, current);
 	if (rad_regs_save(&body->regs)) {
 		rad_msg_free(msg);
@@ -305,6 +338,8 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	thread->recall = 0;
 	thread->has_syscall = false;
 	thread->in_syscall = false;
+	/* Told by PREPARE; whoever begins to watch later finds PREPARING, and what is told. */
+	thread->watched = rad_watch_is_on();
 	thread->lost = 0;
 	spin_unlock(&thread->lock);
 	thread->recall_sent = false;

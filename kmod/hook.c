@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include "hook.h"
 #include "ksym.h"
+#include "watch.h"
 
 struct rad_hook_original rad_hook_original;
 
@@ -71,6 +72,39 @@ static bool enter_syscall_user_dispatch(struct pt_regs *regs)
 	return ret;
 }
 
+static long enter___x64_sys_seccomp(const struct pt_regs *regs)
+{
+	long ret;
+
+	atomic_inc(&active);
+	ret = rad_hook_original.__x64_sys_seccomp(regs);
+	rad_watch_after_seccomp(regs->di, regs->si, ret);
+	atomic_dec(&active);
+	return ret;
+}
+
+static long enter___ia32_sys_seccomp(const struct pt_regs *regs)
+{
+	long ret;
+
+	atomic_inc(&active);
+	ret = rad_hook_original.__ia32_sys_seccomp(regs);
+	rad_watch_after_seccomp(regs->bx, regs->cx, ret);
+	atomic_dec(&active);
+	return ret;
+}
+
+static int enter_syscall_regfunc(void)
+{
+	int ret;
+
+	atomic_inc(&active);
+	ret = rad_hook_original.syscall_regfunc();
+	rad_watch_after_tracepoint();
+	atomic_dec(&active);
+	return ret;
+}
+
 #define HOOK(function)							\
 	{								\
 		.name = #function,					\
@@ -83,6 +117,9 @@ static struct hook hooks[] = {
 	HOOK(do_wp_page),
 	HOOK(migration_entry_wait),
 	HOOK(syscall_user_dispatch),
+	HOOK(__x64_sys_seccomp),
+	HOOK(__ia32_sys_seccomp),
+	HOOK(syscall_regfunc),
 };
 
 static int install(struct hook *hook)

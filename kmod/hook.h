@@ -20,12 +20,18 @@ struct pt_regs;
  *	(KSM's break_ksm, HMM)
  * @syscall_user_dispatch: first thing in the slow path of a system call, only
  *	for tasks that carry SYSCALL_WORK_SYSCALL_USER_DISPATCH
+ * @__x64_sys_seccomp, @__ia32_sys_seccomp: seccomp(), also through int 0x80; may put a
+ *	filter on the caller's siblings
+ * @syscall_regfunc: the first tracepoint of system calls is switched on
  */
 struct rad_hook_original {
 	vm_fault_t (*do_swap_page)(struct vm_fault *vmf);
 	vm_fault_t (*do_wp_page)(struct vm_fault *vmf);
 	void (*migration_entry_wait)(struct mm_struct *mm, pmd_t *pmd, unsigned long address);
 	bool (*syscall_user_dispatch)(struct pt_regs *regs);
+	long (*__x64_sys_seccomp)(const struct pt_regs *regs);
+	long (*__ia32_sys_seccomp)(const struct pt_regs *regs);
+	int (*syscall_regfunc)(void);
 };
 
 extern struct rad_hook_original rad_hook_original;

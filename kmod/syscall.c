@@ -36,12 +36,16 @@ enum rad_syscall_class rad_syscall_class(int nr)
 	return class_of[array_index_nospec(nr, NR_syscalls)];
 }
 
-/* rad_syscall_is_homes() - does the deputy make this call, with or without its data? */
+/*
+ * rad_syscall_is_homes() - may the deputy make this call, with or without its data? A LOCAL
+ * one that the visitor's node cannot answer, too.
+ */
 bool rad_syscall_is_homes(int nr)
 {
 	enum rad_syscall_class class = rad_syscall_class(nr);
 
-	return class == RAD_SYSCALL_HOME || class == RAD_SYSCALL_INLINE;
+	return class == RAD_SYSCALL_HOME || class == RAD_SYSCALL_INLINE ||
+	       class == RAD_SYSCALL_LOCAL;
 }
 
 static const struct {
@@ -138,8 +142,10 @@ bool rad_syscall_user_dispatch(struct pt_regs *regs)
 {
 	struct rad_visitor *visitor = rad_visitor_current();
 
-	if (visitor)
-		return rad_visitor_syscall(visitor, regs);
+	if (visitor) {
+		rad_visitor_syscall(visitor, regs);
+		return true;
+	}
 	if (rad_deputy_syscall_entry(regs))
 		return false;
 	return rad_hook_original.syscall_user_dispatch(regs);

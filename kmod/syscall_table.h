@@ -3,7 +3,8 @@
  * Radium: where a visitor's system call is done, and why. One row per call of this kernel,
  * in the order of their numbers; every other number is HOME.
  *
- *   LOCAL	by the visitor; needs nothing of the process
+ *   LOCAL	by the visitor, while nobody watches the thread's calls: it needs nothing of the
+ *		process, or what home has told already (visitor_local.c); else like HOME or INLINE
  *   OWN	by the visitor, where its first argument is one of RAD_SYSCALLS_OWN; else
  *		like RETURN
  *   HOME	by the deputy, with the visitor's arguments; pointers work because the
@@ -61,7 +62,7 @@
 	X(getitimer,			INLINE,	"times come with the result")				\
 	X(alarm,			HOME,	"signals and timers of the process, by value")		\
 	X(setitimer,			INLINE,	"times travel")						\
-	X(getpid,			HOME,	"an attribute of the process, by value")		\
+	X(getpid,			LOCAL,	"home has told who it is")				\
 	X(sendfile,			INLINE,	"the offsets travel; the bytes do not leave the kernel")	\
 	X(socket,			HOME,	"about the process' files, by number")			\
 	X(connect,			INLINE,	"messages and addresses go with it")			\
@@ -118,19 +119,19 @@
 	X(fchown,			HOME,	"about the process' files, by number")			\
 	X(lchown,			INLINE,	"names go with it")					\
 	X(umask,			HOME,	"about the process' files, by number")			\
-	X(gettimeofday,			INLINE,	"times come with the result")				\
+	X(gettimeofday,			LOCAL,	"what the vdso reads; the time zone is home's")			\
 	X(getrlimit,			INLINE,	"what is told comes with the result")			\
 	X(getrusage,			INLINE,	"what is told comes with the result")			\
 	X(sysinfo,			INLINE,	"what is told comes with the result")			\
 	X(times,			INLINE,	"times come with the result")				\
 	X(ptrace,			RETURN,	"PTRACE_TRACEME changes the task")			\
-	X(getuid,			HOME,	"an attribute of the process, by value")		\
+	X(getuid,			LOCAL,	"home has told who it is")				\
 	X(syslog,			HOME,	"the administrator's: what it points to is used where it is")	\
-	X(getgid,			HOME,	"an attribute of the process, by value")		\
+	X(getgid,			LOCAL,	"home has told who it is")				\
 	X(setuid,			HOME,	"an attribute of the process, by value")		\
 	X(setgid,			HOME,	"an attribute of the process, by value")		\
-	X(geteuid,			HOME,	"an attribute of the process, by value")		\
-	X(getegid,			HOME,	"an attribute of the process, by value")		\
+	X(geteuid,			LOCAL,	"home has told who it is")				\
+	X(getegid,			LOCAL,	"home has told who it is")				\
 	X(setpgid,			HOME,	"an attribute of the process, by value")		\
 	X(getppid,			HOME,	"an attribute of the process, by value")		\
 	X(getpgrp,			HOME,	"an attribute of the process, by value")		\
@@ -208,7 +209,7 @@
 	X(afs_syscall,			HOME,	"not of this kernel: answers ENOSYS")			\
 	X(tuxcall,			HOME,	"not of this kernel: answers ENOSYS")			\
 	X(security,			HOME,	"not of this kernel: answers ENOSYS")			\
-	X(gettid,			HOME,	"an attribute of the process, by value")		\
+	X(gettid,			LOCAL,	"home has told who it is")				\
 	X(readahead,			HOME,	"about the process' files, by number")			\
 	X(setxattr,			INLINE,	"names and values go with it")				\
 	X(lsetxattr,			INLINE,	"names and values go with it")				\
@@ -223,7 +224,7 @@
 	X(lremovexattr,			INLINE,	"names and values go with it")				\
 	X(fremovexattr,			INLINE,	"names and values go with it")				\
 	X(tkill,			HOME,	"signals and timers of the process, by value")		\
-	X(time,				INLINE,	"times come with the result")				\
+	X(time,				LOCAL,	"what the vdso reads")						\
 	X(futex,			INLINE,	"time limits go with it; the word is where it is")	\
 	X(sched_setaffinity,		INLINE,	"what is set or told travels")				\
 	X(sched_getaffinity,		INLINE,	"what is told comes with the result")			\
@@ -250,8 +251,8 @@
 	X(timer_getoverrun,		HOME,	"signals and timers of the process, by value")		\
 	X(timer_delete,			HOME,	"signals and timers of the process, by value")		\
 	X(clock_settime,		HOME,	"few programs make it: what it points to is used where it is")	\
-	X(clock_gettime,		INLINE,	"times come with the result")				\
-	X(clock_getres,			INLINE,	"times come with the result")				\
+	X(clock_gettime,		LOCAL,	"what the vdso reads; other clocks are home's")			\
+	X(clock_getres,			LOCAL,	"what the vdso reads; other clocks are home's")			\
 	X(clock_nanosleep,		INLINE,	"times travel")						\
 	X(exit_group,			END,	"ends the task")					\
 	X(epoll_wait,			INLINE,	"sets, events and time limits travel")			\

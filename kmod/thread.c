@@ -163,6 +163,35 @@ void rad_thread_forget(struct rad_thread *thread)
 	unhash(thread, true);
 }
 
+/**
+ * rad_thread_find_if() - any thread that is so
+ * @is: decides, with the thread's lock held
+ * @context: goes to @is
+ *
+ * Return: with a reference, or NULL.
+ */
+struct rad_thread *rad_thread_find_if(bool (*is)(const struct rad_thread *thread,
+						 const void *context),
+				      const void *context)
+{
+	struct rad_thread *thread, *found = NULL;
+	int bucket;
+
+	spin_lock(&threads_lock);
+	hash_for_each(threads, bucket, thread, hash) {
+		spin_lock(&thread->lock);
+		if (is(thread, context)) {
+			kref_get(&thread->ref);
+			found = thread;
+		}
+		spin_unlock(&thread->lock);
+		if (found)
+			break;
+	}
+	spin_unlock(&threads_lock);
+	return found;
+}
+
 /* rad_thread_find_id() - a thread of a process by its number; with a reference */
 struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id)
 {

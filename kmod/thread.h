@@ -59,6 +59,7 @@ enum { RAD_THREAD_ANSWERS = 8 };
  * @recall: it is to come home, and why
  * @syscall, @has_syscall: what the visitor wants done
  * @in_syscall: it wants something done, and has no answer yet
+ * @watched: what its node has been told, or is being told: somebody watches its calls
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image: registers that have come home, not yet loaded
  * @lost: the visitor is gone, and why
@@ -100,6 +101,7 @@ struct rad_thread {
 	struct rad_wire_syscall syscall;
 	bool has_syscall;
 	bool in_syscall;
+	bool watched;
 	struct rad_parcel *parcel;
 	struct rad_image *image;
 	u32 lost;
@@ -138,6 +140,9 @@ int rad_thread_init(void);
 void rad_thread_uninit(void);
 struct rad_thread *rad_thread_find(struct task_struct *task);
 struct rad_thread *rad_thread_find_or_create(struct task_struct *task);
+struct rad_thread *rad_thread_find_if(bool (*is)(const struct rad_thread *thread,
+						 const void *context),
+				      const void *context);
 struct rad_thread *rad_thread_find_id(struct rad_process *process, u32 id);
 void rad_thread_get(struct rad_thread *thread);
 void rad_thread_put(struct rad_thread *thread);

@@ -357,9 +357,11 @@ static bool make_own(struct pt_regs *regs, int nr)
  * rad_visitor_syscall() - a visitor makes a system call
  * @visitor: current
  * @regs: its registers
- * Return: true: dealt with; false: to be done here.
+ *
+ * None is left to this node's entry code: who watches calls here has no business with those
+ * of a visitor.
  */
-bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
+void rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 {
 	int nr = syscall_get_nr(current, regs);
 
@@ -367,23 +369,24 @@ bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 	if (in_ia32_syscall() || nr & __X32_SYSCALL_BIT) {
 		rad_visitor_rewind(regs);
 		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr);
-		return true;
+		return;
 	}
 	switch (rad_syscall_class(nr)) {
 	case RAD_SYSCALL_LOCAL:
-		return false;
+		if (rad_visitor_answer(visitor, regs, nr))
+			return;
+		fallthrough;
 	case RAD_SYSCALL_HOME:
 	case RAD_SYSCALL_INLINE:
 		rad_visitor_delegate(visitor, regs, nr);
-		return true;
+		return;
 	case RAD_SYSCALL_OWN:
 		if (make_own(regs, nr))
-			return true;
+			return;
 		fallthrough;
 	default:
 		rad_visitor_rewind(regs);
 		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr);
-		return true;
 	}
 }
 
@@ -629,6 +632,8 @@ static u32 hold_ready(const struct rad_in *in)
 	int err;
 
 	reason = rad_regs_check(&prepare->regs, in->len - offsetof(struct rad_wire_prepare, regs));
+	if (!reason && !rad_wire_check_self(&prepare->self))
+		reason = RADIUM_R_PROTOCOL;
 	if (reason)
 		return reason;
 	replica = rad_replica_obtain(in);
@@ -641,12 +646,14 @@ static u32 hold_ready(const struct rad_in *in)
 	}
 	if (!rad_replica_is_running(replica))
 		rad_vvar_set_clocks(&replica->window.vvar, prepare);
-	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse));
+	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse),
+			  le64_to_cpu(prepare->real));
 	visitor = reserve(replica, le32_to_cpu(prepare->thread.thread),
 			  le32_to_cpu(prepare->thread.stay));
 	rad_replica_put(replica);
 	if (!visitor)
 		return RADIUM_R_NO_MEMORY;
+	visitor->self = prepare->self;
 	memcpy(visitor->task->comm, prepare->comm, sizeof(visitor->task->comm) - 1);
 	err = rad_regs_load(visitor->task, &prepare->regs);
 	if (!end_loading(visitor, !err))

@@ -33,6 +33,7 @@ struct rad_replica;
  * @thread, @stay: which thread it is or was
  * @loading: its registers are being loaded
  * @wait: the task sleeps here: parked, or for the result of a system call
+ * @self: who its thread is, as home has told last; while it runs the task only
  * @result, @has_result: of the delegated call
  * @expects: it has been sent, and not been answered
  * @letter: its data; NULL: no data ever has been. See struct rad_letter
@@ -60,6 +61,7 @@ struct rad_visitor {
 	u32 stay;
 	bool loading;
 	wait_queue_head_t wait;
+	struct rad_wire_self self;
 	struct rad_wire_syscall_done result;
 	bool has_result;
 	bool expects;
@@ -84,7 +86,7 @@ void rad_visitor_block_signals(void);
 int rad_visitor_birth(struct rad_visitor *visitor);
 void rad_visitor_kill(struct rad_visitor *visitor);
 void rad_visitor_bury(struct rad_visitor *visitor, bool tell);
-bool rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs);
+void rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs);
 void rad_visitor_bounce(struct rad_visitor *visitor, u32 reason, u64 detail);
 
 void rad_visitor_on_prepare(struct rad_in *in);

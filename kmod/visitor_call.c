@@ -264,7 +264,9 @@ static bool ask(struct rad_visitor *visitor, struct rad_out *msg)
 		rad_visitor_forget(visitor);
 		return false;
 	}
-	rad_vvar_has_seen(&visitor->replica->window.vvar, le64_to_cpu(visitor->result.coarse));
+	visitor->self = visitor->result.self;
+	rad_vvar_has_seen(&visitor->replica->window.vvar, le64_to_cpu(visitor->result.coarse),
+			  le64_to_cpu(visitor->result.real));
 	return true;
 }
 

@@ -13,6 +13,9 @@ void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail);
 void rad_visitor_forget(struct rad_visitor *visitor);
 void rad_visitor_rewind(struct pt_regs *regs);
 
+/* visitor_local.c */
+bool rad_visitor_answer(struct rad_visitor *visitor, struct pt_regs *regs, int nr);
+
 /* visitor_call.c */
 void rad_visitor_delegate(struct rad_visitor *visitor, struct pt_regs *regs, int nr);
 void rad_visitor_free_letter(struct rad_visitor *visitor);

@@ -52,9 +52,6 @@ enum { COARSE_LAG_NS = 3 * TICK_NSEC };
 /* Home's clock is not so much ahead of ours: whoever says so has no say in what we show. */
 enum { MOST_BEHIND_NS = NSEC_PER_SEC };
 
-/* Nor is a coarse clock behind its own by so much; this much is corrected, whatever is said. */
-enum { COARSE_MOST_SECONDS = 2 };
-
 /* Nor is ours of home's: who comes home does not wait longer for its tick. */
 enum { CATCH_UP_TICKS = HZ / 10 };
 
@@ -86,6 +83,13 @@ static s32 clock_mode(unsigned long start)
 s64 rad_vvar_coarse(void)
 {
 	return ktime_get_coarse_ns() +
+	       timespec64_to_ns(&current->nsproxy->time_ns->offsets.monotonic);
+}
+
+/* rad_vvar_real() - current's CLOCK_REALTIME minus its CLOCK_MONOTONIC, ns */
+s64 rad_vvar_real(void)
+{
+	return ktime_to_ns(ktime_mono_to_real(0)) -
 	       timespec64_to_ns(&current->nsproxy->time_ns->offsets.monotonic);
 }
 
@@ -122,8 +126,7 @@ void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to)
 	prepare->clock_mode = cpu_to_le32(clock_mode(start));
 	prepare->mono = cpu_to_le64(clock.mono + timespec64_to_ns(&own->monotonic));
 	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));
-	prepare->real = cpu_to_le64(ktime_to_ns(ktime_mono_to_real(0)) -
-				    timespec64_to_ns(&own->monotonic));
+	prepare->real = cpu_to_le64(rad_vvar_real());
 	prepare->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
 	prepare->coarse = cpu_to_le64(rad_vvar_coarse());
 }
@@ -233,9 +236,9 @@ static void write_page(struct rad_vvar *vvar)
 	coarse_real = to_timestamp(coarse + vvar->real - vvar->mono);
 	real = sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
 	/* These seconds are what time() tells, of the same moment as the coarse clock. */
-	for (i = 0; i < COARSE_MOST_SECONDS && real.sec > coarse_real.sec; i++) {
-		real.sec--;
-		real.nsec += (u64)NSEC_PER_SEC << here->shift;
+	if (real.sec > coarse_real.sec) {
+		real.nsec += (u64)(real.sec - coarse_real.sec) * ((u64)NSEC_PER_SEC << here->shift);
+		real.sec = coarse_real.sec;
 	}
 
 	vdso_write_begin(data);
@@ -343,20 +346,25 @@ void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *p
 }
 
 /**
- * rad_vvar_has_seen() - a thread goes on that knows what home's clock shows
+ * rad_vvar_has_seen() - a thread goes on that knows what home's clocks show
  * @vvar: whose
  * @coarse: rad_vvar_coarse() of home then: the page does not show less from now on
+ * @real: rad_vvar_real() of home then: another one if somebody has set home's date, the
+ *	thread itself perhaps. Of two that arrive in the wrong order the later one stays
  *
  * Context: any but the timekeeper's.
  */
-void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse)
+void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse, s64 real)
 {
 	unsigned long flags;
+	bool set;
 
 	raw_spin_lock_irqsave(&vvar->writing, flags);
-	if (coarse > vvar->seen) {
+	if (coarse >= vvar->seen) {
+		set = vvar->real != vvar->mono + real;
 		vvar->seen = coarse;
-		if (vvar->here && coarse > vvar->shown)
+		vvar->real = vvar->mono + real;
+		if (vvar->here && (set || coarse > vvar->shown))
 			write_page(vvar);
 	}
 	raw_spin_unlock_irqrestore(&vvar->writing, flags);
@@ -372,6 +380,101 @@ s64 rad_vvar_shown(struct rad_vvar *vvar)
 	shown = vvar->here ? vvar->shown : vvar->seen;
 	raw_spin_unlock_irqrestore(&vvar->writing, flags);
 	return shown;
+}
+
+/* What the vdso reads. */
+static const struct vdso_data *shown_data(const struct rad_vvar *vvar)
+{
+	return page_address(vvar->page) + VDSO_DATA_OFFSET;
+}
+
+/* Is that one of the clocks of the page that tell the same as home's? */
+static bool is_shown(const struct rad_vvar *vvar, clockid_t clock, bool *coarse)
+{
+	*coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE;
+	/* Not CLOCK_TAI: its leap seconds are this node's. */
+	return vvar->here && (*coarse || clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC ||
+			      clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_BOOTTIME);
+}
+
+/**
+ * rad_vvar_read() - one of home's clocks, as the vdso reads it from the page
+ * @vvar: whose
+ * @clock: which
+ * @time: out
+ *
+ * The same numbers by the same arithmetic as in lib/vdso/gettimeofday.c, so that neither way to
+ * ask is ever behind the other.
+ *
+ * Context: process context; holds none of the locks under which the page is written.
+ * Return: false: the page does not tell, or not the same as home's clock.
+ */
+bool rad_vvar_read(const struct rad_vvar *vvar, clockid_t clock, struct timespec64 *time)
+{
+	const struct vdso_data *data = shown_data(vvar);
+	struct system_time_snapshot counter = { };
+	u64 ns, cycles;
+	bool coarse;
+	u32 seq, rest;
+
+	if (!is_shown(vvar, clock, &coarse))
+		return false;
+	if (clock == CLOCK_MONOTONIC_RAW)
+		data += CS_RAW;
+	do {
+		seq = vdso_read_begin(data);
+		time->tv_sec = data->basetime[clock].sec;
+		ns = data->basetime[clock].nsec;
+		if (coarse)
+			continue;
+		if (data->clock_mode == VDSO_CLOCKMODE_NONE)
+			return false;
+		/*
+		 * The counter of the clock source that the timekeeper uses. If that is another
+		 * one by now the page has been written, too, in the same step.
+		 */
+		ktime_get_snapshot(&counter);
+		cycles = counter.cycles;
+		if (cycles > data->cycle_last)
+			ns += (cycles - data->cycle_last) * data->mult;
+		ns >>= data->shift;
+	} while (vdso_read_retry(data, seq));
+	time->tv_sec += div_u64_rem(ns, NSEC_PER_SEC, &rest);
+	time->tv_nsec = rest;
+	return true;
+}
+
+/**
+ * rad_vvar_seconds() - time(), as the vdso reads it from the page
+ * @vvar: whose
+ * @seconds: out
+ *
+ * Return: false: the page does not tell.
+ */
+bool rad_vvar_seconds(const struct rad_vvar *vvar, s64 *seconds)
+{
+	if (!vvar->here)
+		return false;
+	*seconds = READ_ONCE(shown_data(vvar)->basetime[CLOCK_REALTIME].sec);
+	return true;
+}
+
+/**
+ * rad_vvar_resolution() - that of a clock of the page
+ * @vvar: whose
+ * @clock: which
+ * @ns: out
+ *
+ * Return: false: the page does not tell.
+ */
+bool rad_vvar_resolution(const struct rad_vvar *vvar, clockid_t clock, long *ns)
+{
+	bool coarse;
+
+	if (!is_shown(vvar, clock, &coarse))
+		return false;
+	*ns = coarse ? LOW_RES_NSEC : READ_ONCE(shown_data(vvar)->hrtimer_res);
+	return true;
 }
 
 /**

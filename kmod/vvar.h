@@ -14,6 +14,7 @@ struct page;
 struct pt_regs;
 struct rad_node;
 struct rad_wire_prepare;
+struct timespec64;
 struct vdso_data;
 
 enum { RAD_VVAR_PAGES = 4 };
@@ -50,14 +51,18 @@ struct rad_vvar {
 void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to);
 bool rad_vvar_may_leave(const struct pt_regs *regs);
 s64 rad_vvar_coarse(void);
+s64 rad_vvar_real(void);
 void rad_vvar_catch_up(s64 coarse);
 
 /* in a replica */
 int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
 void rad_vvar_destroy(struct rad_vvar *vvar);
 void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
-void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse);
+void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse, s64 real);
 s64 rad_vvar_shown(struct rad_vvar *vvar);
+bool rad_vvar_read(const struct rad_vvar *vvar, clockid_t clock, struct timespec64 *time);
+bool rad_vvar_seconds(const struct rad_vvar *vvar, s64 *seconds);
+bool rad_vvar_resolution(const struct rad_vvar *vvar, clockid_t clock, long *ns);
 void rad_vvar_start(struct rad_vvar *vvar);
 unsigned long rad_vvar_pfn(const struct rad_vvar *vvar, unsigned long address);
 

@@ -332,10 +332,15 @@ static vm_fault_t go_home(struct vm_fault *vmf, u32 reason, u32 access)
 	return VM_FAULT_NOPAGE;
 }
 
-/* A killed or recalled thread leaves the fault the way that its kind of fault allows. */
+/*
+ * A killed or recalled thread leaves the fault the way that its kind of fault allows. One of the
+ * kernel's own would only be tried again: for it the access fails, and who makes it
+ * has it done at home.
+ */
 static vm_fault_t leave(struct vm_fault *vmf)
 {
-	if (current->flags & PF_EXITING || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+	if (current->flags & PF_EXITING || !(vmf->flags & FAULT_FLAG_USER) ||
+	    !(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
 		return VM_FAULT_SIGBUS;
 	if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		mmap_read_unlock(vmf->vma->vm_mm);

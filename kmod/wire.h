@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 9,
+	RAD_WIRE_VERSION	= 10,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -239,6 +239,33 @@ struct rad_wire_regs {
 	__le32 reserved;
 } __packed;
 
+enum rad_self_flags {
+	RAD_SELF_WATCHED	= 1,	/* somebody watches each of its calls: they are home's, all */
+	RAD_SELF_FLAGS		= 1,
+};
+
+enum { RAD_ID_UNKNOWN = 0xffffffff };	/* no user or group has this id */
+
+/**
+ * struct rad_wire_self - what the node answers a thread that asks who it is
+ * @flags: enum rad_self_flags
+ * @pid, @tid: getpid() and gettid(), in its PID namespace
+ * @uid, @euid, @gid, @egid: as getuid() and so on, in its user namespace; RAD_ID_UNKNOWN:
+ *	the answer may change without the thread's doing, ask home
+ *
+ * PREPARE tells, and each SYSCALL_DONE tells again.
+ */
+struct rad_wire_self {
+	__le32 flags;
+	__le32 pid;
+	__le32 tid;
+	__le32 uid;
+	__le32 euid;
+	__le32 gid;
+	__le32 egid;
+	__le32 reserved;
+} __packed;
+
 /**
  * struct rad_wire_prepare - asks a node to hold a thread ready
  * @thread: which stay
@@ -250,6 +277,7 @@ struct rad_wire_regs {
  * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows, ns, signed
+ * @self: who the thread is
  * @comm: name
  * @regs: followed by the xstate
  */
@@ -266,6 +294,7 @@ struct rad_wire_prepare {
 	__le64 coarse;
 	__le32 clock_mode;
 	__le32 reserved;
+	struct rad_wire_self self;
 	char comm[16];
 	struct rad_wire_regs regs;
 } __packed;
@@ -324,6 +353,8 @@ enum rad_syscall_done_flags {
  * @ax: what the call returned
  * @flags: enum rad_syscall_done_flags
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows now, ns, signed
+ * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC now, ns, signed
+ * @self: who the thread is after the call
  *
  * With DATA followed by what was written to the carried pieces, in order: as much of each
  * as rad_inline_result() says. Without DATA everything was written to the program's memory.
@@ -334,6 +365,8 @@ struct rad_wire_syscall_done {
 	__le32 flags;
 	__le32 reserved;
 	__le64 coarse;
+	__le64 real;
+	struct rad_wire_self self;
 } __packed;
 
 /* Detail of an exception: signal, si_code, x86 trap number. */

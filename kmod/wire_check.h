@@ -309,6 +309,13 @@ static inline bool rad_wire_check_syscall(const struct rad_wire_syscall *call, u
 	return carried || !data;
 }
 
+/* Can a thread be that? Its user and group ids may be any. */
+static inline bool rad_wire_check_self(const struct rad_wire_self *self)
+{
+	return !(le32_to_cpu(self->flags) & ~RAD_SELF_FLAGS) &&
+	       (s32)le32_to_cpu(self->pid) > 0 && (s32)le32_to_cpu(self->tid) > 0;
+}
+
 /**
  * rad_wire_check_syscall_done() - may a result look like this?
  * @done: the body
@@ -320,7 +327,8 @@ static inline bool rad_wire_check_syscall_done(const struct rad_wire_syscall_don
 {
 	u32 data = len - sizeof(*done), flags = le32_to_cpu(done->flags);
 
-	if (len < sizeof(*done) || data > RAD_INLINE_MAX || flags & ~RAD_SYSCALL_DONE_FLAGS)
+	if (len < sizeof(*done) || data > RAD_INLINE_MAX || flags & ~RAD_SYSCALL_DONE_FLAGS ||
+	    !rad_wire_check_self(&done->self))
 		return false;
 	return flags & RAD_SYSCALL_DATA ? carried && !(flags & RAD_SYSCALL_EXECUTE) : !data;
 }

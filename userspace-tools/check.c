@@ -122,6 +122,7 @@ static void check_symbols(struct finding *f)
 	/* kmod/hook.c, ksym.c, exports that others lack, tracepoints of rad_probe_register(). */
 	static const char *const needed[] = {
 		"do_swap_page", "do_wp_page", "migration_entry_wait", "syscall_user_dispatch",
+		"__x64_sys_seccomp", "__ia32_sys_seccomp", "syscall_regfunc",
 		"x64_sys_call", "kernel_clone", "split_huge_page_to_list", "__put_anon_vma",
 		"folio_free_swap", "wait_task_inactive", "put_task_stack", "ptrace_may_access",
 		"migrate_vma_setup", "migrate_device_finalize", "task_work_add",

@@ -126,6 +126,11 @@ int faults_of(pid_t pid, pid_t tid)
 	return ask(ASK_FAULTS, pid, "%d", tid).value;
 }
 
+int calls_of(pid_t pid, pid_t tid)
+{
+	return ask(ASK_CALLS, pid, "%d", tid).value;
+}
+
 int forwarded_of(pid_t pid)
 {
 	return ask(ASK_FORWARDED, pid, "%s", "").value;

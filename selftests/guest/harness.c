@@ -183,6 +183,13 @@ static int node_of_thread(pid_t pid, pid_t tid)
 	return thread_info(pid, tid, &info) && info.state == RADIUM_THREAD_AWAY ? info.node : 0;
 }
 
+static int calls_of_thread(pid_t pid, pid_t tid)
+{
+	struct radium_thread_info info;
+
+	return thread_info(pid, tid, &info) ? info.syscalls : 0;
+}
+
 static int faults_of_thread(pid_t pid, pid_t tid)
 {
 	struct radium_thread_info info;
@@ -306,6 +313,9 @@ static void serve(int answers, const struct ask *ask)
 		break;
 	case ASK_FAULTS:
 		answer(answers, faults_of_thread(ask->pid, atoi(ask->text)), "");
+		break;
+	case ASK_CALLS:
+		answer(answers, calls_of_thread(ask->pid, atoi(ask->text)), "");
 		break;
 	case ASK_FORWARDED:
 		answer(answers, counts_of(ask->pid).pages_forwarded, "");

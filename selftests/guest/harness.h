@@ -54,6 +54,8 @@ void go(unsigned int node);
 int where_is(pid_t pid, pid_t tid);
 /* Pages that a thread has asked home for. */
 int faults_of(pid_t pid, pid_t tid);
+/* System calls that home has made, or has been asked to make, for a thread. */
+int calls_of(pid_t pid, pid_t tid);
 /* Pages of a process that went from one node straight to another. */
 int forwarded_of(pid_t pid);
 /* Pages of a process that a node read and got to write to without being sent them. */

@@ -7,6 +7,8 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -308,11 +310,47 @@ static void two_pages_at_once(void)
 	}
 }
 
+/*
+ * Calls that are answered where the thread is store into one page that another node has each
+ * time: what they store is there, and what others have stored stays.
+ */
+enum { TOLD = 60 };
+
+static void *ask_the_time(struct hand *hand)
+{
+	struct timespec *mine = (struct timespec *)hand->argument + hand->number, last = { 0 };
+
+	for (int i = 0; i < TOLD; i++) {
+		EQUAL(memcmp(mine, &last, sizeof(last)), 0);
+		DO(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, mine));
+		CHECK(mine->tv_sec > last.tv_sec ||
+		      (mine->tv_sec == last.tv_sec && mine->tv_nsec > last.tv_nsec));
+		last = *mine;
+	}
+	EQUAL(memcmp(mine, &last, sizeof(last)), 0);
+	return NULL;
+}
+
+static void told_into_one_page(void)
+{
+	struct timespec *page = map_pages(1, RW);
+
+	crew_start(crew, WATCHERS, ask_the_time, page);
+	crew_spread(crew, WATCHERS, 0);
+	crew_go(crew, WATCHERS);
+	crew_join(crew, WATCHERS);
+	for (int i = 0; i < WATCHERS; i++)
+		CHECK(page[i].tv_sec > 0);
+	CHECK(untouched(page, page_size(), 0, WATCHERS * sizeof(*page), 0));
+	DO(munmap(page, page_size()));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(copied_while_changing), CASE(all_change), CASE(read_by_all), CASE(passed_on),
 		CASE(write_only_is_shared), CASE(one_page_for_all), CASE(two_pages_at_once),
+		CASE(told_into_one_page),
 		{ 0 }
 	};
 

@@ -35,6 +35,8 @@ ALL = [
     Suite("boot", "machines, module, cluster", control.boot, native=False),
     program("inline", "data that travels with calls arrives as it does at home", "inline_files",
             "inline_ipc", "inline_process"),
+    program("local", "calls that are answered where the thread is: right, and seen by who watches",
+            "local_clocks"),
     program("blocking", "blocked calls end as if the thread had not moved"),
     program("blocking_ipc", "the same for sockets, locks and IPC"),
     program("signals", "signals reach a thread that is away"),

@@ -13,7 +13,8 @@ PROGRAMS = {
     "threads_moves": {"node_to_node", "killed_while_faulting", "moved_while_blocked"},
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
     "threads_memory": {"protected_for_all", "changed_under_fire"},
-    "threads_pages": {"copied_while_changing", "read_by_all", "passed_on", "one_page_for_all"},
+    "threads_pages": {"copied_while_changing", "read_by_all", "passed_on", "one_page_for_all",
+                      "told_into_one_page"},
     "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
                         "upgraded_while_changing"},
 }

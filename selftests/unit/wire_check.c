@@ -489,9 +489,11 @@ static bool syscalls(void)
 	       !asks(0, 0, RAD_SYSCALL_FLAGS + 1) && !asks(0, 0, 1u << 31) && !asks(-1, 1, 0);
 }
 
+static const struct rad_wire_self somebody = { .pid = cpu_to_le32(7), .tid = cpu_to_le32(8) };
+
 static bool answers(u32 data, u32 flags)
 {
-	const struct rad_wire_syscall_done done = { .flags = cpu_to_le32(flags) };
+	const struct rad_wire_syscall_done done = { .flags = cpu_to_le32(flags), .self = somebody };
 
 	return rad_wire_check_syscall_done(&done, sizeof(done) + data, true);
 }
@@ -499,13 +501,37 @@ static bool answers(u32 data, u32 flags)
 /* What a call has not lent does not come back; a STORE lends nothing either. */
 static bool results_of_nothing(void)
 {
-	struct rad_wire_syscall_done done = { .flags = 0 };
+	struct rad_wire_syscall_done done = { .flags = 0, .self = somebody };
 
 	if (!rad_wire_check_syscall_done(&done, sizeof(done), false))
 		return false;
 	done.flags = cpu_to_le32(RAD_SYSCALL_DATA);
 	return !rad_wire_check_syscall_done(&done, sizeof(done), false) &&
 	       !rad_wire_check_syscall_done(&done, sizeof(done) + 8, false);
+}
+
+/* Its user and group ids may be any, also unknown. */
+static bool selves(void)
+{
+	struct rad_wire_syscall_done done = { .self = somebody };
+	struct rad_wire_self self = somebody;
+
+	self.flags = cpu_to_le32(RAD_SELF_WATCHED);
+	self.uid = self.egid = cpu_to_le32(RAD_ID_UNKNOWN);
+	if (!rad_wire_check_self(&somebody) || !rad_wire_check_self(&self))
+		return false;
+	self.flags = cpu_to_le32(RAD_SELF_FLAGS + 1);
+	if (rad_wire_check_self(&self))
+		return false;
+	self = somebody;
+	self.pid = 0;
+	if (rad_wire_check_self(&self))
+		return false;
+	self = somebody;
+	self.tid = cpu_to_le32(-1);
+	done.self = self;
+	return !rad_wire_check_self(&self) &&
+	       !rad_wire_check_syscall_done(&done, sizeof(done), false);
 }
 
 static bool results(void)
@@ -608,6 +634,7 @@ int main(void)
 	TEST("bodies: a system call has data that can be its own", syscalls());
 	TEST("bodies: its result, too", results());
 	TEST("bodies: and none of data that did not go with it", results_of_nothing());
+	TEST("bodies: a thread has numbers that it can have", selves());
 	TEST("registers: wrong lengths are refused, without a look beyond the end", register_lengths());
 	TEST("registers: another CPU's size is refused for that reason", register_sizes());
 	TEST("registers: features that this CPU lacks are refused", register_features());
