@@ -53,7 +53,8 @@ static int64_t by_vdso(clockid_t clock)
 /* Where the vdso cannot read it, it makes calls, which are home's. */
 static void need_counter(void)
 {
-	char *source = read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	const char *source = read_text("/sys/devices/system/clocksource/clocksource0/"
+				       "current_clocksource");
 
 	if (moving() && strncmp(source, "tsc", 3))
 		skip("clock source: %s", source);
@@ -362,7 +363,8 @@ static void while_moving(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(clocks_take_no_call), CASE(never_behind_the_vdso), CASE(in_a_time_namespace), CASE(own_date),
+		CASE(clocks_take_no_call), CASE(never_behind_the_vdso), CASE(in_a_time_namespace),
+		CASE(own_date),
 		CASE(wrong_places), CASE(beyond_the_end), CASE(into_untouched_pages),
 		CASE(into_a_page_of_homes), CASE(into_a_page_that_is_shared_by_fork),
 		CASE(into_shared_memory), CASE(into_a_stack_that_grows), CASE(while_moving),

@@ -161,7 +161,7 @@ int main(void)
 	TEST("calls that are not restarted are executed at home", not_restarted_are_homes());
 	TEST("calls that change the task go home", at_home());
 	TEST("calls that are partly a thread's own say so", own_are_own());
-	TEST("calls are answered by the visitor's node that it has an answer to", local_are_answered());
+	TEST("calls that a node answers are those to which it has an answer", local_are_answered());
 	TEST("calls whose data travels say so, one row each", inline_have_data());
 	TEST("files, processes and memory are home's", class_of(__NR_read) == RAD_SYSCALL_INLINE &&
 	     class_of(__NR_kill) == RAD_SYSCALL_HOME && class_of(__NR_mmap) == RAD_SYSCALL_HOME);
