@@ -84,7 +84,8 @@ enum { RAD_TURNS = 64 };
 
 /**
  * struct rad_turn - for the pages whose numbers are alike modulo RAD_TURNS
- * @mutex: one request of another node at a time, in the order of arrival
+ * @mutex: one request of another node at a time, in the order of arrival; but while a page
+ *	is on its way from one node to another others have the turn, and wait if they want it
  * @index: page that was brought home last for somebody here
  * @until: it stays until then (ktime), see stay.h
  * @patience: of those who have it brought home; the three under the directory's lock

@@ -64,13 +64,15 @@ static void over(struct rad_forward *forward, bool arrived)
 		/* The last of the others may have died meanwhile. */
 		rad_page_forget_copy(page, 0);
 	}
+	wake_up_all(&forward->wait);
+	/* Who else wants the page, or to revoke it. */
 	wake_up_all(&rad_page_mem(page)->wait);
 }
 
 static void unsure(struct rad_forward *forward)
 {
 	forward->unsure = true;
-	wake_up_all(&rad_page_mem(forward->page)->wait);
+	wake_up_all(&forward->wait);
 }
 
 /* ------------------------------------------------------------- answers */
@@ -120,7 +122,7 @@ static void shared_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		over(forward, false);
 	else
 		forward->sent = true;
-	wake_up_all(&rad_page_mem(page)->wait);
+	wake_up_all(&forward->wait);
 }
 
 /* What the node says that was to get ownership, or the owner then, from whom it comes home. */
@@ -137,7 +139,7 @@ static void asked_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		over(forward, false);
 	} else if (!forward->missing && answered) {
 		forward->missing = true;
-		wake_up_all(&rad_page_mem(page)->wait);
+		wake_up_all(&forward->wait);
 	} else {
 		/* A node that has died may have had it, and written to it: what the owner keeps is old. */
 		revoke->doomed = rad_node_id(forward->missing ? page->node : forward->to);
@@ -211,7 +213,7 @@ bool rad_forward_drop(struct rad_page *page)
 void rad_forward_node_dead(struct rad_page *page, struct rad_node *node)
 {
 	if (page->forward && page->forward->to == node)
-		wake_up_all(&rad_page_mem(page)->wait);
+		wake_up_all(&page->forward->wait);
 }
 
 /* ------------------------------------------------------------- who makes it */
@@ -246,6 +248,7 @@ bool rad_forward_create(struct rad_forward *forward, struct rad_page *page, stru
 		.page = page, .to = to, .call = in->call,
 		.use = owned ? RAD_USE_WRITE : RAD_USE_READ, .writes = use == RAD_USE_WRITE,
 	};
+	init_waitqueue_head(&forward->wait);
 	if (le32_to_cpu(get->landing.token) >= RAD_TOKENS || rad_page_state(page) != RAD_PAGE_AWAY)
 		return false;
 	refcount_inc(&page->ref);
@@ -396,13 +399,13 @@ bool rad_forward_end(struct rad_forward *forward)
 	bool answered;
 
 	/* What was received arrives; what was only sent may not. */
-	wait_event(mem->wait, is_settled(forward) || READ_ONCE(forward->sent));
+	wait_event(forward->wait, is_settled(forward) || READ_ONCE(forward->sent));
 	if (!is_settled(forward))
-		wait_event_timeout(mem->wait, is_settled(forward), ARRIVAL_JIFFIES);
+		wait_event_timeout(forward->wait, is_settled(forward), ARRIVAL_JIFFIES);
 	ask(forward, RAD_REVOKE_CANCEL);
-	wait_event(mem->wait, READ_ONCE(forward->over) || READ_ONCE(forward->missing));
+	wait_event(forward->wait, READ_ONCE(forward->over) || READ_ONCE(forward->missing));
 	ask(forward, RAD_REVOKE_SENT);
-	wait_event(mem->wait, READ_ONCE(forward->over));
+	wait_event(forward->wait, READ_ONCE(forward->over));
 	/* Whoever said so is through with it. */
 	spin_lock(&mem->pages.xa_lock);
 	answered = forward->arrived || forward->asking;

@@ -97,9 +97,10 @@ static void end_take(struct rad_take *t, const struct rad_in *in, u32 reason)
 }
 
 /* Whoever had the page brought home is to have used it first, see stay.h. */
-static void await_use(struct rad_take *t, struct rad_turn *turn)
+static void await_use(struct rad_take *t)
 {
 	struct rad_homemem *mem = &t->process->mem;
+	struct rad_turn *turn = t->turn;
 	ktime_t until = 0;
 
 	spin_lock(&mem->pages.xa_lock);
@@ -126,8 +127,25 @@ static void forget_copy_of(struct rad_take *t)
 }
 
 /*
+ * Until the page has arrived the turn is others': those who ask for this page wait for that,
+ * see enter(); those who ask for another one need not.
+ */
+static bool await_arrival(struct rad_take *t, struct rad_forward *forward)
+{
+	struct rad_turn *turn = t->turn;
+
+	t->turn = NULL;
+	mutex_unlock(&turn->mutex);
+	if (rad_forward_end(forward))
+		return true;
+	mutex_lock(&turn->mutex);
+	t->turn = turn;
+	return false;
+}
+
+/*
  * The page's owner sends it to who asks. Returns whether the request has been answered;
- * if not, the page may be where it was, and home fetches it.
+ * if not, the page may be where it was, and home fetches it. If so, the turn may be others'.
  */
 static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use use,
 		    const struct rad_in *in)
@@ -154,7 +172,7 @@ static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use
 	}
 	mmap_read_unlock(mm);
 	mmput_async(mm);
-	done = begun && rad_forward_end(&forward);
+	done = begun && await_arrival(t, &forward);
 	/* Nobody asks any more; or, where the replica had been killed, nobody was told so. */
 	if (done && !forward.arrived)
 		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
@@ -218,14 +236,25 @@ static bool upgrade(struct rad_take *t, struct rad_page *page, const struct rad_
 static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 {
 	enum rad_page_use use = t->access & RAD_ACCESS_WRITE ? RAD_USE_WRITE : RAD_USE_READ;
+	struct rad_homemem *mem = &t->process->mem;
+	bool holds = t->held;
 	struct rad_page *busy;
 	int err = 0;
 
+	if (!holds)
+		forget_copy_of(t);
 	for (;;) {
 		t->page = rad_take_begin(t, &busy);
 		if (t->page)
 			return t->page;
-		if (busy && use == RAD_USE_READ && rad_page_state(busy) == RAD_PAGE_COPIED) {
+		/* One request for a page at a time. While it is our turn none is begun. */
+		if (busy && READ_ONCE(busy->forward) && !t->ahead) {
+			wait_event(mem->wait, !READ_ONCE(busy->forward));
+			/* What came may have gone again: we were asked after that. */
+			if (!holds)
+				forget_copy_of(t);
+		} else if (busy && !READ_ONCE(busy->forward) && use == RAD_USE_READ &&
+			   rad_page_state(busy) == RAD_PAGE_COPIED) {
 			if (rad_reader_join(t, busy, in)) {
 				rad_page_put(busy);
 				return NULL;
@@ -300,7 +329,6 @@ void rad_homemem_page_get(struct rad_in *in)
 		.held = le32_to_cpu(get->flags) & RAD_GET_HELD,
 	};
 	u64 start = ktime_get_ns();
-	struct rad_turn *turn;
 	int pinned = 0;
 	u32 reason;
 
@@ -315,11 +343,9 @@ void rad_homemem_page_get(struct rad_in *in)
 		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
 		return;
 	}
-	turn = rad_turn_of(&t.process->mem, t.address);
-	mutex_lock(&turn->mutex);
-	await_use(&t, turn);
-	if (!t.held)
-		forget_copy_of(&t);
+	t.turn = rad_turn_of(&t.process->mem, t.address);
+	mutex_lock(&t.turn->mutex);
+	await_use(&t);
 	if (!enter(&t, in))
 		goto out;
 	reason = rad_take_page(&t);
@@ -344,6 +370,7 @@ out:
 	count(&t, get);
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
-	mutex_unlock(&turn->mutex);
+	if (t.turn)
+		mutex_unlock(&t.turn->mutex);
 	rad_process_put(t.process);
 }

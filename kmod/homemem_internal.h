@@ -83,6 +83,7 @@ static inline u64 rad_page_holders(struct rad_page *page)
 /**
  * struct rad_take - one PAGE_GET
  * @process: whose page
+ * @turn: of its address; NULL: others have it by now
  * @to: who asks
  * @page: its entry, TAKING
  * @address, @access: as asked
@@ -99,6 +100,7 @@ static inline u64 rad_page_holders(struct rad_page *page)
  */
 struct rad_take {
 	struct rad_process *process;
+	struct rad_turn *turn;
 	struct rad_node *to;
 	struct rad_page *page;
 	unsigned long address;
@@ -179,6 +181,7 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @writes: @to asked for it to write to it
  * @revoke: what the owner was asked, and may answer
  * @msg: its message, until it is sent
+ * @wait: who made this waits here, lest every change of another page wake him
  * @begun: the owner was asked
  * @sent: READ: the owner says that he has sent it
  * @unsure: the owner does not know whether @to has it, or has died
@@ -197,6 +200,7 @@ struct rad_forward {
 	bool writes;
 	struct rad_revoke *revoke;
 	struct rad_out *msg;
+	wait_queue_head_t wait;
 	bool begun;
 	bool sent;
 	bool unsure;

@@ -268,6 +268,19 @@ u32 rad_take_page(struct rad_take *t)
 	return reason;
 }
 
+/* The entry that is there, with a reference, or NULL. */
+static struct rad_page *look(struct rad_homemem *mem, unsigned long address)
+{
+	struct rad_page *page;
+
+	spin_lock(&mem->pages.xa_lock);
+	page = xa_load(&mem->pages, address >> PAGE_SHIFT);
+	if (page)
+		refcount_inc(&page->ref);
+	spin_unlock(&mem->pages.xa_lock);
+	return page;
+}
+
 /* rad_take_begin() - publish that a page is being taken. NULL: @busy is in the way, or a layout change */
 struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 {
@@ -275,7 +288,9 @@ struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 	struct rad_homemem *mem = &process->mem;
 	struct rad_page *page, *new;
 
-	*busy = NULL;
+	*busy = look(mem, t->address);
+	if (*busy)
+		return NULL;
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return NULL;

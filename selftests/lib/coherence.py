@@ -126,6 +126,37 @@ def connections_are_replaced(context):
     assert nodes(bed)[2]["reconnects"] > 0, "no connection was replaced"
 
 
+def others_are_served(context):
+    """A page is to come from a machine that has stopped. A thread that asks for another page
+    in whose turn it is asked for (their numbers are alike modulo 64) does not wait for that."""
+    bed, name = context.bed, "/tmp/bystander"
+    dead = {node: int(dead_seconds(bed, node)) * 1000 for node in (1, 2, 3)}
+
+    def said(*what):
+        text = bed.run(1, f"cat {name}.out {name}.end 2>/dev/null || true")
+        assert "ended" not in text or "ended 0" in text, text
+        return set(what) <= set(text.split())
+
+    for node in dead:
+        bed.run(node, "echo 600000 >/sys/module/radium/parameters/dead_ms")
+    bed.run(1, f"rm -f {name}.*; setsid sh -c '{paths.GUEST}/bystander {name}.go >{name}.out 2>&1; "
+               f"echo ended $? >{name}.end' </dev/null >/dev/null 2>&1 &")
+    try:
+        within(60 * context.slow, lambda: said("ready"), "the threads are in their places")
+        assert bed.call("freeze", "node2").returncode == 0
+        try:
+            bed.run(1, f"touch {name}.go")
+            within(60 * context.slow, lambda: said("asked", "served"), "the other page comes")
+        finally:
+            assert bed.call("thaw", "node2").returncode == 0
+        within(60 * context.slow, lambda: said("done", "ended"), "the page comes, too")
+    finally:
+        bed.run(1, "pkill -KILL -x bystander || true")
+        within(60 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
+        for node, milliseconds in dead.items():
+            bed.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+
+
 def two_claim_one_number(context):
     """A machine that comes with the number of another one, which is there, is refused; what
     is on that other one goes on."""
@@ -164,7 +195,7 @@ def run(context, only):
     yield from tests(context, only, SHORT)
     if not context.native:
         yield from each(context, [nodes_lose_each_other, connections_are_replaced,
-                                  two_claim_one_number], only)
+                                  others_are_served, two_claim_one_number], only)
 
 
 def soak(context, only):
