@@ -405,6 +405,7 @@ void rad_link_stop(struct rad_node *node)
 		node->last_conn = NULL;
 	}
 	del_timer_sync(&node->ack_timer);
+	hrtimer_cancel(&node->later_timer);
 	rad_beat_stop(node);
 	rad_link_drop(node);
 	rad_call_fail_all(node);

@@ -116,6 +116,7 @@ void rad_msg_set_page(struct rad_out *msg, struct page *page,
 		      const struct rad_wire_landing *landing);
 void rad_msg_on_sent(struct rad_out *msg, rad_sent_fn fn, void *arg);
 int rad_msg_send(struct rad_node *to, struct rad_out *msg);
+int rad_msg_send_later(struct rad_node *to, struct rad_out *msg);
 int rad_answer(const struct rad_in *request, struct rad_out *msg);
 int rad_answer_to(struct rad_node *to, u64 call, struct rad_out *msg);
 int rad_call_send(struct rad_node *to, struct rad_call *call, struct rad_out *msg);

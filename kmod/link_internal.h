@@ -28,6 +28,7 @@
 #ifndef _RADIUM_LINK_INTERNAL_H
 #define _RADIUM_LINK_INTERNAL_H
 
+#include <linux/hrtimer.h>
 #include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
@@ -285,6 +286,8 @@ struct rad_node {
 	u32 vain;
 	struct rad_conn *last_conn;	/* until it is closed, a reference of the peer's work */
 	struct rad_stream streams[RAD_CLASS_COUNT];
+	struct list_head later;		/* messages that are not in their stream yet */
+	struct hrtimer later_timer;
 	u64 next_call;
 	struct hlist_head calls[RAD_CALL_BUCKETS];
 	struct timer_list ack_timer;

@@ -14,6 +14,8 @@
 #include "link_internal.h"
 #include "wire_check.h"
 
+enum { LATER_MAX_NS = 2 * 1000 * 1000 };	/* for a message that may wait */
+
 /* Bytes that travel. */
 static size_t msg_length(const struct rad_msg *msg)
 {
@@ -337,6 +339,42 @@ static void ack_timer(struct timer_list *timer)
 	spin_unlock(&node->lock);
 }
 
+/* The message gets its place in its stream; node->lock is held. */
+static void enqueue(struct rad_node *node, struct rad_msg *msg)
+{
+	struct rad_stream *stream = &node->streams[rad_msg_class_of(msg->type)];
+
+	msg->seq = ++stream->last;
+	list_add_tail(&msg->entry, &stream->queue);
+	stream->queued++;
+	if (!stream->next)
+		stream->next = msg;
+}
+
+/* What may wait waits no longer; node->lock is held. */
+static void enqueue_later(struct rad_node *node)
+{
+	struct rad_msg *msg, *next;
+
+	list_for_each_entry_safe(msg, next, &node->later, entry) {
+		list_del(&msg->entry);
+		enqueue(node, msg);
+	}
+}
+
+static enum hrtimer_restart later_timer(struct hrtimer *timer)
+{
+	struct rad_node *node = container_of(timer, struct rad_node, later_timer);
+
+	spin_lock(&node->lock);
+	if (node->alive) {
+		enqueue_later(node);
+		rad_link_push(node);
+	}
+	spin_unlock(&node->lock);
+	return HRTIMER_NORESTART;
+}
+
 /**
  * rad_link_init_streams - for a new session
  * @node: the session
@@ -350,6 +388,9 @@ void rad_link_init_streams(struct rad_node *node)
 		node->streams[class].limit = RAD_WINDOW;
 	}
 	timer_setup(&node->ack_timer, ack_timer, 0);
+	INIT_LIST_HEAD(&node->later);
+	hrtimer_init(&node->later_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	node->later_timer.function = later_timer;
 }
 
 /**
@@ -435,11 +476,10 @@ int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *cal
 			rad_call_add(to, call);
 			msg->call = call->id;
 		}
-		msg->seq = ++stream->last;
-		list_add_tail(&msg->entry, &stream->queue);
-		stream->queued++;
-		if (!stream->next)
-			stream->next = msg;
+		/* What waits is about other pages than the one that is asked for. */
+		if (msg->type != RAD_MSG_PAGE_GET)
+			enqueue_later(to);
+		enqueue(to, msg);
 		rad_link_push(to);
 	}
 	spin_unlock_bh(&to->lock);
@@ -463,6 +503,40 @@ int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *cal
 int rad_msg_send(struct rad_node *to, struct rad_out *out)
 {
 	return rad_link_send(to, rad_msg_of(out), NULL);
+}
+
+/**
+ * rad_msg_send_later - send a message that nobody waits for yet, as far as we know
+ * @to: session
+ * @out: the message, of class ANSWER; consumed whatever is returned
+ *
+ * To send and to receive it would cost both sides time that they need for what is asked
+ * for now. It goes with the next message that is not a PAGE_GET, or after a round trip:
+ * then whoever has asked at once waits for an answer, and so does, most often, who was
+ * asked.
+ *
+ * Context: process, may be under spin locks; interrupts on. Does not sleep.
+ * Return: 0: it will arrive exactly once unless the session ends; -EHOSTDOWN: the session
+ * has ended.
+ */
+int rad_msg_send_later(struct rad_node *to, struct rad_out *out)
+{
+	struct rad_msg *msg = rad_msg_of(out);
+	bool alive;
+
+	spin_lock_bh(&to->lock);
+	alive = to->alive;
+	if (alive) {
+		u64 ns = min_t(u64, to->beat.best_rtt, LATER_MAX_NS);
+
+		if (list_empty(&to->later))
+			hrtimer_start(&to->later_timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+		list_add_tail(&msg->entry, &to->later);
+	}
+	spin_unlock_bh(&to->lock);
+	if (!alive)
+		rad_link_refuse(msg);
+	return alive ? 0 : -EHOSTDOWN;
 }
 
 /**
@@ -508,6 +582,7 @@ void rad_link_drop(struct rad_node *node)
 		node->streams[class].queued = 0;
 		list_splice_tail_init(&node->streams[class].queue, &dropped);
 	}
+	list_splice_tail_init(&node->later, &dropped);
 	spin_unlock_bh(&node->lock);
 	rad_link_finish(node, &dropped, false);
 }

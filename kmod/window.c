@@ -84,7 +84,7 @@ static void granted(struct rad_call *call)
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
 	bool forwarded = !call->status && call->answered_by == RAD_MSG_PAGE_FORWARD;
-	bool arrived = false;
+	bool arrived = false, later = false;
 	u32 flags, reason;
 
 	mutex_lock(rad_window_lock(window, page->index));
@@ -107,7 +107,9 @@ static void granted(struct rad_call *call)
 			/* Home's frame is older than what its last owner wrote. */
 			page->dirty = forwarded && page->prot & RAD_ACCESS_WRITE;
 			page->state = PAGE_PRESENT;
+			page->since = ktime_get_ns();
 			arrived = forwarded;
+			later = rad_wpage_may_tell_later(window, page);
 			if (page->awaited)
 				rad_wpage_stay(page, RAD_STAY_UNUSED_NS);
 		} else if (!reason && held) {
@@ -122,7 +124,7 @@ static void granted(struct rad_call *call)
 	mutex_unlock(rad_window_lock(window, page->index));
 	wake_up_all(&window->wait);
 	if (arrived)
-		rad_wpage_arrived(replica->home, replica->process, page->index, call->id);
+		rad_wpage_arrived(replica->home, replica->process, page->index, call->id, later);
 	rad_wpage_put(page);
 	rad_replica_put(replica);
 }

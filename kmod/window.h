@@ -44,6 +44,8 @@ struct rad_walk {
  * @pages: struct page state by page number
  * @locks: by page number, modulo: orders insertion into the page table and
  *	revocation. Taken with mmap_lock held, or alone.
+ * @contended: by page number, modulo, under that lock: a page that was taken away when it
+ *	had just come, 0: none. When it comes again others will soon want it again.
  * @wait: faults wait here for a grant
  * @walks: by threads, and by one thread through several arrays
  * @oldest: of @walks: given up next; a hint
@@ -55,6 +57,7 @@ struct rad_window {
 	struct address_space *mapping;
 	struct xarray pages;
 	struct mutex locks[RAD_WINDOW_LOCKS];
+	unsigned long contended[RAD_WINDOW_LOCKS];
 	wait_queue_head_t wait;
 	struct rad_walk walks[RAD_WINDOW_WALKS];
 	unsigned int oldest;

@@ -78,10 +78,11 @@ static void passed(void *arg, bool delivered)
 	kfree(passing);
 }
 
-static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u64 call)
+static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u64 call,
+			    struct rad_out *msg)
 {
 	struct passing *passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOFAIL);
-	struct rad_wire_page_back *back;
+	struct rad_wire_page_back *back = msg->body;
 
 	refcount_inc(&content->ref);
 	rad_replica_get(content->replica);
@@ -89,9 +90,8 @@ static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u6
 		.content = content,
 		.home = rad_node_get(home),
 		.call = call,
-		.back = rad_back_msg(),
+		.back = msg,
 	};
-	back = passing->back->body;
 	back->flags = cpu_to_le32(RAD_BACK_SENT);
 	return passing;
 }
@@ -102,12 +102,13 @@ static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u6
  * @home: who asked for that
  * @call: of home; to be answered, unless KEEP is asked for, if the page may not have got there
  * @body: the PAGE_REVOKE, with FORWARD
+ * @back: that answer: kept if the page has been sent, unless KEEP is asked for
  *
  * Context: process; must not wait for a message.
  * Return: whether it has been sent.
  */
 bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
-		       const struct rad_wire_page_revoke *body)
+		       const struct rad_wire_page_revoke *body, struct rad_out *back)
 {
 	struct rad_node *next = rad_node_get_up(le32_to_cpu(body->next));
 	struct rad_wire_page_grant *grant;
@@ -129,7 +130,7 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 		refcount_inc(&content->ref);
 		rad_msg_on_sent(msg, sent, content);
 	} else {
-		rad_msg_on_sent(msg, passed, pass(content, home, call));
+		rad_msg_on_sent(msg, passed, pass(content, home, call, back));
 	}
 	rad_answer_to(next, le32_to_cpu(body->forward.token), msg);
 	rad_node_put(next);
@@ -139,17 +140,33 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 /* ------------------------------------------------------ who gets it */
 
 /**
+ * rad_wpage_may_tell_later() - may home hear a little later that a page has come?
+ * @window: whose
+ * @page: it has come from its owner; its lock is held
+ *
+ * Until then home lets nobody else have it. A page that is here to be read is asked for
+ * again by whoever writes to it, here or elsewhere; one that did not stay the last time
+ * others want, too. Nobody is known to want any other.
+ */
+bool rad_wpage_may_tell_later(const struct rad_window *window, const struct rad_wpage *page)
+{
+	return page->dirty && window->contended[page->index % RAD_WINDOW_LOCKS] != page->index;
+}
+
+/**
  * rad_wpage_arrived() - tell home that a page has come from its owner
  * @home: whom
  * @process: home's number of the process
  * @index: page number
  * @call: of the request that it answers
+ * @later: see rad_wpage_may_tell_later()
  *
  * Before that home waits: a revocation could overtake the page.
  *
  * Context: process; must not wait for a message.
  */
-void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call)
+void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call,
+		       bool later)
 {
 	struct rad_out *msg = rad_msg_alloc(RAD_MSG_PAGE_ARRIVED,
 					    sizeof(struct rad_wire_page_arrived),
@@ -159,7 +176,10 @@ void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, 
 	body->process = cpu_to_le64(process);
 	body->address = cpu_to_le64(index << PAGE_SHIFT);
 	body->call = cpu_to_le64(call);
-	rad_msg_send(home, msg);
+	if (later)
+		rad_msg_send_later(home, msg);
+	else
+		rad_msg_send(home, msg);
 }
 
 /**

@@ -50,6 +50,7 @@ struct rad_late_revoke {
  * @prot: enum rad_page_access that it may be mapped with
  * @dirty: it may differ from home's copy: it has been mapped writable
  * @awaited: a fault waits for it and has not mapped it yet
+ * @since: it came then (ktime)
  * @until: it stays until then (ktime), see stay.h
  * @late: who wants it by now
  * @landing: where the content is
@@ -67,6 +68,7 @@ struct rad_wpage {
 	u32 prot;
 	bool dirty;
 	bool awaited;
+	u64 since;
 	u64 until;
 	struct rad_late_revoke late;
 	struct rad_landing landing;
@@ -102,9 +104,11 @@ void rad_wpage_refuse(struct rad_window *window, struct rad_wpage *page, u32 rea
 
 /* window_forward.c */
 bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 call,
-		       const struct rad_wire_page_revoke *body);
+		       const struct rad_wire_page_revoke *body, struct rad_out *back);
 struct rad_wpage *rad_wpage_take_back(struct rad_window *window, struct rad_wpage *page);
-void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call);
+bool rad_wpage_may_tell_later(const struct rad_window *window, const struct rad_wpage *page);
+void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call,
+		       bool later);
 struct rad_wpage *rad_wpage_cancel(struct rad_window *window, struct rad_wpage *page, u64 call);
 
 /* window_revoke.c */

@@ -12,7 +12,20 @@
 #include "window_internal.h"
 #include "wire_check.h"
 
+enum { CONTENDED_NS = 10 * 1000 * 1000 };	/* a page that is here for less is contended */
+
 static struct workqueue_struct *late_wq;
+
+/* A page is taken away; its lock is held. Had it just come, others will want it again. */
+static void note_loss(struct rad_window *window, const struct rad_wpage *page)
+{
+	unsigned long *contended = &window->contended[page->index % RAD_WINDOW_LOCKS];
+
+	if (ktime_get_ns() - page->since < CONTENDED_NS)
+		*contended = page->index;
+	else if (*contended == page->index)
+		*contended = 0;
+}
 
 /*
  * Takes a page away from the replica, or only the right to write to it; its lock is held.
@@ -43,6 +56,8 @@ static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 		refcount_inc(&page->ref);
 		*content = page;
 	}
+	if (!(how & RAD_REVOKE_KEEP))
+		note_loss(window, page);
 	if (how & RAD_REVOKE_FORWARD && !(how & RAD_REVOKE_KEEP)) {
 		rad_window_unmap(window, page->index);
 		page->state = PAGE_SENT;
@@ -75,12 +90,11 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 		/* A copy: whatever has become of it, it is no more. */
 		flags = RAD_BACK_CLEAN;
 	if (content && how & RAD_REVOKE_FORWARD) {
-		bool sent = rad_wpage_forward(content, home, call, body);
+		bool sent = rad_wpage_forward(content, home, call, body, msg);
 
 		if (sent && !(how & RAD_REVOKE_KEEP)) {
 			/* Home hears from who gets it; from us only if he may not have. */
 			rad_wpage_put(content);
-			rad_msg_free(msg);
 			return;
 		}
 		if (sent)
