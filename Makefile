@@ -80,7 +80,7 @@ demo: deps all
 
 bench: DEPS := bench
 bench: deps all selftests
-	selftests/bench/run --output build/bench.json
+	selftests/bench/run --output build/bench.json --only '$(BENCH)'
 
 docs:
 	selftests/check-docs
@@ -104,7 +104,8 @@ help:
 	@echo 'all      module and tools against KDIR=$(KDIR)'
 	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern'
 	@echo 'demo     two virtual machines, one program that moves between them'
-	@echo 'bench    all benchmarks, table and build/bench.json'
+	@echo 'bench    all benchmarks, table and build/bench.json; a part of them with BENCH=moves,'
+	@echo '         resume, overhead, kernels or threads'
 	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; threads, servers,'
 	@echo '         sessions, builds, all stressors of stress-ng'
 	@echo 'docs     checks manual pages and documents'
