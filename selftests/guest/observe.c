@@ -248,20 +248,13 @@ static void want_core(void)
 	DO(setrlimit(RLIMIT_CORE, &unlimited));
 }
 
-/* Waits for the process to die of the signal. */
-static struct core take_core(pid_t pid, int number)
+/* A dump that was written to this file, which goes. */
+static struct core open_core(const char *path)
 {
-	char path[40] = "/tmp/core";
+	int file = DO(open(path, O_RDONLY));
 	struct stat details;
 	struct core core;
-	int status, file;
 
-	EQUAL(waitpid(pid, &status, 0), pid);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == number);
-	CHECK(WCOREDUMP(status));
-	if (access(path, R_OK))
-		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
-	file = DO(open(path, O_RDONLY));
 	unlink(path);
 	DO(fstat(file, &details));
 	core.image = DO(mmap(NULL, details.st_size, PROT_READ, MAP_PRIVATE, file, 0));
@@ -270,6 +263,20 @@ static struct core take_core(pid_t pid, int number)
 	CHECK(!memcmp(core.header->e_ident, ELFMAG, SELFMAG) && core.header->e_type == ET_CORE);
 	core.segments = (void *)(core.image + core.header->e_phoff);
 	return core;
+}
+
+/* Waits for the process to die of the signal. */
+static struct core take_core(pid_t pid, int number)
+{
+	char path[40] = "/tmp/core";
+	int status;
+
+	EQUAL(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == number);
+	CHECK(WCOREDUMP(status));
+	if (access(path, R_OK))
+		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
+	return open_core(path);
 }
 
 /* The dump's copy of the memory, found by its program headers. */
@@ -378,6 +385,32 @@ static void core_dump_of_a_runner(void)
 			EQUAL(registers.rbx, 8);
 		}
 	}
+}
+
+/* A dump of one that lives on, where it was: by gdb's script. */
+static void core_of_the_living(void)
+{
+	struct user_regs_struct registers;
+	char command[100], path[60];
+	uint64_t end;
+	pid_t pid;
+
+	if (access("/usr/bin/gcore", X_OK))
+		skip("no gcore");
+	pid = observed(13);
+	snprintf(command, sizeof(command), "gcore -o /tmp/st-gcore %d >/dev/null 2>&1 </dev/null", pid);
+	snprintf(path, sizeof(path), "/tmp/st-gcore.%d", pid);
+	EQUAL(system(command), 0);
+	end = now_ns() + 20000000000ull;
+	while (moving() && !where_is(pid, pid) && now_ns() < end)
+		sleep_ms(10);
+	CHECK(!moving() || where_is(pid, pid));
+	check_core(open_core(path), 13);
+	EQUAL(ask_child(13), -1);
+	EQUAL(system(command), 0);
+	registers = core_registers(open_core(path));
+	CHECK(registers.rip > 0x1000 && registers.rsp > 0x1000);
+	end_child(pid);
 }
 
 static void proc_files(void)
@@ -492,7 +525,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(proc_mem), CASE(process_vm), CASE(ping_pong), CASE(ptrace_attach),
 		CASE(registers_of_a_runner), { "gdb_batch", gdb_batch, 60 }, CASE(core_dump),
-		CASE(core_dump_of_a_runner), CASE(proc_files), CASE(strace_attach),
+		CASE(core_dump_of_a_runner), { "core_of_the_living", core_of_the_living, 60 },
+		CASE(proc_files), CASE(strace_attach),
 		CASE(traced_is_not_moved), CASE(breakpoint_is_refused),
 		{ 0 }
 	};

@@ -46,7 +46,7 @@ ALL = [
     program("files", "mappings of files, shared memory, buffers of calls"),
     program("process", "fork, exec, wait, exit and what a process has"),
     Suite("clock", "time goes on exactly", clocks.run),
-    program("observe", "debuggers and /proc see the true state"),
+    program("observe", "debuggers and /proc see the true state", "debuggers"),
     program("pages", "swap, KSM, huge pages, compaction while pages are away"),
     program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
             "hazards_io"),
