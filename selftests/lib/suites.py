@@ -52,7 +52,7 @@ ALL = [
             "hazards_io"),
     program("calls", "every system call by its number, at home and away: the same result"),
     program("forms", "calls that few programs make do what they are for"),
-    program("sockets", "sockets: the other end notices nothing"),
+    program("sockets", "sockets: the other end notices nothing", "internet"),
     program("notify", "descriptors that tell of events, timers, files, processes"),
     program("locks", "locks and leases of files"),
     program("pipes", "pipes, FIFOs and what moves bytes between files"),
