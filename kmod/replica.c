@@ -4,6 +4,7 @@
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
@@ -35,6 +36,28 @@ static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
 /* One replica is made at a time: two threads of one process must not make two. */
 static DEFINE_MUTEX(obtain_mutex);
+/* Under kernel_param_lock(). */
+static char replica_cgroup[RADIUM_PATH_SIZE];
+
+static int set_cgroup(const char *value, const struct kernel_param *kp)
+{
+	size_t len = strcspn(value, "\n");
+
+	if (len >= sizeof(replica_cgroup) || (len && *value != '/'))
+		return -EINVAL;
+	memcpy(replica_cgroup, value, len);
+	replica_cgroup[len] = '\0';
+	return 0;
+}
+
+static int get_cgroup(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", replica_cgroup);
+}
+
+static const struct kernel_param_ops cgroup_ops = { .set = set_cgroup, .get = get_cgroup };
+module_param_cb(replica_cgroup, &cgroup_ops, NULL, 0644);
+MODULE_PARM_DESC(replica_cgroup, "directory of the control group that replicas are put into");
 
 static void free_replica(struct kref *ref)
 {
@@ -159,13 +182,20 @@ static bool helper_is_alive(struct rad_replica *replica)
 
 static int start_program(struct rad_replica *replica)
 {
-	char token[24], uid[12], gid[12];
-	char *argv[] = { (char *)rad_node_replica_path(), token, uid, gid, NULL };
+	char token[24], uid[12], gid[12], group[RADIUM_PATH_SIZE + 16] = "";
+	char *argv[] = { (char *)rad_node_replica_path(), token, uid, gid, NULL, NULL };
 	static char *envp[] = { NULL };
 	unsigned long start = jiffies;
 	struct subprocess_info *info;
 	int err;
 
+	/* The program goes in before it gives up its rights: its threads are made there. */
+	kernel_param_lock(THIS_MODULE);
+	if (replica_cgroup[0]) {
+		snprintf(group, sizeof(group), "%s/cgroup.procs", replica_cgroup);
+		argv[4] = group;
+	}
+	kernel_param_unlock(THIS_MODULE);
 	snprintf(token, sizeof(token), "%llu", replica->token);
 	snprintf(uid, sizeof(uid), "%u", replica->uid);
 	snprintf(gid, sizeof(gid), "%u", replica->gid);
@@ -181,7 +211,7 @@ static int start_program(struct rad_replica *replica)
 	while (!wait_for_completion_timeout(&replica->attached, ATTACH_LOOK_JIFFIES)) {
 		if (helper_is_alive(replica) && time_before(jiffies, start + ATTACH_JIFFIES))
 			continue;
-		pr_err("%s did not attach\n", argv[0]);
+		pr_err("%s did not attach%s%s\n", argv[0], *group ? ", or enter " : "", group);
 		return -ETIMEDOUT;
 	}
 	return READ_ONCE(replica->dying) ? -EIO : 0;

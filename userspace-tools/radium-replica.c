@@ -2,9 +2,10 @@
 /*
  * radium-replica - the process that visiting threads run in
  *
- * Started by the kernel module, as root, with three arguments: the token of the replica
- * it is to become, and the user and group to be. It opens the device and makes one call, from which it never comes back:
- * the module takes its whole address space for the window.
+ * Started by the kernel module, as root, with the token of the replica that it is to become,
+ * the user and the group to be, and perhaps the file of a control group to go into first. It
+ * opens the device and makes one call, from which it never comes back: the module takes its
+ * whole address space for the window.
  *
  * No C library: there is nothing to initialise, and nothing of it would survive.
  */
@@ -28,6 +29,17 @@ static __u64 number(const char *text)
 	while (*text >= '0' && *text <= '9')
 		n = n * 10 + (__u64)(*text++ - '0');
 	return n;
+}
+
+/* What visitors use is charged to the group, or they do not come. */
+static int enter(const char *group)
+{
+	long fd = call(__NR_open, (long)group, O_WRONLY | O_CLOEXEC, 0);
+
+	if (fd < 0 || call(__NR_write, fd, (long)"0", 1) != 1)
+		return -1;
+	call(__NR_close, fd, 0, 0);
+	return 0;
 }
 
 static int become(const char *token, const char *uid, const char *gid)
@@ -55,7 +67,9 @@ __attribute__((used)) void start(long *stack)
 {
 	int status = 2;
 
-	if (stack[0] == 4)
+	if (stack[0] == 5 && enter((const char *)stack[5]))
+		status = 5;
+	else if (stack[0] == 4 || stack[0] == 5)
 		status = become((const char *)stack[2], (const char *)stack[3],
 				(const char *)stack[4]);
 	call(__NR_exit_group, status, 0, 0);

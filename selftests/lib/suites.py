@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, builds, clocks, coherence, control, differences, guest, lifetime, links,
+from . import (build, builds, clocks, coherence, control, differences, groups, guest, lifetime, links,
                model, moments, moved, servers, sessions, shows, static, stressors, testbeds, threaded,
                threads)
 
@@ -73,6 +73,8 @@ ALL = [
           default=False),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("differences", "what differs away from home does so as it is written", differences.run),
+    Suite("groups", "control groups of visitors, and of their processes at home", groups.run,
+          native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
     Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
     Suite("moments", "missing nodes, half-loaded modules, shutdown while somebody waits",

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Control groups: what visitors use is charged where the administrator of their node wants it,
+and what the process' own group at home limits."""
+
+from . import links
+from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
+from .context import Skip, each
+from .lifetime import nothing_left, replicas
+
+GROUP = "/sys/fs/cgroup/st-groups"
+PARAMETER = "/sys/module/radium/parameters/replica_cgroup"
+
+
+class Group:
+    """A control group of a machine, with the controllers that are wanted."""
+
+    def __init__(self, bed, node, controllers=""):
+        self.bed, self.node = bed, node
+        wanted = "".join(f"echo +{c} > /sys/fs/cgroup/cgroup.subtree_control && "
+                         for c in controllers.split())
+        if bed.execute(node, "sh", "-c", f"{wanted} mkdir -p {GROUP}").returncode:
+            raise Skip(f"no cgroup2 with {controllers or 'anything'}")
+
+    def write(self, file, text):
+        """What a file of it is to say."""
+        self.bed.run(self.node, f"echo '{text}' > {GROUP}/{file}")
+
+    def value(self, file, name):
+        """The number behind a name in a file of it."""
+        return int(self.bed.run(self.node, f"awk '$1 == \"{name}\" {{ print $2 }}' {GROUP}/{file}"))
+
+    def remove(self):
+        """It has to be empty, or becomes so soon."""
+        within(10 * self.bed.slow, lambda: not self.bed.execute(
+            self.node, "sh", "-c", f"rmdir {GROUP} 2>/dev/null || [ ! -d {GROUP} ]").returncode,
+            "the group is empty")
+
+
+def choose(bed, path):
+    """The group of the replicas that come to node 2 from now on."""
+    bed.run(2, f"echo {path} > {PARAMETER}")
+    assert bed.run(2, f"cat {PARAMETER}").strip() == path
+
+
+def groups_of(bed, visitor):
+    """Those that the tasks of a replica are in."""
+    return set(bed.run(2, f"cat /proc/{visitor}/task/*/cgroup | grep ^0::").split())
+
+
+def visitors_are_charged(context):
+    """All tasks of a replica are in the group that was chosen before it came, what they compute
+    is its group's, and the next one is in another if another is chosen."""
+    bed, group = context.bed, Group(context.bed, 2)
+    pid = start(bed, SPIN)
+    try:
+        choose(bed, GROUP)
+        migrate(bed, pid)
+        assert groups_of(bed, replicas(bed)[0]) == {"0::/st-groups"}
+        before = group.value("cpu.stat", "usage_usec")
+        within(60 * context.slow, lambda: group.value("cpu.stat", "usage_usec") > before + 300000,
+               "it is charged")
+        choose(bed, "")
+        # The replica that is there stays where it is; one that is made anew does not.
+        assert groups_of(bed, replicas(bed)[0]) == {"0::/st-groups"}
+        assert radctl(bed, "recall", "--all", str(pid)).returncode == 0
+        nothing_left(context)
+        migrate(bed, pid)
+        assert groups_of(bed, replicas(bed)[0]) == {"0::/"}
+    finally:
+        choose(bed, "")
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
+def visitors_are_limited(context):
+    """A limit of that group holds for visitors; they go on, slower."""
+    bed, group = context.bed, Group(context.bed, 2, "cpu")
+    group.write("cpu.max", "20000 100000")
+    choose(bed, GROUP)
+    pid = links.begin(bed)
+    try:
+        before = group.value("cpu.stat", "nr_throttled")
+        within(60 * context.slow, lambda: group.value("cpu.stat", "nr_throttled") > before + 3,
+               "it is throttled")
+        links.goes_on(bed, "throttled", 3)
+        assert shown(bed, "show", str(pid))["threads"][0]["node"] == 2
+        done = radctl(bed, "recall", str(pid))
+        assert done.returncode == 0, done.stderr
+        links.finish(bed)
+    finally:
+        choose(bed, "")
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
+def no_visitors_without_their_group(context):
+    """If they cannot be put into it, they do not come: refused, and at home all goes on."""
+    bed = context.bed
+    for wrong in "relative", "/" + "x" * 300:
+        assert bed.execute(2, "sh", "-c", f"echo {wrong} > {PARAMETER}").returncode
+    pid = start(bed, SPIN)
+    try:
+        choose(bed, f"{GROUP}/not-there")
+        done = radctl(bed, "migrate", str(pid), "2")
+        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done
+        assert "replica" in done.stderr, done.stderr
+        assert not replicas(bed)
+        assert bed.run(1, f"cut -d' ' -f3 /proc/{pid}/stat").strip() == "R"
+        choose(bed, "")
+        migrate(bed, pid)
+        assert nodes(bed)[2]["visitors"] == 1
+    finally:
+        choose(bed, "")
+        stop(bed, pid)
+    nothing_left(context)
+
+
+def limit_at_home_is_for_home(context):
+    """A limit of the process' own group slows it down at home, and not while it is away."""
+    bed, group = context.bed, Group(context.bed, 1, "cpu")
+    group.write("cpu.max", "20000 100000")
+    pid = start(bed, SPIN)
+
+    def throttled():
+        return group.value("cpu.stat", "nr_throttled")
+    try:
+        group.write("cgroup.procs", pid)
+        before = throttled()
+        within(60 * context.slow, lambda: throttled() > before + 3, "it is throttled at home")
+        migrate(bed, pid)
+        visitor = replicas(bed)[0]
+
+        def computed():
+            return float(bed.run(2, f"cat /proc/{visitor}/task/*/schedstat | "
+                                    "awk '{ n += $1 } END { print n / 1e6 }'"))
+        before, begin = throttled(), computed()
+        within(60 * context.slow, lambda: computed() > begin + 1000, "it computes there")
+        # Natively at least every fifth of ten periods of 100 ms.
+        assert throttled() <= before + 2, f"throttled {throttled() - before} times"
+        assert f"0::{GROUP.removeprefix('/sys/fs/cgroup')}" in bed.run(1, f"cat /proc/{pid}/cgroup")
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        before = throttled()
+        within(60 * context.slow, lambda: throttled() > before + 3, "it is throttled again")
+    finally:
+        stop(bed, pid)
+        group.remove()
+
+
+def run(context, only):
+    """The suite "groups"."""
+    yield from each(context, [visitors_are_charged, visitors_are_limited,
+                              no_visitors_without_their_group, limit_at_home_is_for_home], only)
