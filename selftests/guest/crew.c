@@ -68,6 +68,22 @@ void crew_join(struct hand *hands, unsigned int count)
 		EQUAL(pthread_join(hands[i].thread, &hands[i].result), 0);
 }
 
+/* Their state does not tell: a deputy sleeps also while its thread is on its way to the call. */
+void crew_asleep(struct hand *hands, unsigned int count)
+{
+	uint64_t end = now_ns() + 15000000000;
+
+	for (unsigned int i = 0; i < count; i++) {
+		char path[60];
+
+		snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", hands[i].tid);
+		do {
+			CHECK(now_ns() < end);
+			sleep_ms(5);
+		} while (!strstr(read_text(path), "futex"));
+	}
+}
+
 void crew_stir(struct hand *hands, unsigned int count, unsigned int moves)
 {
 	uint64_t state = now_ns();

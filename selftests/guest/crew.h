@@ -37,6 +37,8 @@ void crew_place(struct hand *hand, unsigned int node);
 void crew_spread(struct hand *hands, unsigned int count, unsigned int first);
 void crew_go(struct hand *hands, unsigned int count);
 void crew_join(struct hand *hands, unsigned int count);
+/* Waits until all sleep in a futex. */
+void crew_asleep(struct hand *hands, unsigned int count);
 /* Waits for a semaphore, whatever signals come. */
 void down(sem_t *semaphore);
 /* So many moves of threads that are chosen at random; they may end meanwhile. */

@@ -20,25 +20,6 @@ static long futex(atomic_uint *uaddr, int op, unsigned int value, const void *ti
 	return syscall(SYS_futex, uaddr, op | FUTEX_PRIVATE_FLAG, value, timeout, uaddr2, value3);
 }
 
-/*
- * Waits until all sleep in a futex. Their state does not tell: a deputy sleeps also while its
- * thread is on its way to the call.
- */
-static void all_asleep(unsigned int count)
-{
-	uint64_t end = now_ns() + 15000000000;
-
-	for (unsigned int i = 0; i < count; i++) {
-		char path[60];
-
-		snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", crew[i].tid);
-		do {
-			CHECK(now_ns() < end);
-			sleep_ms(5);
-		} while (!strstr(read_text(path), "futex"));
-	}
-}
-
 static void begin(unsigned int count, unsigned int first, void *(*work)(struct hand *))
 {
 	woken = 0;
@@ -71,7 +52,7 @@ static void wait_and_wake(void)
 	for (int round = 0; round < PLACES; round++) {
 		go(0);
 		begin(4, round, wait_once);
-		all_asleep(4);
+		crew_asleep(crew, 4);
 		go(places[(round + 1) % PLACES]);
 		EQUAL(futex(&word, FUTEX_WAIT, 1, NULL, NULL, 0), -1);
 		EQUAL(errno, EAGAIN);
@@ -95,7 +76,7 @@ static void *wait_for_bit(struct hand *hand)
 static void bitsets(void)
 {
 	begin(4, 1, wait_for_bit);
-	all_asleep(4);
+	crew_asleep(crew, 4);
 	go(3);
 	EQUAL(futex(&word, FUTEX_WAKE_BITSET, 9, NULL, NULL, 16), 0);
 	EQUAL(futex(&word, FUTEX_WAKE_BITSET, 9, NULL, NULL, 6), 2);
@@ -138,7 +119,7 @@ static void requeue(void)
 	for (int round = 0; round < PLACES; round++) {
 		go(0);
 		begin(4, round, wait_once);
-		all_asleep(4);
+		crew_asleep(crew, 4);
 		go(places[round]);
 		EQUAL(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)9, &second, 1), -1);
 		EQUAL(errno, EAGAIN);
@@ -173,7 +154,7 @@ static void wake_op(void)
 		go(0);
 		second = 5;
 		begin(4, round, wait_at_either);
-		all_asleep(4);
+		crew_asleep(crew, 4);
 		go(places[(round + 2) % PLACES]);
 		/* second += 3; it was not 9: only those at the first are woken. */
 		EQUAL(futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &second,
@@ -264,7 +245,7 @@ static void requeue_to_pi(void)
 	for (int round = 0; round < PLACES; round++) {
 		go(0);
 		begin(3, round, wait_requeue_pi);
-		all_asleep(3);
+		crew_asleep(crew, 3);
 		go(places[(round + 1) % PLACES]);
 		EQUAL(futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)9, &second, 0), 3);
 		crew_join(crew, 3);
@@ -293,7 +274,7 @@ static void wait_for_several(void)
 	for (int round = 0; round < PLACES; round++) {
 		go(0);
 		begin(2, round + 1, wait_vector);
-		all_asleep(2);
+		crew_asleep(crew, 2);
 		go(places[round]);
 		EQUAL(futex(&second, FUTEX_WAKE, 1, NULL, NULL, 0), 1);
 		/* Until it has run, it waits at the other one still. */

@@ -59,7 +59,7 @@ ALL = [
     program("terminals", "terminals and their jobs"),
     program("storage", "directories, attributes, seals, rings, the disk"),
     program("shared", "memory that is shared, locked, growing, under a policy"),
-    program("attributes", "users, capabilities, namespaces, groups, filters"),
+    program("attributes", "users, capabilities, namespaces, groups, filters", "labels"),
     program("limits", "each limit in the call that looks at it"),
     program("timers", "timers of all kinds, and processor time"),
     program("procfs", "/proc and /sys as a process reads them about itself"),

@@ -17,6 +17,8 @@ PROGRAMS = {
                       "told_into_one_page"},
     "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
                         "upgraded_while_changing"},
+    "threads_futex": {"futexes_with_limits", "owner_is_killed"},
+    "threads_own": {"spawned_from_anywhere", "files_of_one_thread"},
 }
 
 

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads of one process on several nodes: what each has for itself, and what one of them
+ * does for the process while the others are elsewhere.
+ */
+#include "crew.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+
+extern char **environ;
+
+static struct hand crew[4];
+static atomic_int all_end ALONE;
+
+/* Computes on its own page until the end; what it has counted is right then. */
+static void *go_on(struct hand *hand)
+{
+	uint64_t *count = hand->argument, mine = 0;
+
+	count += hand->number * 512;
+	DO(sem_post(&hand->done));
+	do {
+		for (int i = 0; i < 1000; i++)
+			((volatile uint64_t *)count)[0]++;
+		mine += 1000;
+	} while (!atomic_load_explicit(&all_end, memory_order_relaxed));
+	EQUAL(*count, mine);
+	return hand;
+}
+
+static void begin_others(void)
+{
+	crew_start(crew, 3, go_on, map_pages(3, RW));
+	crew_spread(crew, 3, 0);
+	crew_go(crew, 3);
+	for (int i = 0; i < 3; i++)
+		down(&crew[i].done);
+}
+
+static void end_others(void)
+{
+	all_end = 1;
+	crew_join(crew, 3);
+	for (int i = 0; i < 3; i++)
+		CHECK(crew[i].result == &crew[i]);
+	all_end = 0;
+}
+
+/* The child of vfork() has the memory of all of them until it executes something. */
+static void spawned_from_anywhere(void)
+{
+	char *const arguments[] = { "sh", "-c", "exit 31", NULL };
+
+	begin_others();
+	for (int round = 0; round < PLACES; round++) {
+		volatile int written = 0;
+		int status;
+		pid_t pid;
+
+		go(places[(round + 1) % PLACES]);
+		EQUAL(posix_spawn(&pid, "/bin/sh", NULL, NULL, arguments, environ), 0);
+		EQUAL(waitpid(pid, &status, 0), pid);
+		EQUAL(WEXITSTATUS(status), 31);
+		pid = vfork();
+		if (!pid) {
+			written = 5;
+			_exit(32);
+		}
+		CHECK(pid > 0);
+		EQUAL(written, 5);
+		EQUAL(waitpid(pid, &status, 0), pid);
+		EQUAL(WEXITSTATUS(status), 32);
+	}
+	end_others();
+}
+
+static int shared_file;
+
+/* A directory, a mask and descriptors that the others do not have. */
+static void *part_company(struct hand *hand)
+{
+	char path[64];
+	mode_t mask;
+
+	if (hand->number == 1) {
+		DO(unshare(CLONE_FS));
+		DO(chdir("/usr"));
+		umask(0111);
+	}
+	if (hand->number == 2) {
+		DO(unshare(CLONE_FILES));
+		DO(close(shared_file));
+	}
+	DO(sem_post(&hand->done));
+	down(&hand->go);
+	for (int round = 0; round < PLACES; round++) {
+		CHECK(getcwd(path, sizeof(path)));
+		EQUAL(strcmp(path, hand->number == 1 ? "/usr" : "/tmp"), 0);
+		mask = hand->number == 1 ? 0111 : 022;
+		EQUAL(umask(mask), mask);
+		EQUAL(fcntl(shared_file, F_GETFD), hand->number == 2 ? -1 : 0);
+		go(places[(hand->number + round) % PLACES]);
+	}
+	return NULL;
+}
+
+static void files_of_one_thread(void)
+{
+	DO(chdir("/tmp"));
+	shared_file = DO(open("/dev/null", O_RDONLY));
+	crew_start(crew, 3, part_company, NULL);
+	crew_spread(crew, 3, 1);
+	crew_go(crew, 3);
+	for (int i = 0; i < 3; i++)
+		down(&crew[i].done);
+	crew_go(crew, 3);
+	crew_join(crew, 3);
+}
+
+static int nice_of(pid_t tid)
+{
+	int value;
+
+	errno = 0;
+	value = getpriority(PRIO_PROCESS, tid);
+	EQUAL(errno, 0);
+	return value;
+}
+
+/* Sets its own; and, by their numbers, those of the others. */
+static void *be_different(struct hand *hand)
+{
+	struct sched_param none = { 0 };
+	char name[16], expected[16];
+
+	snprintf(expected, sizeof(expected), "hand %u", hand->number);
+	DO(prctl(PR_SET_NAME, expected));
+	DO(setpriority(PRIO_PROCESS, 0, 3 + hand->number));
+	if (hand->number == 1)
+		DO(sched_setscheduler(0, SCHED_BATCH, &none));
+	DO(prctl(PR_SET_TIMERSLACK, 70000 + hand->number));
+	DO(sem_post(&hand->done));
+	down(&hand->go);
+	for (int round = 0; round < PLACES; round++) {
+		go(places[(hand->number + round) % PLACES]);
+		DO(prctl(PR_GET_NAME, name));
+		CHECK(!strcmp(name, expected));
+		EQUAL(nice_of(0), 3 + hand->number);
+		EQUAL(sched_getscheduler(0), hand->number == 1 ? SCHED_BATCH : SCHED_OTHER);
+		EQUAL(prctl(PR_GET_TIMERSLACK), 70000 + hand->number);
+	}
+	return NULL;
+}
+
+static void attributes_of_one_thread(void)
+{
+	int before = nice_of(0);
+	char name[16];
+
+	crew_start(crew, 3, be_different, NULL);
+	crew_spread(crew, 3, 1);
+	crew_go(crew, 3);
+	for (int i = 0; i < 3; i++)
+		down(&crew[i].done);
+	go(2);
+	for (int i = 0; i < 3; i++) {
+		EQUAL(nice_of(crew[i].tid), 3 + i);
+		EQUAL(sched_getscheduler(crew[i].tid), i == 1 ? SCHED_BATCH : SCHED_OTHER);
+		EQUAL(pthread_getname_np(crew[i].thread, name, sizeof(name)), 0);
+		EQUAL(name[5], '0' + i);
+	}
+	EQUAL(nice_of(0), before);
+	crew_go(crew, 3);
+	crew_join(crew, 3);
+}
+
+static volatile sig_atomic_t caught_by;
+
+static void catch(int number)
+{
+	(void)number;
+	caught_by = gettid();
+}
+
+/* A mask is a thread's own: the signal for the process goes to who does not block it. */
+static void *block_or_not(struct hand *hand)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	EQUAL(pthread_sigmask(hand->number == 1 ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL), 0);
+	DO(sem_post(&hand->done));
+	while (!atomic_load_explicit(&all_end, memory_order_relaxed))
+		compute_ms(1);
+	return NULL;
+}
+
+static void mask_of_one_thread(void)
+{
+	uint64_t end;
+	sigset_t set;
+
+	signal(SIGUSR2, catch);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	EQUAL(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	for (int round = 0; round < PLACES; round++) {
+		go(places[round]);
+		caught_by = 0;
+		crew_start(crew, 3, block_or_not, NULL);
+		crew_spread(crew, 3, round + 1);
+		crew_go(crew, 3);
+		for (int i = 0; i < 3; i++)
+			down(&crew[i].done);
+		DO(kill(getpid(), SIGUSR2));
+		end = now_ns() + 10000000000ull;
+		while (!caught_by && now_ns() < end)
+			sleep_ms(2);
+		EQUAL(caught_by, crew[1].tid);
+		all_end = 1;
+		crew_join(crew, 3);
+		all_end = 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(spawned_from_anywhere), CASE(files_of_one_thread),
+		CASE(attributes_of_one_thread), CASE(mask_of_one_thread),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}
