@@ -323,12 +323,89 @@ static void lease_is_broken(void)
 	unlink(path);
 }
 
+/* One for writing is broken by who only reads, and may be made one for reading. */
+static void write_lease(void)
+{
+	int file = lock_file(), ends[2];
+	char byte;
+	pid_t pid;
+
+	DO(close(file));
+	file = DO(open(path, O_RDONLY));
+	if (fcntl(file, F_SETLEASE, F_WRLCK))
+		skip("F_SETLEASE: %s", strerror(errno));
+	DO(fcntl(file, F_SETLEASE, F_UNLCK));
+	handle(SIGRTMIN + 6);
+	DO(pipe(ends));
+	away();
+	DO(fcntl(file, F_SETSIG, SIGRTMIN + 6));
+	DO(fcntl(file, F_SETLEASE, F_WRLCK));
+	EQUAL(fcntl(file, F_GETLEASE), F_WRLCK);
+	pid = DO(fork());
+	if (!pid) {
+		/* Away, too; without waiting, and then with. */
+		away();
+		EQUAL(open(path, O_RDONLY | O_NONBLOCK), -1);
+		EQUAL(errno, EWOULDBLOCK);
+		EQUAL(write(ends[1], "t", 1), 1);
+		DO(open(path, O_RDONLY));
+		EQUAL(write(ends[1], "o", 1), 1);
+		_exit(0);
+	}
+	away();
+	while (read(ends[0], &byte, 1) != 1)
+		EQUAL(errno, EINTR);
+	EQUAL(byte, 't');
+	EQUAL(caught, SIGRTMIN + 6);
+	EQUAL(caught_fd, file);
+	EQUAL(fcntl(file, F_GETLEASE), F_RDLCK);	/* what it is to become */
+	home();
+	DO(close(DO(dup(file))));			/* keeps it */
+	EQUAL(fcntl(file, F_GETLEASE), F_RDLCK);
+	away();
+	DO(fcntl(file, F_SETLEASE, F_RDLCK));
+	EQUAL(read(ends[0], &byte, 1), 1);
+	EQUAL(byte, 'o');
+	reap(pid);
+	EQUAL(fcntl(file, F_GETLEASE), F_RDLCK);
+	unlink(path);
+}
+
+static void keep_lease(void)
+{
+	signal(SIGIO, SIG_IGN);
+	DO(fcntl(again(), F_SETLEASE, F_WRLCK));
+}
+
+/* Whoever opens the file away waits for as long as the lease may be broken, and no longer. */
+static void lease_is_taken(void)
+{
+	static const char setting[] = "/proc/sys/fs/lease-break-time";
+	char was[20];
+	int file = lock_file(), taken = -1;
+	pid_t pid;
+
+	snprintf(was, sizeof(was), "%.18s", read_text(setting));
+	if (access(setting, W_OK))
+		skip("no %s", setting);
+	DO(close(file));
+	pid = helper(keep_lease);
+	write_text(setting, "2\n");
+	away();
+	taken = open(path, O_RDWR);
+	write_text(setting, was);
+	CHECK(taken >= 0);
+	dismiss(pid);
+	unlink(path);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(whole_file_locks), CASE(record_locks), CASE(records_end_with_close),
 		CASE(open_file_locks), CASE(lockf_waits), CASE(deadlock_is_seen),
 		CASE(wait_is_interrupted), CASE(locks_are_listed), CASE(lease_is_broken),
+		CASE(write_lease), CASE(lease_is_taken),
 		{ 0 }
 	};
 

@@ -435,7 +435,7 @@ static void lists(void)
 	unlink(path);
 	await_count(pid, 3);
 	node = where_is(pid, pid);
-	CHECK(has(printed("ps -o pid=,comm=,nlwp= -p %d", pid), "%d debuggers", pid));
+	CHECK(has(printed("ps -o pid=,comm=,nlwp= -p %d", pid), "%d observe_tools", pid));
 	CHECK(has(printed("top -b -n 1 -p %d", pid), "%d ", pid));
 	CHECK(has(printed("pmap %d", pid), "total"));
 	CHECK(has(printed("pwdx %d", pid), "%d: ", pid));
@@ -443,7 +443,7 @@ static void lists(void)
 		const char *said = printed("lsof -p %d 2>/dev/null", pid);
 
 		CHECK(has(said, "st-listed-"));
-		CHECK(has(said, "/debuggers"));
+		CHECK(has(said, "/observe_tools"));
 	} else {
 		note("no lsof");
 	}
