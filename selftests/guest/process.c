@@ -328,19 +328,27 @@ static void cpu_time_is_counted(void)
 	CHECK(times(NULL) > ticks);
 }
 
+/* They become those of the nearest ancestor that has asked for it, which is away. */
 static void orphans(void)
 {
-	int ends[2];
-	pid_t child, grandchild;
+	int ends[2], asked = 0;
+	pid_t child, grandchild, self = getpid();
 
 	DO(pipe(ends));
+	away();
 	DO(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	home();
+	DO(prctl(PR_GET_CHILD_SUBREAPER, &asked));
+	EQUAL(asked, 1);
+	away();
 	child = DO(fork());
 	if (!child) {
 		away();
 		grandchild = fork();
 		if (!grandchild) {
-			sleep_ms(200);
+			away();
+			while (getppid() != self)
+				sleep_ms(5);
 			_exit(0);
 		}
 		_exit(write(ends[1], &grandchild, sizeof(grandchild)) < 0);

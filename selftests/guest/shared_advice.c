@@ -144,7 +144,7 @@ static bool flagged(const void *memory, const char *flag)
 	char word[8];
 
 	snprintf(word, sizeof(word), " %s ", flag);
-	return strstr(said_of("/proc/self/smaps", memory, "VmFlags:", "\n7f"), word) != NULL;
+	return strstr(said_of("/proc/self/smaps", memory, "VmFlags:", "\n7"), word) != NULL;
 }
 
 static const struct {

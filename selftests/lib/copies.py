@@ -19,12 +19,17 @@ with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory
 """
 
 
-def elsewhere(bed):
-    """PID of a process at home of which node 2 has copies, and nothing else."""
-    pid = start(bed, "sh -c 'while :; do sleep 1000; done'")
-    migrate(bed, pid)
+def only(bed, pid):
+    """Has a process that is away come home, but leave copies where it was, and nothing else."""
     assert radctl(bed, "recall", str(pid)).returncode == 0
     bed.run(1, f"cat > /tmp/read_all.py <<'END'\n{READ_ALL}\nEND\npython3 /tmp/read_all.py {pid}")
     counts = [p for p in shown(bed, "ps") if p["pid"] == pid][0]
     assert counts["threads_away"] == counts["pages_away"] == 0 < counts["pages_copied"], counts
+
+
+def elsewhere(bed):
+    """PID of a process at home of which node 2 has copies, and nothing else."""
+    pid = start(bed, "sh -c 'while :; do sleep 1000; done'")
+    migrate(bed, pid)
+    only(bed, pid)
     return pid

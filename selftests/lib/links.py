@@ -5,6 +5,7 @@ survived without a trace, what is long ends what was away, and only that."""
 import re
 import time
 
+from . import copies
 from .control import (SPIN, migrate, nodes, radctl, see_each_other, shown, start, stop,
                       within)
 from .context import each
@@ -179,7 +180,62 @@ def frozen_for_long(context):
     lost(context, ("freeze", "node2"), ("thaw", "node2"), sees=False)
 
 
+# Fills memory, and unmaps it when it is told to.
+UNMAPPER = r"""
+import mmap, os, time
+memory = mmap.mmap(-1, 64 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+memory.write(b"x" * 64 * 4096)
+def mark(name):
+    open("/tmp/unmapper." + name, "w").close()
+mark("ready")
+while not os.path.exists("/tmp/unmapper.look"):
+    pass
+assert memory[4096] == memory[63 * 4096] == ord("x")
+mark("looked")
+while not os.path.exists("/tmp/unmapper.go"):
+    time.sleep(0.1)
+memory.close()
+mark("done")
+while True:
+    time.sleep(0.1)
+    mark("alive")
+"""
+
+
+def layout_waits_for_a_lost_node(context):
+    """Memory of which a node that does not answer has copies is unmapped when that node has
+    been given up, not before; and the process goes on."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/unmapper.*; cat > /tmp/unmapper.py <<'END'\n{UNMAPPER}\nEND")
+    pid = start(bed, "python3 /tmp/unmapper.py")
+
+    def told(what, seconds):
+        within(seconds, lambda: not bed.execute(1, "test", "-e", f"/tmp/unmapper.{what}").returncode,
+               what)
+    try:
+        told("ready", 30 * context.slow)
+        migrate(bed, pid)
+        bed.run(1, "touch /tmp/unmapper.look")
+        told("looked", 30 * context.slow)
+        copies.only(bed, pid)
+        assert bed.call("freeze", "node2").returncode == 0
+        try:
+            bed.run(1, "touch /tmp/unmapper.go")
+            told("done", dead_seconds(bed) + 10 * context.slow)
+            # Looked at when it was done: had it not waited, the node would still be believed in.
+            assert nodes(bed)[2]["state"] not in ("up", "suspect"), nodes(bed)[2]
+            told("alive", 10 * context.slow)
+        finally:
+            bed.call("thaw", "node2")
+        see_each_other(context)
+        nothing_left(context)
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
 def run(context, only):
     """The suite "links"."""
     yield from each(context, [link_loss_heals, link_is_lossy, link_is_slow,
-                              link_is_cut_for_long, frozen_for_long], only)
+                              link_is_cut_for_long, frozen_for_long,
+                              layout_waits_for_a_lost_node], only)

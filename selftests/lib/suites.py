@@ -2,8 +2,8 @@
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
 from . import (build, builds, clocks, coherence, control, differences, groups, guest, lifetime, links,
-               model, moments, moved, servers, sessions, shows, static, stressors, testbeds, threaded,
-               threads)
+               model, moments, moved, peers, servers, sessions, shows, static, stressors, testbeds,
+               threaded, threads)
 
 
 class Suite:
@@ -75,6 +75,8 @@ ALL = [
           default=False),
     Suite("shows", "what the tools show is what happens", shows.run, native=False),
     Suite("differences", "what differs away from home does so as it is written", differences.run),
+    Suite("peers", "programs on two machines talk while both are moved", peers.run,
+          native=False),
     Suite("groups", "control groups of visitors, and of their processes at home", groups.run,
           native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
