@@ -494,7 +494,7 @@ static void traced_is_not_moved(void)
 	kill(pid, SIGKILL);
 }
 
-/* They outlive the debugger that has set them. */
+/* They outlive the debugger that has set them; taken out, they do not. */
 static void breakpoint_is_refused(void)
 {
 	int status;
@@ -517,6 +517,7 @@ static void breakpoint_is_refused(void)
 	EQUAL(waitpid(pid, &status, 0), pid);
 	DO(ptrace(PTRACE_POKEUSER, pid, control, 0));
 	DO(ptrace(PTRACE_DETACH, pid, 0, 0));
+	away_pid(pid);
 	kill(pid, SIGKILL);
 }
 
