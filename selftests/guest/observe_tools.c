@@ -470,12 +470,35 @@ static void perf_attaches(void)
 	finish(pid);
 }
 
+/* It may refuse; the process goes on as if nobody had looked, whatever it has put into it. */
+static void criu_dumps(void)
+{
+	char directory[] = "/tmp/st-criu-XXXXXX", command[200];
+	int status;
+	pid_t pid;
+
+	need_tool("/usr/sbin/criu");
+	CHECK(mkdtemp(directory));
+	pid = begin(work);
+	for (int round = 0; round < 2; round++) {
+		await_count(pid, 3);
+		snprintf(command, sizeof(command), "criu dump -t %d --leave-running --shell-job -D %s "
+			 ">/dev/null 2>&1 </dev/null", pid, directory);
+		status = system(command);
+		note("criu ended with %d", WEXITSTATUS(status));
+		CHECK(WIFEXITED(status));
+		goes_on_where_it_was(pid);
+	}
+	finish(pid);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(breakpoint), CASE(single_steps), CASE(watchpoint), CASE(stopped_at_calls),
 		{ "gdb_session", gdb_session, 60 }, { "strace_follows", strace_follows, 60 },
 		{ "lists", lists, 60 }, { "perf_attaches", perf_attaches, 60 },
+		{ "criu_dumps", criu_dumps, 60 },
 		{ 0 }
 	};
 

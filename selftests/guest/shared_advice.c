@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -218,6 +219,40 @@ static void populated_and_dropped(void)
 	EQUAL(differs(memory, BYTES, 2), -1);
 }
 
+/* As for programs of old: what may be read may be executed. */
+static void readable_is_executable(void)
+{
+	static const unsigned char code[] = { 0x8d, 0x47, 0x01, 0xc3 };	/* lea 1(%rdi),%eax; ret */
+	unsigned char *before = map_pages(1, RW), *page;
+	int status;
+	pid_t child;
+
+	memcpy(before, code, sizeof(code));
+	away();
+	EQUAL(personality(READ_IMPLIES_EXEC), 0);
+	page = map_pages(1, RW);
+	memcpy(page, code, sizeof(code));
+	for (int round = 1; round < 4; round++) {
+		page[2] = round;
+		EQUAL(((int (*)(int))page)(100), 100 + round);
+		CHECK(!strncmp(said_of("/proc/self/maps", page, " rwx", "\n"), " rwxp ", 6));
+		if (round == 2)
+			home();
+		else
+			away();
+	}
+	EQUAL(personality(0), READ_IMPLIES_EXEC);
+	away();
+	/* What was mapped before may not. */
+	child = DO(fork());
+	if (!child) {
+		away();
+		_exit(((int (*)(int))before)(100));
+	}
+	EQUAL(waitpid(child, &status, 0), child);
+	EQUAL(status & 0x7f, SIGSEGV);
+}
+
 /* ------------------------------------------------- what another hears of it */
 
 static void event_is(int fd, struct uffd_msg *message, int event)
@@ -285,7 +320,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(policies_of_a_thread), CASE(policies_of_mappings), CASE(advice_is_kept),
-		CASE(populated_and_dropped), CASE(changes_are_told),
+		CASE(populated_and_dropped), CASE(readable_is_executable), CASE(changes_are_told),
 		{ 0 }
 	};
 

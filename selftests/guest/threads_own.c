@@ -238,11 +238,54 @@ static void mask_of_one_thread(void)
 	}
 }
 
+/* --------------------------------------------------------- protection keys */
+
+static int key, drain[2];
+static volatile char *locked;
+
+/* What one has forbidden itself, another may: by their numbers nothing, reading, all. */
+static void *use_key(struct hand *hand)
+{
+	unsigned int rights[] = { PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE, 0 };
+
+	DO(pkey_set(key, rights[hand->number]));
+	for (int round = 0; round < PLACES; round++) {
+		go(places[(hand->number + round) % PLACES]);
+		EQUAL(pkey_get(key), rights[hand->number]);
+		/* The kernel reads it by the keys of the thread that calls it. */
+		EQUAL(write(drain[1], (char *)locked + 100, 1), hand->number ? 1 : -1);
+		if (!hand->number)
+			EQUAL(errno, EFAULT);
+		else
+			EQUAL(locked[100], 'k');
+		if (hand->number == 2)
+			locked[round] = round;
+	}
+	return NULL;
+}
+
+static void keys_of_one_thread(void)
+{
+	key = pkey_alloc(0, 0);
+	if (key < 0)
+		skip("pkey_alloc: %s", strerror(errno));
+	DO(pipe(drain));
+	locked = map_pages(1, RW);
+	locked[100] = 'k';
+	DO(pkey_mprotect((void *)locked, 4096, RW, key));
+	crew_start(crew, 3, use_key, NULL);
+	crew_spread(crew, 3, 0);
+	crew_go(crew, 3);
+	crew_join(crew, 3);
+	for (int round = 0; round < PLACES; round++)
+		EQUAL(locked[round], round);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(spawned_from_anywhere), CASE(files_of_one_thread),
-		CASE(attributes_of_one_thread), CASE(mask_of_one_thread),
+		CASE(attributes_of_one_thread), CASE(mask_of_one_thread), CASE(keys_of_one_thread),
 		{ 0 }
 	};
 
