@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -238,6 +239,136 @@ static void mask_of_one_thread(void)
 	}
 }
 
+/* ------------------------------------------------------- all of them as one */
+
+enum { PART = 16 * 4096 };
+
+static char *parts;
+
+static void *fill_a_part(struct hand *hand)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "part %u", hand->number);
+	DO(prctl(PR_SET_NAME, name));
+	fill(parts + hand->number * PART, PART, hand->number);
+	DO(sem_post(&hand->done));
+	down(&hand->go);
+	return NULL;
+}
+
+static long status_of(const char *name)
+{
+	const char *line = strstr(read_text("/proc/self/status"), name);
+
+	CHECK(line);
+	return strtol(line + strlen(name), NULL, 10);
+}
+
+/* From each node: all threads, and the memory that each of them has where it is. */
+static void seen_in_proc(void)
+{
+	char path[64], copy[PART], expected[16];
+	long before;
+	int file;
+
+	parts = map_pages(3 * PART / 4096, RW);
+	DO(madvise(parts, 3 * PART, MADV_NOHUGEPAGE));
+	before = status_of("RssAnon:");
+	crew_start(crew, 3, fill_a_part, NULL);
+	crew_spread(crew, 3, 0);
+	crew_go(crew, 3);
+	for (int i = 0; i < 3; i++)
+		down(&crew[i].done);
+	file = DO(open("/proc/self/mem", O_RDONLY));
+	for (int round = 0; round < PLACES; round++) {
+		go(places[(round + 1) % PLACES]);
+		EQUAL(status_of("Threads:"), 4);
+		/* The count of each processor is a few pages behind. */
+		CHECK(status_of("RssAnon:") - before >= 2 * PART / 1024);
+		for (int i = 0; i < 3; i++) {
+			snprintf(path, sizeof(path), "/proc/self/task/%d/comm", crew[i].tid);
+			snprintf(expected, sizeof(expected), "part %d\n", i);
+			CHECK(!strcmp(read_text(path), expected));
+			EQUAL(pread(file, copy, PART, (off_t)(parts + i * PART)), PART);
+			EQUAL(differs(copy, PART, i), -1);
+		}
+	}
+	crew_go(crew, 3);
+	crew_join(crew, 3);
+	for (int i = 0; i < 200 && status_of("Threads:") != 1; i++)
+		sleep_ms(5);
+	EQUAL(status_of("Threads:"), 1);
+}
+
+static atomic_int whose_turn ALONE;
+
+/* Waits until it is the one, and computes while it is. */
+static void *use_time(struct hand *hand)
+{
+	do {
+		while (whose_turn == (int)hand->number) {
+			compute_ms(20);
+			getppid();	/* home hears of it */
+		}
+		DO(sem_post(&hand->done));
+		down(&hand->go);
+	} while (whose_turn >= 0);
+	return NULL;
+}
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	DO(clock_gettime(clock, &now));
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+/* Of the process, but for who asks, who is at home. */
+static int64_t others_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID) - read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static unsigned long ticks(void)
+{
+	unsigned long user, system;
+	const char *rest = strrchr(read_text("/proc/self/stat"), ')');
+
+	CHECK(rest);
+	EQUAL(sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+		     &system), 2);
+	return user + system;
+}
+
+/* What each of them computes, on whichever node, is the process' time. */
+static void time_of_all(void)
+{
+	whose_turn = 99;
+	crew_start(crew, 3, use_time, NULL);
+	crew_spread(crew, 3, 0);
+	crew_go(crew, 3);
+	for (int i = 0; i < 3; i++)
+		down(&crew[i].done);
+	for (int i = 0; i < 3; i++) {
+		int64_t begin = others_ns(), end = now_ns() + 30000000000ll;
+		unsigned long begun = ticks();
+
+		whose_turn = i;
+		crew_go(crew + i, 1);
+		while (others_ns() - begin < 400000000 && (int64_t)now_ns() < end)
+			sleep_ms(50);
+		whose_turn = 99;
+		down(&crew[i].done);
+		CHECK(others_ns() - begin >= 400000000);
+		CHECK(ticks() - begun >= (unsigned long)sysconf(_SC_CLK_TCK) * 3 / 10);
+	}
+	whose_turn = -1;
+	crew_go(crew, 3);
+	crew_join(crew, 3);
+}
+
 /* --------------------------------------------------------- protection keys */
 
 static int key, drain[2];
@@ -286,6 +417,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(spawned_from_anywhere), CASE(files_of_one_thread),
 		CASE(attributes_of_one_thread), CASE(mask_of_one_thread), CASE(keys_of_one_thread),
+		CASE(seen_in_proc), CASE(time_of_all),
 		{ 0 }
 	};
 

@@ -18,7 +18,7 @@ PROGRAMS = {
     "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
                         "upgraded_while_changing"},
     "threads_futex": {"futexes_with_limits", "owner_is_killed"},
-    "threads_own": {"spawned_from_anywhere", "files_of_one_thread"},
+    "threads_own": {"spawned_from_anywhere", "files_of_one_thread", "seen_in_proc"},
 }
 
 
