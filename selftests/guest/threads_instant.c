@@ -126,12 +126,8 @@ static void *fill_and_wait(struct hand *hand)
 	return NULL;
 }
 
-static void run_to_dump(void)
+static void begin_to_wait(void)
 {
-	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-
-	DO(chdir("/tmp"));
-	DO(setrlimit(RLIMIT_CORE, &unlimited));
 	crew_start(crew, 4, fill_and_wait, NULL);
 	crew_spread(crew, 4, 0);
 	crew_go(crew, 4);
@@ -139,35 +135,55 @@ static void run_to_dump(void)
 		down(&crew[i].done);
 	for (int i = 0; i < 4; i++)
 		CHECK(write(ends[1], &crew[i].tid, sizeof(pid_t)) == sizeof(pid_t));
+}
+
+static void run_to_dump(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	DO(chdir("/tmp"));
+	DO(setrlimit(RLIMIT_CORE, &unlimited));
+	begin_to_wait();
 	go(3);
 	abort();
 }
 
-static void core_has_every_thread(void)
+static void run_to_wait(void)
 {
-	char path[40] = "/tmp/core", *image;
-	unsigned int threads = 0, pages = 0;
-	Elf64_Phdr *segment;
-	Elf64_Ehdr *header;
-	struct stat details;
-	int status, file;
-	pid_t pid, tids[4];
+	begin_to_wait();
+	for (;;)
+		pause();
+}
 
-	if (geteuid() || strcmp(read_text("/proc/sys/kernel/core_pattern"), "core\n"))
-		skip("core_pattern is another");
+static pid_t tids[4];
+
+/* A process that fills its memory from all nodes. */
+static pid_t start_to_fill(void (*run)(void))
+{
+	pid_t pid;
+
 	DO(pipe(ends));
 	dumped = map_pages(4 * BYTES / 4096, RW);
-	pid = child_with(run_to_dump);
+	pid = child_with(run);
 	for (int i = 0; i < 4; i++)
 		EQUAL(read(ends[0], &tids[i], sizeof(pid_t)), sizeof(pid_t));
-	EQUAL(waitpid(pid, &status, 0), pid);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
-	if (access(path, R_OK))
-		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
-	file = DO(open(path, O_RDONLY));
+	return pid;
+}
+
+/* The dump has the registers of all threads, and what each of them has written. */
+static void examine(const char *path)
+{
+	unsigned int threads = 0, pages = 0;
+	int file = DO(open(path, O_RDONLY));
+	Elf64_Phdr *segment;
+	struct stat details;
+	Elf64_Ehdr *header;
+	char *image;
+
 	unlink(path);
 	DO(fstat(file, &details));
 	image = DO(mmap(NULL, details.st_size, PROT_READ, MAP_PRIVATE, file, 0));
+	close(file);
 	header = (void *)image;
 	segment = (void *)(image + header->e_phoff);
 	for (int i = 0; i < header->e_phnum; i++, segment++) {
@@ -200,6 +216,49 @@ static void core_has_every_thread(void)
 	}
 	EQUAL(threads, 15);
 	EQUAL(pages, 4);
+	DO(munmap(image, details.st_size));
+}
+
+static void core_has_every_thread(void)
+{
+	char path[40] = "/tmp/core";
+	int status;
+	pid_t pid;
+
+	if (geteuid() || strcmp(read_text("/proc/sys/kernel/core_pattern"), "core\n"))
+		skip("core_pattern is another");
+	pid = start_to_fill(run_to_dump);
+	EQUAL(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
+	if (access(path, R_OK))
+		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
+	examine(path);
+}
+
+/* By gdb's script: all are stopped, and then are where they were. */
+static void core_of_the_living(void)
+{
+	char command[100], path[60];
+	uint64_t end;
+	pid_t pid;
+
+	if (access("/usr/bin/gcore", X_OK))
+		skip("no gcore");
+	pid = start_to_fill(run_to_wait);
+	snprintf(command, sizeof(command), "gcore -o /tmp/st-gcore %d >/dev/null 2>&1 </dev/null", pid);
+	snprintf(path, sizeof(path), "/tmp/st-gcore.%d", pid);
+	EQUAL(system(command), 0);
+	examine(path);
+	end = now_ns() + 30000000000ull;
+	for (int i = 0; i < 4; i++) {
+		unsigned int place = moving() ? places[i % PLACES] : 0;
+
+		while (where_is(pid, tids[i]) != (int)place && now_ns() < end)
+			sleep_ms(10);
+		EQUAL(where_is(pid, tids[i]), place);
+	}
+	DO(kill(pid, SIGKILL));
+	ends_with(pid, SIGKILL);
 }
 
 /* ------------------------------------------------------------------- stop */
@@ -272,6 +331,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(fork_is_an_instant), CASE(fork_from_everywhere), CASE(core_has_every_thread),
+		{ "core_of_the_living", core_of_the_living, 60 },
 		CASE(stop_and_continue),
 		{ 0 }
 	};

@@ -8,7 +8,8 @@ from .context import each
 PROGRAMS = {
     "threads": {"create_from_anywhere", "leader_ends_first", "recall_without_leader",
                 "exit_group_from_anywhere", "exec_from_anywhere"},
-    "threads_instant": {"fork_is_an_instant", "core_has_every_thread", "stop_and_continue"},
+    "threads_instant": {"fork_is_an_instant", "core_has_every_thread", "core_of_the_living",
+                        "stop_and_continue"},
     "threads_signals": {"ids_change_in_all"},
     "threads_moves": {"node_to_node", "killed_while_faulting", "moved_while_blocked"},
     "threads_sync": {"wait_and_wake", "requeue", "mutexes", "conditions", "atomics"},
