@@ -361,8 +361,8 @@ static void gdb_session(void)
 	need_tool("/usr/bin/gdb");
 	pid = begin(work);
 	await_count(pid, 3);
-	said = printed("gdb -nx -batch -p %d -ex 'set can-use-hw-watchpoints 0' -ex 'break *%p' -ex continue -ex 'delete 1' "
-		       "-ex 'watch *(unsigned long *)%p' -ex continue -ex 'delete 2' "
+	said = printed("gdb -nx -batch -p %d -ex 'set can-use-hw-watchpoints 0' "
+		       "-ex 'break *%p' -ex continue -ex 'delete 1' -ex 'watch *(unsigned long *)%p' -ex continue -ex 'delete 2' "
 		       "-ex 'stepi' -ex 'stepi' -ex 'info registers rip' "
 		       "-ex 'set variable *(unsigned long *)%p = 7777777' -ex detach "
 		       "2>&1 </dev/null", pid, visited, &subject->watched, &subject->count);
@@ -439,11 +439,11 @@ static void lists(void)
 	await_count(pid, 3);
 	node = where_is(pid, pid);
 	CHECK(has(printed("ps -o pid=,comm=,nlwp= -p %d", pid), "%d observe_tools", pid));
-	CHECK(has(printed("top -b -n 1 -p %d", pid), "%d ", pid));
+	CHECK(has(printed("TERM=dumb top -b -n 1 -p %d", pid), "%d ", pid));
 	CHECK(has(printed("pmap %d", pid), "total"));
 	CHECK(has(printed("pwdx %d", pid), "%d: ", pid));
 	if (!access("/usr/bin/lsof", X_OK)) {
-		const char *said = printed("lsof -p %d 2>/dev/null", pid);
+		const char *said = printed("lsof -w -p %d 2>/dev/null", pid);
 
 		CHECK(has(said, "st-listed-"));
 		CHECK(has(said, "/observe_tools"));
