@@ -403,6 +403,59 @@ static void clocks_by_call(void)
 	EQUAL(errno, EINVAL);
 }
 
+/* Those that wake a machine that sleeps may be had by few, and not where there is no such clock. */
+static const struct {
+	clockid_t clock;
+	bool wakes;
+} clocks[] = {
+	{ CLOCK_REALTIME, false }, { CLOCK_MONOTONIC, false }, { CLOCK_BOOTTIME, false },
+	{ CLOCK_TAI, false }, { CLOCK_REALTIME_ALARM, true }, { CLOCK_BOOTTIME_ALARM, true },
+};
+
+enum { CLOCKS = sizeof(clocks) / sizeof(*clocks) };
+
+/* From now, and at a time; each tells of itself, and no sooner than it was asked to. */
+static void on_all_clocks(void)
+{
+	struct timespec patience = { 10, 0 };
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	DO(sigprocmask(SIG_BLOCK, &set, NULL));
+	for (int i = 0; i < CLOCKS; i++) {
+		struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1,
+					  .sigev_value.sival_int = 100 + i };
+		struct itimerspec at = after_ms(20, 0);
+		int64_t begin;
+
+		away();
+		if (timer_create(clocks[i].clock, &event, &timer)) {
+			CHECK(clocks[i].wakes && (errno == EPERM || errno == EOPNOTSUPP));
+			continue;
+		}
+		begin = now_ns();
+		DO(timer_settime(timer, 0, &at, NULL));
+		EQUAL(sigtimedwait(&set, &info, &patience), SIGRTMIN + 1);
+		EQUAL(info.si_value.sival_int, 100 + i);
+		EQUAL(info.si_code, SI_TIMER);
+		/* The vdso's clock is a moment off, see clock/monotonic_is_homes. */
+		CHECK(now_ns() - begin >= 10000000);
+		DO(clock_gettime(clocks[i].wakes ? CLOCK_REALTIME : clocks[i].clock, &at.it_value));
+		if (clocks[i].clock == CLOCK_BOOTTIME_ALARM)
+			DO(clock_gettime(CLOCK_BOOTTIME, &at.it_value));
+		at.it_value.tv_nsec += 30000000;
+		at.it_value.tv_sec += at.it_value.tv_nsec / 1000000000;
+		at.it_value.tv_nsec %= 1000000000;
+		DO(timer_settime(timer, TIMER_ABSTIME, &at, NULL));
+		home();
+		EQUAL(sigtimedwait(&set, &info, &patience), SIGRTMIN + 1);
+		EQUAL(info.si_value.sival_int, 100 + i);
+		DO(timer_delete(timer));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -410,7 +463,7 @@ int main(int argc, char **argv)
 		CASE(to_one_thread), CASE(by_a_new_thread), CASE(interval_timer),
 		CASE(processor_timers), CASE(own_time_grows), CASE(time_of_a_child),
 		CASE(timer_on_processor_time), CASE(time_away_counts_for_timers),
-		CASE(sleep_on_processor_time), CASE(clocks_by_call),
+		CASE(sleep_on_processor_time), CASE(clocks_by_call), CASE(on_all_clocks),
 		{ 0 }
 	};
 
