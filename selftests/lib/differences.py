@@ -8,6 +8,7 @@ import time
 from . import guest, links
 from .control import AS_NOBODY, SPIN, migrate, radctl, shown, start, stop, within
 from .context import Skip, each
+from .groups import computed
 from .lifetime import has_memory_of_calls, nothing_left, replicas
 
 # Says in a file what its argument evaluates to, again and again.
@@ -60,12 +61,9 @@ def visitor_runs_with_defaults(context):
         bed.run(1, f"echo {pid} > {group}/cgroup.procs")
         migrate(bed, pid)
         visitor = replicas(bed)[0]
-
-        def computed():
-            return float(bed.run(2, f"cat /proc/{visitor}/task/*/schedstat | "
-                                    "awk '{ n += $1 } END { print n / 1e6 }'"))
-        before, begin = used(), computed()
-        within(60 * context.slow, lambda: computed() > begin + 500, "it computes there")
+        before, begin = used(), computed(bed, visitor)
+        within(60 * context.slow, lambda: computed(bed, visitor) > begin + 500,
+               "it computes there")
         assert used() - before < 250000, f"{used() - before} us are charged at home"
         at_home = bed.run(1, f"ps -o cls=,ni=,stat= -p {pid}").split()
         assert at_home[:2] == ["B", "10"] and at_home[2].startswith("S"), at_home

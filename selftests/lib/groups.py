@@ -42,6 +42,12 @@ def choose(bed, path):
     assert bed.run(2, f"cat {PARAMETER}").strip() == path
 
 
+def computed(bed, visitor):
+    """Milliseconds that the tasks of a replica have been on a CPU."""
+    return float(bed.run(2, f"cat /proc/{visitor}/task/*/schedstat | "
+                            "awk '{ n += $1 } END { print n / 1e6 }'"))
+
+
 def groups_of(bed, visitor):
     """Those that the tasks of a replica are in."""
     return set(bed.run(2, f"cat /proc/{visitor}/task/*/cgroup | grep ^0::").split())
@@ -132,12 +138,9 @@ def limit_at_home_is_for_home(context):
         within(60 * context.slow, lambda: throttled() > before + 3, "it is throttled at home")
         migrate(bed, pid)
         visitor = replicas(bed)[0]
-
-        def computed():
-            return float(bed.run(2, f"cat /proc/{visitor}/task/*/schedstat | "
-                                    "awk '{ n += $1 } END { print n / 1e6 }'"))
-        before, begin = throttled(), computed()
-        within(60 * context.slow, lambda: computed() > begin + 1000, "it computes there")
+        before, begin = throttled(), computed(bed, visitor)
+        within(60 * context.slow, lambda: computed(bed, visitor) > begin + 1000,
+               "it computes there")
         # Natively at least every fifth of ten periods of 100 ms.
         assert throttled() <= before + 2, f"throttled {throttled() - before} times"
         assert f"0::{GROUP.removeprefix('/sys/fs/cgroup')}" in bed.run(1, f"cat /proc/{pid}/cgroup")
