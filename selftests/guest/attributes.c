@@ -26,12 +26,6 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-static void need_root(void)
-{
-	if (geteuid())
-		skip("not root");
-}
-
 static void three_user_ids(void)
 {
 	uid_t real, effective, saved;

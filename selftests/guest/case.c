@@ -236,6 +236,12 @@ void case_main(int ask_pipe, int answer_pipe, bool moved, void (*run)(void))
 	_exit(0);
 }
 
+void need_root(void)
+{
+	if (geteuid())
+		skip("not root");
+}
+
 void sleep_ms(unsigned int ms)
 {
 	struct timespec left = { ms / 1000, ms % 1000 * 1000000l };
@@ -386,6 +392,16 @@ char *pages_with_a_hole(int protection)
 	DO(mprotect(memory + page_size(), page_size(), protection));
 	DO(munmap(memory + 2 * page_size(), page_size()));
 	return memory;
+}
+
+const char *own_directory(void)
+{
+	static char path[32];
+
+	strcpy(path, "/tmp/st-XXXXXX");
+	CHECK(mkdtemp(path));
+	DO(chdir(path));
+	return path;
 }
 
 unsigned long find_mapping(const char *name, unsigned long *end)

@@ -45,14 +45,6 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 
-static void own_directory(void)
-{
-	char path[] = "/tmp/st-forms-XXXXXX";
-
-	CHECK(mkdtemp(path));
-	DO(chdir(path));
-}
-
 static void old_files(void)
 {
 	struct { unsigned long inode, offset; unsigned short length; char name[]; } *entry;

@@ -107,6 +107,7 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 })
 
 /* Small helpers that many cases need. */
+void need_root(void);			/* or the case is skipped */
 void sleep_ms(unsigned int ms);
 void compute_ms(unsigned int ms);	/* in user mode, looking at the clock */
 /* As compute_ms, with arithmetic whose result shows whether it was disturbed. */
@@ -132,6 +133,8 @@ void partner_end(struct partner *partner);
 bool untouched(const void *memory, size_t bytes, size_t from, size_t len, char was);
 /* Two pages, the second with this protection, full of 0x55, and a third that is not there. */
 char *pages_with_a_hole(int protection);
+/* A new directory, in which the caller is from then on: its name, in a static buffer. */
+const char *own_directory(void);
 /* The caller's first mapping of that name: where it begins, and ends; 0: there is none. */
 unsigned long find_mapping(const char *name, unsigned long *end);
 /*

@@ -25,8 +25,7 @@ static void limit(int resource, rlim_t value)
 /* Without rights over limits. */
 static void be_nobody(uid_t uid)
 {
-	if (geteuid())
-		skip("not root");
+	need_root();
 	DO(setresgid(uid, uid, uid));
 	DO(setresuid(uid, uid, uid));
 }

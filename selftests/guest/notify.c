@@ -22,16 +22,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static char directory[64];
-
-/* A directory of its own; what the case leaves in it is small. */
-static void own_directory(void)
-{
-	strcpy(directory, "/tmp/st-notify-XXXXXX");
-	CHECK(mkdtemp(directory));
-	DO(chdir(directory));
-}
-
 static void epoll_edges(void)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = 0x123456789a }, got[4];
@@ -237,11 +227,11 @@ static int fanotify(unsigned int class, uint64_t mask, const char *path)
 static void fanotify_events(void)
 {
 	struct fanotify_event_metadata event;
+	const char *directory = own_directory();
 	char path[64], target[PATH_MAX] = "", expected[PATH_MAX];
 	pid_t child;
 	int fd;
 
-	own_directory();
 	write_text("watched", "content");
 	away();
 	fd = fanotify(FAN_CLASS_NOTIF, FAN_OPEN | FAN_CLOSE_NOWRITE, "watched");

@@ -19,14 +19,6 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 
-static void own_directory(void)
-{
-	char path[] = "/tmp/st-storage-XXXXXX";
-
-	CHECK(mkdtemp(path));
-	DO(chdir(path));
-}
-
 static int scratch(void)
 {
 	return DO(open("/tmp", O_TMPFILE | O_RDWR, 0600));

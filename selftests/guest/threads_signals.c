@@ -174,8 +174,7 @@ static void run_change_ids(void)
 
 static void ids_change_in_all(void)
 {
-	if (geteuid())
-		skip("needs root");
+	need_root();
 	ends_with(child_with(run_change_ids), 0);
 }
 
