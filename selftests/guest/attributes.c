@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a process is: who it may be, what it may do, in which worlds it lives, how it ends. */
-#include "harness.h"
+#include "caught.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -630,24 +630,6 @@ static void install(unsigned int call, unsigned int action)
 	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
 		skip("seccomp: %s", strerror(errno));
-}
-
-static volatile sig_atomic_t caught;
-static siginfo_t caught_info;
-
-static void catch(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught = number;
-	caught_info = *info;
-}
-
-static void handle(int number)
-{
-	struct sigaction action = { .sa_sigaction = catch, .sa_flags = SA_SIGINFO };
-
-	caught = 0;
-	DO(sigaction(number, &action, NULL));
 }
 
 static void filtered_calls(void)

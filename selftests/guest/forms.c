@@ -3,7 +3,7 @@
  * Calls that the C library does not make, because a newer one does more, or that few
  * programs make: each does away what it is for.
  */
-#include "harness.h"
+#include "caught.h"
 #include "fault.h"
 
 #include <fcntl.h>
@@ -530,33 +530,22 @@ static void many_futexes(void)
 	EQUAL(words[1], 1);
 }
 
-static volatile sig_atomic_t caught, caught_code, caught_value;
-
-static void catch(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught = number;
-	caught_code = info->si_code;
-	caught_value = info->si_value.sival_int;
-}
-
 static void signals_to_a_thread(void)
 {
-	struct sigaction action = { .sa_sigaction = catch, .sa_flags = SA_SIGINFO };
 	siginfo_t info = { .si_signo = SIGUSR2, .si_code = SI_QUEUE };
 
-	DO(sigaction(SIGUSR1, &action, NULL));
-	DO(sigaction(SIGUSR2, &action, NULL));
+	handle(SIGUSR1);
+	handle(SIGUSR2);
 	away();
 	DO(syscall(SYS_tkill, gettid(), SIGUSR1));
 	EQUAL(caught, SIGUSR1);
-	EQUAL(caught_code, SI_TKILL);
+	EQUAL(caught_info.si_code, SI_TKILL);
 	away();
 	info.si_value.sival_int = 99;
 	info.si_pid = getpid();
 	DO(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGUSR2, &info));
 	EQUAL(caught, SIGUSR2);
-	EQUAL(caught_value, 99);
+	EQUAL(caught_info.si_value.sival_int, 99);
 	EQUAL(syscall(SYS_tgkill, getpid() + 1, gettid(), SIGUSR1), -1);
 	EQUAL(errno, ESRCH);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Locks and leases of files: held away, waited for away, lost and broken as at home. */
-#include "harness.h"
+#include "caught.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -240,23 +240,6 @@ static void deadlock_is_seen(void)
 }
 
 /* The wait is ended by a signal, and only by that. */
-static volatile sig_atomic_t caught, caught_fd;
-
-static void catch(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught = number;
-	caught_fd = info->si_fd;
-}
-
-static void handle(int number)
-{
-	struct sigaction action = { .sa_sigaction = catch, .sa_flags = SA_SIGINFO };
-
-	caught = 0;
-	DO(sigaction(number, &action, NULL));
-}
-
 static void wait_is_interrupted(void)
 {
 	int file = lock_file();
@@ -297,7 +280,6 @@ static void open_for_writing(void *unused)
 static void lease_is_broken(void)
 {
 	int file = lock_file();
-	uint64_t end;
 	pid_t pid;
 
 	handle(SIGRTMIN + 5);
@@ -310,11 +292,8 @@ static void lease_is_broken(void)
 		skip("F_SETLEASE: %s", strerror(errno));
 	EQUAL(fcntl(file, F_GETLEASE), F_RDLCK);
 	pid = later(50, open_for_writing, NULL);
-	end = now_ns() + 5000000000ull;
-	while (!caught && now_ns() < end)
-		;
-	EQUAL(caught, SIGRTMIN + 5);
-	EQUAL(caught_fd, file);
+	await_signal(SIGRTMIN + 5);
+	EQUAL(caught_info.si_fd, file);
 	away();
 	EQUAL(waitpid(pid, NULL, WNOHANG), 0);
 	EQUAL(fcntl(file, F_GETLEASE), F_UNLCK);	/* what it is to become */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Descriptors that tell of something: epoll, events, timers, signals, files, processes. */
-#include "harness.h"
+#include "caught.h"
 
 #include <fcntl.h>
 #include <linux/limits.h>
@@ -284,33 +284,6 @@ static void permission_is_asked(void)
 	reap(judge);
 }
 
-static volatile sig_atomic_t caught, caught_value, caught_fd;
-
-static void catch(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught = number;
-	caught_value = info->si_value.sival_int;
-	caught_fd = info->si_fd;
-}
-
-static void handle(int number)
-{
-	struct sigaction action = { .sa_sigaction = catch, .sa_flags = SA_SIGINFO };
-
-	caught = 0;
-	DO(sigaction(number, &action, NULL));
-}
-
-static void await_signal(int number)
-{
-	uint64_t end = now_ns() + 5000000000ull;
-
-	while (caught != number && now_ns() < end)
-		;
-	EQUAL(caught, number);
-}
-
 /* The oldest way to hear of a change in a directory. */
 static void directory_signal(void)
 {
@@ -325,7 +298,7 @@ static void directory_signal(void)
 		skip("F_NOTIFY: %s", strerror(errno));
 	write_text("new", "x");
 	await_signal(SIGRTMIN + 2);
-	EQUAL(caught_fd, fd);
+	EQUAL(caught_info.si_fd, fd);
 }
 
 static void wait_for_key(int end)
@@ -413,7 +386,7 @@ static void message_queue(void)
 	DO(mq_notify(queue, &event));
 	helper = later(50, send_to_queue, name);
 	await_signal(SIGRTMIN + 4);
-	EQUAL(caught_value, 77);
+	EQUAL(caught_info.si_value.sival_int, 77);
 	reap(helper);
 	away();
 	DO(mq_send(queue, "urgent", 6, 9));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets of a process that moves: whoever is at the other end notices nothing. */
-#include "harness.h"
+#include "caught.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -381,33 +381,6 @@ static void tcp_reset(void)
 	EQUAL(errno, EPIPE);
 }
 
-static volatile sig_atomic_t caught, caught_fd, caught_band;
-
-static void catch_io(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught = number;
-	caught_fd = info->si_fd;
-	caught_band = info->si_band;
-}
-
-static void handle(int number)
-{
-	struct sigaction action = { .sa_sigaction = catch_io, .sa_flags = SA_SIGINFO };
-
-	caught = 0;
-	DO(sigaction(number, &action, NULL));
-}
-
-static void await_signal(int number)
-{
-	uint64_t end = now_ns() + 5000000000ull;
-
-	while (caught != number && now_ns() < end)
-		;
-	EQUAL(caught, number);
-}
-
 static void urgent_byte(void)
 {
 	struct sockaddr_in address;
@@ -442,8 +415,8 @@ static void signal_driven(void)
 	DO(fcntl(pair[0], F_SETFL, O_ASYNC | O_NONBLOCK));
 	EQUAL(send(pair[1], "x", 1, 0), 1);
 	await_signal(SIGRTMIN + 3);
-	EQUAL(caught_fd, pair[0]);
-	CHECK(caught_band & POLLIN);
+	EQUAL(caught_info.si_fd, pair[0]);
+	CHECK(caught_info.si_band & POLLIN);
 	EQUAL(fcntl(pair[0], F_GETOWN), getpid());
 	EQUAL(fcntl(pair[0], F_GETSIG), SIGRTMIN + 3);
 }
