@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Messages and semaphores, of System V and of POSIX, several messages of a socket at once,
- * and options of sockets: what travels with the calls, and what must not.
+ * Messages and semaphores, of System V and of POSIX: what travels with the calls, and what
+ * must not.
  */
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <mqueue.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -28,7 +24,7 @@ struct text {
 };
 
 /* What the functions of TRAVELS() work with. */
-static int a, b, queue, set, segment;
+static int queue, set, segment;
 static mqd_t posix_queue;
 static struct text out, in;
 
@@ -272,206 +268,9 @@ static void posix_messages(void)
 	EQUAL(errno, EFAULT);
 }
 
-/* ---- many messages at once ---- */
-
-enum { MANY = 4 };
-
-static void datagrams(void)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	socklen_t len = sizeof(to);
-
-	a = DO(socket(AF_INET, SOCK_DGRAM, 0));
-	b = DO(socket(AF_INET, SOCK_DGRAM, 0));
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	DO(bind(b, (void *)&to, sizeof(to)));
-	DO(getsockname(b, (void *)&to, &len));
-	DO(connect(a, (void *)&to, sizeof(to)));
-}
-
-static void send_and_receive_many(void)
-{
-	struct mmsghdr m[MANY] = { };
-	struct iovec v[MANY];
-	struct sockaddr_in from[MANY];
-	struct timespec limit = { 50, 0 };
-	char got[MANY][100];
-
-	for (int i = 0; i < MANY; i++) {
-		v[i] = (struct iovec){ out.text + 10 * i, 20 + i };
-		m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i], .msg_iovlen = 1 };
-		m[i].msg_len = 0x55;
-	}
-	EQUAL(sendmmsg(a, m, MANY, 0), MANY);
-	for (int i = 0; i < MANY; i++)
-		CHECK(m[i].msg_len == 20u + i && m[i].msg_hdr.msg_iov == &v[i]);
-	memset(got, 0x55, sizeof(got));
-	memset(from, 0x55, sizeof(from));
-	for (int i = 0; i < MANY; i++) {
-		v[i] = (struct iovec){ got[i], i == 2 ? 5 : 90 };
-		m[i].msg_hdr.msg_name = &from[i];
-		m[i].msg_hdr.msg_namelen = sizeof(from[i]);
-	}
-	EQUAL(recvmmsg(b, m, MANY, MSG_DONTWAIT, &limit), MANY);
-	for (int i = 0; i < MANY; i++) {
-		CHECK(!memcmp(got[i], out.text + 10 * i, m[i].msg_len));
-		EQUAL(m[i].msg_len, i == 2 ? 5 : 20 + i);
-		EQUAL(m[i].msg_hdr.msg_flags, i == 2 ? MSG_TRUNC : 0);
-		CHECK(untouched(got[i], sizeof(got[i]), 0, m[i].msg_len, 0x55));
-		CHECK(m[i].msg_hdr.msg_name == &from[i] && from[i].sin_family == AF_INET);
-		EQUAL(m[i].msg_hdr.msg_namelen, sizeof(from[i]));
-	}
-	CHECK(limit.tv_sec <= 50 && limit.tv_sec > 0);
-	EQUAL(recvmmsg(b, m, MANY, MSG_DONTWAIT, NULL), -1);
-	EQUAL(errno, EAGAIN);
-}
-
-static void many_at_once(void)
-{
-	char *hole = pages_with_a_hole(RW) + 2 * 4096;
-	struct iovec good = { in.text, 100 }, bad = { (void *)8, 100 };
-	struct mmsghdr many[70] = { };
-
-	datagrams();
-	away();
-	fill(out.text, sizeof(out.text), 2);
-	TRAVELS(send_and_receive_many, 3);
-	/* The second is bad: the first has been sent, and its length is told. */
-	memset(in.text, 0x33, 200);
-	for (int i = 0; i < 70; i++)
-		many[i].msg_hdr = (struct msghdr){ .msg_iov = &good, .msg_iovlen = 1 };
-	many[1].msg_hdr.msg_iov = &bad;
-	many[1].msg_len = 77;
-	EQUAL(sendmmsg(a, many, 3, 0), 1);
-	CHECK(many[0].msg_len == 100 && many[1].msg_len == 77);
-	EQUAL(recv(b, in.text + 500, 200, 0), 100);
-	/* More than there are places for. */
-	many[1].msg_hdr.msg_iov = &good;
-	good.iov_len = 1;
-	EQUAL(sendmmsg(a, many, 70, 0), 70);
-	for (int i = 0; i < 70; i++) {
-		EQUAL(many[i].msg_len, 1);
-		EQUAL(recv(b, in.text, 200, 0), 1);
-	}
-	/* An array that is not all there: what is there is sent. */
-	memcpy(hole - sizeof(*many), many, sizeof(*many));
-	EQUAL(sendmmsg(a, (void *)(hole - sizeof(*many)), 2, 0), 1);
-	EQUAL(recv(b, in.text, 200, 0), 1);
-	EQUAL(sendmmsg(a, (void *)8, 2, 0), -1);
-	EQUAL(errno, EFAULT);
-	EQUAL(recvmmsg(b, many, 2, MSG_DONTWAIT, (void *)8), -1);
-	EQUAL(errno, EFAULT);
-}
-
-/* ---- options of sockets ---- */
-
-static void ask_options(void)
-{
-	int value = 12345;
-	socklen_t len = sizeof(value);
-
-	DO(setsockopt(b, SOL_SOCKET, SO_RCVBUF, &value, sizeof(value)));
-	value = 0;
-	DO(getsockopt(b, SOL_SOCKET, SO_RCVBUF, &value, &len));
-	EQUAL(value, 2 * 12345);
-	value = 20;
-	DO(setsockopt(b, IPPROTO_IP, IP_TTL, &value, sizeof(value)));
-	value = 0;
-	len = 1;
-	DO(getsockopt(b, IPPROTO_IP, IP_TTL, &value, &len));
-	EQUAL(value, 20);
-	EQUAL(len, 1);
-	EQUAL(getsockopt(b, SOL_SOCKET, 12345, &value, &len), -1);
-	EQUAL(errno, ENOPROTOOPT);
-}
-
-static void options(void)
-{
-	int value = 1;
-	socklen_t len = sizeof(value);
-
-	datagrams();
-	away();
-	TRAVELS(ask_options, 5);
-	EQUAL(getsockopt(b, 12345, 1, &value, &len), -1);
-	len = -1;
-	EQUAL(getsockopt(b, SOL_SOCKET, SO_TYPE, &value, &len), -1);
-	EQUAL(errno, EINVAL);
-	b = DO(socket(AF_INET, SOCK_STREAM, 0));
-	DO(setsockopt(b, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)));
-	value = 0;
-	len = sizeof(value);
-	DO(getsockopt(b, IPPROTO_TCP, TCP_NODELAY, &value, &len));
-	EQUAL(value, 1);
-}
-
-/* A filter: its length counts instructions, of eight bytes. */
-static void filter_is_told(void)
-{
-	struct sock_filter code[] = {
-		{ BPF_LD | BPF_IMM, 0, 0, 0x12345678 }, { BPF_LD | BPF_IMM, 0, 0, 2 },
-		{ BPF_LD | BPF_IMM, 0, 0, 3 }, { BPF_RET | BPF_K, 0, 0, 0xffff },
-	}, got[6];
-	struct sock_fprog program = { 4, code };
-	socklen_t len = 4;
-
-	datagrams();
-	away();
-	DO(setsockopt(b, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)));
-	memset(got, 0x55, sizeof(got));
-	DO(getsockopt(b, SOL_SOCKET, SO_GET_FILTER, got, &len));
-	EQUAL(len, 4);
-	CHECK(!memcmp(got, code, sizeof(code)));
-	CHECK(untouched(got, sizeof(got), 0, sizeof(code), 0x55));
-}
-
-/* A list of sources: how long it is, a number in it says. */
-static void sources_are_told(void)
-{
-	struct { struct ip_msfilter is; uint32_t more[7]; } ask;
-	struct ip_mreq_source join = { .imr_multiaddr.s_addr = htonl(0xef010203) };
-	socklen_t len = IP_MSFILTER_SIZE(0);
-
-	join.imr_interface.s_addr = htonl(INADDR_LOOPBACK);
-	datagrams();
-	away();
-	for (uint32_t i = 1; i <= 3; i++) {
-		join.imr_sourceaddr.s_addr = htonl(0x0a000000 + i);
-		if (setsockopt(b, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &join, sizeof(join)))
-			skip("IP_ADD_SOURCE_MEMBERSHIP: %s", strerror(errno));
-	}
-	memset(&ask, 0x55, sizeof(ask));
-	ask.is.imsf_multiaddr = join.imr_multiaddr;
-	ask.is.imsf_interface = join.imr_interface;
-	ask.is.imsf_numsrc = 5;
-	DO(getsockopt(b, IPPROTO_IP, IP_MSFILTER, &ask, &len));
-	EQUAL(len, IP_MSFILTER_SIZE(3));
-	EQUAL(ask.is.imsf_numsrc, 3);
-	for (uint32_t i = 1, found = 0; i <= 3; i++, found = 0) {
-		for (int j = 0; j < 3; j++)
-			found += (&ask.is.imsf_slist[0])[j].s_addr == htonl(0x0a000000 + i);
-		EQUAL(found, 1);
-	}
-}
-
-/* Its descriptors have been told before it fails. */
-static void pair_that_fails(void)
-{
-	int pair[2] = { -7, -7 }, next = DO(dup(0));
-
-	close(next);
-	away();
-	EQUAL(syscall(SYS_socketpair, AF_INET, SOCK_STREAM, 0, pair), -1);
-	EQUAL(errno, EOPNOTSUPP);
-	EQUAL(pair[0], next);
-	CHECK(pair[1] > next);
-	EQUAL(dup(0), next);
-}
-
 static const struct test_case cases[] = {
 	CASE(system_v_messages), CASE(message_waited_for), CASE(semaphores), CASE(segments),
-	CASE(posix_messages), CASE(many_at_once), CASE(options), CASE(filter_is_told),
-	CASE(sources_are_told), CASE(pair_that_fails),
+	CASE(posix_messages),
 	{ }
 };
 

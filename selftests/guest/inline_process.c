@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Calls about processes, signals, identity and time whose data travels with them; and what
- * the program can do to the memory at home that they use meanwhile.
- */
+/* Calls about processes, signals, identity and time whose data travels with them. */
 #include "harness.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -19,7 +13,10 @@
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
+#include <sys/times.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -284,6 +281,63 @@ static void scheduling(void)
 	TRAVELS(ask_scheduler, 6);
 }
 
+static void self(void)
+{
+	struct sysinfo info;
+	struct utsname a, b;
+	struct rusage usage;
+	struct rlimit limit, was;
+	struct timespec real, real2;
+	struct tms t;
+	sigset_t set, old;
+	cpu_set_t cpus;
+	int status;
+	pid_t child;
+
+	uname(&a);
+	DO(getrlimit(RLIMIT_NOFILE, &was));
+	away();
+	memset(&b, 0x55, sizeof(b));
+	DO(uname(&b));
+	CHECK(!memcmp(&a, &b, sizeof(a)));
+	memset(&info, 0, sizeof(info));
+	DO(sysinfo(&info));
+	CHECK(info.totalram && info.procs);
+	DO(getrusage(RUSAGE_SELF, &usage));
+	CHECK(usage.ru_maxrss > 0);
+	CHECK(times(&t) != (clock_t)-1);
+	limit = was;
+	limit.rlim_cur--;
+	DO(setrlimit(RLIMIT_NOFILE, &limit));
+	memset(&limit, 0, sizeof(limit));
+	DO(getrlimit(RLIMIT_NOFILE, &limit));
+	EQUAL(limit.rlim_cur, was.rlim_cur - 1);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	memset(&old, 0x55, sizeof(old));
+	DO(sigprocmask(SIG_BLOCK, &set, &old));
+	CHECK(!sigismember(&old, SIGUSR2));
+	kill(getpid(), SIGUSR2);
+	DO(sigpending(&old));
+	CHECK(sigismember(&old, SIGUSR2));
+	DO(sigprocmask(SIG_SETMASK, NULL, &old));
+	CHECK(sigismember(&old, SIGUSR2));
+	DO(syscall(SYS_clock_gettime, CLOCK_REALTIME, &real));
+	DO(syscall(SYS_gettimeofday, &real2, NULL));
+	CHECK(real2.tv_sec - real.tv_sec < 10);
+	DO(syscall(SYS_sched_getaffinity, 0, sizeof(cpus), &cpus));
+	child = DO(fork());
+	if (!child)
+		_exit(7);
+	status = 0x55555555;
+	memset(&usage, 0x55, sizeof(usage));
+	EQUAL(wait4(child, &status, 0, &usage), child);
+	EQUAL(WEXITSTATUS(status), 7);
+	status = 0x55555555;
+	EQUAL(wait4(-1, &status, WNOHANG, NULL), -1);
+	EQUAL(status, 0x55555555);
+}
+
 /* ---- time ---- */
 
 static void use_timer(void)
@@ -428,69 +482,10 @@ static void same_memory_twice(void)
 	EQUAL(id, 0);
 }
 
-/* ---- the memory at home that the program does not know of ---- */
-
-static void through_a_pipe(void)
-{
-	char out[] = "0123456789", in[16];
-
-	memset(in, 0x55, sizeof(in));
-	EQUAL(write(b, out, 10), 10);
-	EQUAL(read(a, in, 16), 10);
-	CHECK(!memcmp(in, out, 10) && untouched(in, sizeof(in), 0, 10, 0x55));
-}
-
-/* Where a caller who is away now has what its calls are lent; 0: nowhere, it is not moved. */
-static unsigned long lent_memory(unsigned long *end)
-{
-	unsigned long start;
-	int ends[2];
-
-	DO(pipe(ends));
-	a = ends[0];
-	b = ends[1];
-	away();
-	through_a_pipe();
-	start = find_mapping("[radium]", end);
-	EQUAL(!!start, moving());
-	return start;
-}
-
-/* A program that protects all that it has, to see who writes there, does not fail in a read(). */
-static void protected(void)
-{
-	unsigned long end = 0, start = lent_memory(&end);
-
-	if (moving())
-		DO(mprotect((void *)start, end - start, PROT_READ));
-	through_a_pipe();
-	if (moving())
-		DO(mprotect((void *)start, end - start, PROT_NONE));
-	through_a_pipe();
-	away();
-	through_a_pipe();
-}
-
-/* The same of a part, and of one that is moved. */
-static void moved_away(void)
-{
-	unsigned long end = 0, start = lent_memory(&end);
-
-	if (moving()) {
-		DO(mprotect((void *)(start + 4096), 4096, PROT_NONE));
-		CHECK(mremap((void *)start, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
-			     map_pages(1, RW)) != MAP_FAILED);
-	}
-	through_a_pipe();
-	home();
-	away();
-	through_a_pipe();
-}
-
 static const struct test_case cases[] = {
-	CASE(waitid_tells), CASE(signals_with_values), CASE(suspended), CASE(identity), CASE(names_of_threads),
-	CASE(scheduling), CASE(timers), CASE(bad_zone), CASE(time_limits), CASE(time_limit_moved),
-	CASE(same_memory_twice), CASE(protected), CASE(moved_away),
+	CASE(waitid_tells), CASE(signals_with_values), CASE(suspended), CASE(identity),
+	CASE(names_of_threads), CASE(scheduling), CASE(self), CASE(timers), CASE(bad_zone),
+	CASE(time_limits), CASE(time_limit_moved), CASE(same_memory_twice),
 	{ }
 };
 
