@@ -21,10 +21,7 @@
 #include "homemem_internal.h"
 #include "wire_check.h"
 
-enum {
-	ARRIVAL_JIFFIES	= HZ,	/* a copy that was sent has this long until the node is asked */
-	RETRY_JIFFIES	= 1,	/* until the reserve is looked at again */
-};
+enum { ARRIVAL_JIFFIES = HZ };	/* a copy that was sent has this long until the node is asked */
 
 static u64 bit_of(struct rad_node *node)
 {
@@ -353,7 +350,8 @@ static void ask(struct rad_forward *forward, u32 how)
 			msg = rad_revoke_msg(page, revoke, how | (owned ? RAD_REVOKE_DATA : 0),
 					     GFP_ATOMIC | __GFP_NOWARN);
 		if (!msg)
-			wait_event_timeout(mem->wait, READ_ONCE(forward->over), RETRY_JIFFIES);
+			wait_event_timeout(mem->wait, READ_ONCE(forward->over),
+					   RAD_RESERVE_RETRY_JIFFIES);
 	}
 	spin_lock(&mem->pages.xa_lock);
 	if (forward->over) {

@@ -156,6 +156,9 @@ struct rad_revoke {
 	u32 doomed;
 };
 
+/* For who gets none: until the reserve is looked at again. */
+enum { RAD_RESERVE_RETRY_JIFFIES = 1 };
+
 /* homemem_revoke.c */
 struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate);
 void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke);

@@ -14,10 +14,7 @@
 #include "node.h"
 #include "wire_check.h"
 
-enum {
-	RESERVED_REVOKES	= 8,	/* a process' revocations set aside for when there is no memory */
-	RETRY_JIFFIES		= 1,	/* until the reserve is looked at again */
-};
+enum { RESERVED_REVOKES = 8 };	/* a process' revocations set aside for when there is no memory */
 
 /* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL */
 struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate)
@@ -410,7 +407,7 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 			/* One comes back to the reserve with each answer. */
 			if (!rad_page_revoke(page, use, true) &&
 			    wait_event_killable_timeout(mem->wait, rad_page_state(page) != state,
-							RETRY_JIFFIES) < 0)
+							RAD_RESERVE_RETRY_JIFFIES) < 0)
 				return -EINTR;
 			break;
 		case RAD_PAGE_RETURNED:
