@@ -8,6 +8,29 @@
 #include <linux/sched/mm.h>
 #include "homemem_internal.h"
 
+/*
+ * The process' memory is locked, for a look at the page's mapping. Gives the answer that is to
+ * be filled; NULL: the process ends, and the request has been answered.
+ */
+static struct rad_out *lock_memory(struct mm_struct *mm, const struct rad_in *in)
+{
+	struct rad_out *msg;
+
+	if (!mmget_not_zero(mm)) {
+		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
+		return NULL;
+	}
+	msg = rad_grant_msg();
+	mmap_read_lock(mm);
+	return msg;
+}
+
+static void unlock_memory(struct mm_struct *mm)
+{
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+}
+
 static bool begin_join(struct rad_page *page)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
@@ -55,12 +78,9 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 	bool done = false;
 	u32 reason;
 
-	if (!mmget_not_zero(mm)) {
-		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
+	msg = lock_memory(mm, in);
+	if (!msg)
 		return true;
-	}
-	msg = rad_grant_msg();
-	mmap_read_lock(mm);
 	vma = vma_lookup(mm, t->address);
 	reason = rad_take_check(vma, t->access);
 	if (!reason) {
@@ -87,8 +107,7 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 		}
 	}
 	t->data = NULL;
-	mmap_read_unlock(mm);
-	mmput_async(mm);
+	unlock_memory(mm);
 	rad_msg_free(msg);
 	if (reason) {
 		rad_grant_refuse(in, reason, 0);
@@ -186,12 +205,9 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
 	bool taken = false, dealt = false;
 
 	rad_page_leave_to(page, reader);
-	if (!mmget_not_zero(mm)) {
-		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
+	msg = lock_memory(mm, in);
+	if (!msg)
 		return true;
-	}
-	msg = rad_grant_msg();
-	mmap_read_lock(mm);
 	vma = vma_lookup(mm, t->address);
 	/* What the mapping does not permit is said on the way that everybody goes. */
 	if (!rad_take_check(vma, t->access) && !rad_take_copy(t)) {
@@ -207,8 +223,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
 		dealt = grant_held(t, in, msg, reader);
 	else
 		rad_msg_free(msg);
-	mmap_read_unlock(mm);
-	mmput_async(mm);
+	unlock_memory(mm);
 	if (taken)
 		rad_take_end(t);
 	/* One try is enough: the page may be pinned for long. */
