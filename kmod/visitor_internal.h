@@ -6,6 +6,8 @@
 #include "visitor.h"
 
 /* visitor.c */
+void rad_visitor_set_state(struct rad_visitor *visitor, enum rad_visitor_state to);
+void rad_visitor_enqueue(struct rad_visitor *visitor, enum task_work_notify_mode notify);
 void rad_visitor_address(struct rad_visitor *visitor, struct rad_wire_thread *body);
 struct rad_visitor *rad_visitor_addressed(const struct rad_in *in);
 void rad_visitor_tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputime *cputime);
