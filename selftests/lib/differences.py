@@ -9,7 +9,7 @@ from . import guest, links
 from .control import AS_NOBODY, SPIN, migrate, radctl, shown, start, stop, within
 from .context import Skip, each
 from .groups import computed
-from .lifetime import has_memory_of_calls, nothing_left, replicas
+from .lifetime import has_memory_of_calls, nothing_left, replica, replicas
 
 # Says in a file what its argument evaluates to, again and again.
 TELLER = r"""
@@ -60,7 +60,7 @@ def visitor_runs_with_defaults(context):
     try:
         bed.run(1, f"echo {pid} > {group}/cgroup.procs")
         migrate(bed, pid)
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         before, begin = used(), computed(bed, visitor)
         within(60 * context.slow, lambda: computed(bed, visitor) > begin + 500,
                "it computes there")
@@ -83,7 +83,7 @@ def signals_on_its_node(context):
     bed = context.bed
     pid = links.begin(bed)
     try:
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         for number in "TERM", "INT", "HUP", "USR1", "SEGV", "ALRM":
             bed.run(2, f"kill -{number} {visitor}")
         links.goes_on(bed, "after signals to its replica", 20)
@@ -101,8 +101,8 @@ def signals_on_its_node(context):
         links.goes_on(bed, "at home")
         links.finish(bed)
     finally:
-        for replica in replicas(bed):
-            bed.run(2, f"kill -CONT {replica}")
+        for every in replicas(bed):
+            bed.run(2, f"kill -CONT {every}")
         stop(bed, pid)
     nothing_left(context)
 
@@ -116,7 +116,7 @@ def stopped_on_its_node_is_killed(context):
             raise Skip("no cgroup2")
         pid = start(bed, SPIN)
         migrate(bed, pid)
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         if how == freeze:
             bed.run(2, freeze.replace("%d", str(visitor)))
         else:
@@ -134,7 +134,7 @@ def frozen_on_its_node(context):
         raise Skip("no cgroup2")
     pid = links.begin(bed)
     try:
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         bed.run(2, f"echo {visitor} > {group}/cgroup.procs; echo 1 > {group}/cgroup.freeze")
 
         def stands():
@@ -176,7 +176,7 @@ def ids_are_of_the_first_move(context):
     pid = start(bed, "python3 /tmp/ids.py")
 
     def owner():
-        return bed.run(2, f"ps -o uid=,gid= -p {replicas(bed)[0]}").split()
+        return bed.run(2, f"ps -o uid=,gid= -p {replica(bed)}").split()
     try:
         within(20 * context.slow, lambda: is_there(bed, "/tmp/ids.begun"),
                "it begins")
@@ -206,7 +206,7 @@ def replica_has_no_privilege(context):
         try:
             bed.run(1, f"until [ \"$(ps -o uid= -p {pid} | tr -d ' ')\" = {owner} ]; do sleep 0.1; done")
             migrate(bed, pid)
-            visitor = replicas(bed)[0]
+            visitor = replica(bed)
             for task in bed.run(2, f"ls /proc/{visitor}/task").split():
                 said = dict(line.split(":", 1) for line in
                             bed.run(2, f"cat /proc/{visitor}/task/{task}/status").splitlines())

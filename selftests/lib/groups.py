@@ -5,7 +5,7 @@ and what the process' own group at home limits."""
 from . import links
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .context import Skip, each
-from .lifetime import nothing_left, replicas
+from .lifetime import nothing_left, replica, replicas
 
 GROUP = "/sys/fs/cgroup/st-groups"
 PARAMETER = "/sys/module/radium/parameters/replica_cgroup"
@@ -61,17 +61,17 @@ def visitors_are_charged(context):
     try:
         choose(bed, GROUP)
         migrate(bed, pid)
-        assert groups_of(bed, replicas(bed)[0]) == {"0::/st-groups"}
+        assert groups_of(bed, replica(bed)) == {"0::/st-groups"}
         before = group.value("cpu.stat", "usage_usec")
         within(60 * context.slow, lambda: group.value("cpu.stat", "usage_usec") > before + 300000,
                "it is charged")
         choose(bed, "")
         # The replica that is there stays where it is; one that is made anew does not.
-        assert groups_of(bed, replicas(bed)[0]) == {"0::/st-groups"}
+        assert groups_of(bed, replica(bed)) == {"0::/st-groups"}
         assert radctl(bed, "recall", "--all", str(pid)).returncode == 0
         nothing_left(context)
         migrate(bed, pid)
-        assert groups_of(bed, replicas(bed)[0]) == {"0::/"}
+        assert groups_of(bed, replica(bed)) == {"0::/"}
     finally:
         choose(bed, "")
         stop(bed, pid)
@@ -137,7 +137,7 @@ def limit_at_home_is_for_home(context):
         before = throttled()
         within(60 * context.slow, lambda: throttled() > before + 3, "it is throttled at home")
         migrate(bed, pid)
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         before, begin = throttled(), computed(bed, visitor)
         within(60 * context.slow, lambda: computed(bed, visitor) > begin + 1000,
                "it computes there")

@@ -10,7 +10,7 @@ from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, ref
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
-from .lifetime import nothing_left, replicas
+from .lifetime import nothing_left, replica, replicas
 
 
 def node_missing_at_start(context):
@@ -156,7 +156,7 @@ def drain_takes_nobody_in(context):
     stays, comes, leaves = start(bed, SPIN), start(bed, SPIN), start(bed, SPIN, 2)
     try:
         migrate(bed, stays)
-        visitor = replicas(bed)[0]
+        visitor = replica(bed)
         stop_visitor(bed, visitor)
         bed.run(2, "rm -f /tmp/drained; setsid sh -c 'radctl node drain "
                    f"--timeout {limit} 2>/tmp/drain.said; echo $? >/tmp/drained' "
@@ -176,8 +176,8 @@ def drain_takes_nobody_in(context):
         done = radctl(bed, "migrate", str(leaves), "1", node=2)
         assert done.returncode == 0, done.stderr
     finally:
-        for replica in replicas(bed):
-            bed.run(2, f"kill -CONT {replica} 2>/dev/null || true")
+        for every in replicas(bed):
+            bed.run(2, f"kill -CONT {every} 2>/dev/null || true")
         stop(bed, stays)
         stop(bed, comes)
         stop(bed, leaves, 2)
