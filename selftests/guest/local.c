@@ -44,12 +44,6 @@ static int my_calls(void)
 	return calls_of(getpid(), gettid());
 }
 
-static void need_root(void)
-{
-	if (geteuid())
-		skip("not root");
-}
-
 /* ---- who it is ---- */
 
 static void ids_take_no_call(void)
