@@ -240,7 +240,7 @@ struct rad_wire_regs {
 } __packed;
 
 enum rad_self_flags {
-	RAD_SELF_WATCHED	= 1,	/* somebody watches each of its calls: they are home's, all */
+	RAD_SELF_WATCHED	= 1,	/* somebody watches its calls: each is home's */
 	RAD_SELF_FLAGS		= 1,
 };
 
