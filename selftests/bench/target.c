@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { GAP_NS = 300000 };
@@ -265,6 +266,34 @@ static void unrelated(const char *what, unsigned int count)
 	printf("%.1f\n", (now_ns() - start) / (double)count / (strcmp(what, "fork") ? 64 : 1));
 }
 
+static void ask(const char *what)
+{
+	struct timespec now;
+
+	if (!strcmp(what, "id"))
+		syscall(SYS_getpid);
+	else
+		clock_gettime(CLOCK_MONOTONIC, &now);
+}
+
+/* ns of what is answered where the process is: at home, and away. */
+static void answered(const char *what, unsigned int count)
+{
+	uint64_t start;
+
+	for (int away = 0; away < 2; away++) {
+		if (away)
+			go(node);
+		for (unsigned int i = 0; i < count / 4; i++)
+			ask(what);
+		start = now_ns();
+		for (unsigned int i = 0; i < count; i++)
+			ask(what);
+		start = now_ns() - start;
+		printf("%.1f\n", start / (double)count);
+	}
+}
+
 static void make(const char *path)
 {
 	if (close(creat(path, 0600)))
@@ -312,6 +341,10 @@ int main(int argc, char **argv)
 	}
 	times = calloc(count, sizeof(*times));
 	open_device();
+	if (!strcmp(what, "id") || !strcmp(what, "clock")) {
+		answered(what, count);
+		return 0;
+	}
 	if (!strcmp(what, "sequential") || !strcmp(what, "resume")) {
 		if (*what == 's')
 			sequential(count);
