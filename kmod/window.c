@@ -5,6 +5,7 @@
 #include <linux/highmem.h>
 #include <linux/idr.h>
 #include <linux/mman.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
@@ -55,6 +56,23 @@ void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page)
 }
 
 /* ------------------------------------------------------------------ faults */
+
+/*
+ * The lock of a page, for who allocates under it. The link's receive context takes it, too,
+ * for which others wait with locks held that reclaim takes (link_rx.c, dispatch()): so no
+ * reclaim under it.
+ */
+static unsigned int lock_page_entry(struct mutex *lock)
+{
+	mutex_lock(lock);
+	return memalloc_noreclaim_save();
+}
+
+static void unlock_page_entry(struct mutex *lock, unsigned int reclaim)
+{
+	memalloc_noreclaim_restore(reclaim);
+	mutex_unlock(lock);
+}
 
 /*
  * rad_wpage_refuse() - a page that was asked for does not come; its lock is held, and the
@@ -228,6 +246,7 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 {
 	struct rad_window *window = &replica->window;
 	unsigned long ahead = 0, i;
+	unsigned int reclaim;
 	struct rad_wpage *page;
 	struct rad_walk *walk;
 
@@ -250,10 +269,10 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 		page = wpage_alloc(replica, i);
 		if (!page)
 			return;
-		mutex_lock(rad_window_lock(window, i));
+		reclaim = lock_page_entry(rad_window_lock(window, i));
 		if (!xa_load(&window->pages, i))
 			request(page, access, NULL);
-		mutex_unlock(rad_window_lock(window, i));
+		unlock_page_entry(rad_window_lock(window, i), reclaim);
 		rad_wpage_put(page);
 	}
 }
@@ -358,6 +377,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	struct mutex *lock = rad_window_lock(window, index);
 	u32 access = access_of(vmf);
 	struct rad_wpage *page, *new = NULL;
+	unsigned int reclaim;
 	unsigned long pfn;
 	vm_fault_t ret;
 	bool here, asked;
@@ -378,7 +398,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				rad_wpage_put(new);
 			return leave(vmf);
 		}
-		mutex_lock(lock);
+		reclaim = lock_page_entry(lock);
 		page = xa_load(&window->pages, index);
 		here = page && rad_wpage_is_here(page);
 		if (here && (permits(page->prot, access) || access != RAD_ACCESS_WRITE)) {
@@ -386,7 +406,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 				ret = insert(vmf, page, access);
 			else
 				ret = go_home(vmf, RADIUM_R_FAULT, access);
-			mutex_unlock(lock);
+			unlock_page_entry(lock, reclaim);
 			if (new)
 				rad_wpage_put(new);
 			return ret;
@@ -395,7 +415,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		if (page && page->state == PAGE_SENT)
 			page = NULL;
 		if (!page && !new) {
-			mutex_unlock(lock);
+			unlock_page_entry(lock, reclaim);
 			new = wpage_alloc(replica, index);
 			if (!new)
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
@@ -411,13 +431,13 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		page->awaited = true;
 		/* Others may read it, too: home knows whether it may be written to. */
 		if (!asked && !(here ? upgrade(page, visitor) : request(page, access, visitor))) {
-			mutex_unlock(lock);
+			unlock_page_entry(lock, reclaim);
 			rad_wpage_put(page);
 			if (new)
 				rad_wpage_put(new);
 			return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 		}
-		mutex_unlock(lock);
+		unlock_page_entry(lock, reclaim);
 		if (!asked)
 			fetch_ahead(replica, index, access);
 
