@@ -315,18 +315,23 @@ void rad_deputy_on_visitor_gone(struct rad_in *in)
 /* A fatal signal. A core dump wants the registers; nothing else does. */
 static void perish(struct rad_thread *thread)
 {
-	long left = CORE_JIFFIES;
+	unsigned long deadline = jiffies + CORE_JIFFIES;
+	long left;
 
 	if (current->signal->core_state && !thread->lost) {
 		if (!thread->recall_sent)
 			rad_deputy_tell(thread, RAD_MSG_RECALL, RADIUM_R_SIGNAL);
-		/* In a call it does not hear of the recall: it is told to make that at home. */
+		/*
+		 * In a call it does not hear of the recall: it is told to make that at home. By the
+		 * clock, because a node that has data to be stored for ever is not to keep us.
+		 */
 		do {
 			if (READ_ONCE(thread->has_syscall))
 				rad_deputy_execute(thread);
-			left = wait_event_timeout(thread->wait, READ_ONCE(thread->image) ||
-						  READ_ONCE(thread->lost) ||
-						  READ_ONCE(thread->has_syscall), left);
+			left = max_t(long, deadline - jiffies, 0);
+			wait_event_timeout(thread->wait, READ_ONCE(thread->image) ||
+					   READ_ONCE(thread->lost) ||
+					   READ_ONCE(thread->has_syscall), left);
 		} while (left && !READ_ONCE(thread->image) && !READ_ONCE(thread->lost));
 		if (READ_ONCE(thread->image)) {
 			rad_deputy_come_home(thread);
