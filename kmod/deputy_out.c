@@ -318,14 +318,24 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		stay_home(thread, number, RADIUM_R_DRAIN);
 		return false;
 	}
+	if (rad_process_is_draining(process)) {
+		/* A node has to be told that it has ended: it begins anew. */
+		rad_node_put(node);
+		rad_process_leave(process);
+		rad_process_retire_if_idle(process);
+		rad_process_put(process);
+		rad_deputy_go_out_later(thread);
+		return false;
+	}
 	rad_process_note_replica(process, node);
 	rad_regs_leave_rseq(regs);
 	rad_deputy_drop_boomerang(thread);
 
 	spin_lock(&thread->lock);
 	if (thread->wanted != wanted) {
-		/* Whoever recalls one that is at home is told at once. */
+		/* Whoever recalls one that is at home is told at once, and summons us. */
 		spin_unlock(&thread->lock);
+		rseq_set_notify_resume(current);
 		rad_node_put(node);
 		rad_process_leave(process);
 		rad_process_put(process);

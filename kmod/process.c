@@ -306,6 +306,12 @@ void rad_process_leave(struct rad_process *process)
 	spin_unlock(&processes_lock);
 }
 
+/* rad_process_is_draining() - a node wants to be rid of it: nothing of it goes out meanwhile */
+bool rad_process_is_draining(struct rad_process *process)
+{
+	return READ_ONCE(process->draining);
+}
+
 /* rad_process_note_replica() - @node may have a replica of @process from now on */
 void rad_process_note_replica(struct rad_process *process, struct rad_node *node)
 {
@@ -469,11 +475,12 @@ static void drain_work(struct work_struct *work)
 	rad_thread_recall_process(process, drain->from, &reason, DRAIN_JIFFIES);
 	/* Whatever has come of the threads: those that stay are asked for again. */
 	rad_homemem_recall_all(process, DRAIN_JIFFIES);
+	/* The node is told when the process retires, and who waits for that goes out again. */
+	rad_process_retire_if_idle(process);
 	spin_lock(&process->lock);
 	process->draining &= ~BIT_ULL(drain->from - 1);
 	spin_unlock(&process->lock);
 	kfree(drain);
-	rad_process_retire_if_idle(process);
 	rad_process_put(process);
 }
 
@@ -519,7 +526,7 @@ void rad_process_on_drain(struct rad_in *in)
 /**
  * rad_process_drain() - bring every thread and page of every process home
  * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies; then each of the rest is asked, and not waited for
+ * @timeout: jiffies, for all together
  * Return: 0, or the first error; -ENOMEM.
  */
 int rad_process_drain(u32 *reason, unsigned long timeout)
@@ -533,6 +540,9 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	array = snapshot(&n);
 	if (!array)
 		return -ENOMEM;
+	/* All of them before any is waited for. */
+	for (i = 0; i < n; i++)
+		rad_thread_recall_process(array[i], 0, reason, 0);
 	for (i = 0; i < n; i++) {
 		left = max_t(long, deadline - jiffies, 1);
 		e = rad_thread_recall_process(array[i], 0, reason, left);

@@ -132,7 +132,10 @@ struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
 	return thread;
 }
 
-/* Whoever has found it before sees that it is forgotten, and looks again. */
+/*
+ * Whoever has found it before sees that it is forgotten, and looks again. Idle is none whose
+ * next call has to find it.
+ */
 static void unhash(struct rad_thread *thread, bool only_if_idle)
 {
 	bool forget;
@@ -142,7 +145,7 @@ static void unhash(struct rad_thread *thread, bool only_if_idle)
 	forget = !thread->forgotten &&
 		 (!only_if_idle ||
 		  (thread->state == RADIUM_THREAD_HOME && !thread->wanted && !thread->process &&
-		   thread->asked == thread->answered));
+		   thread->asked == thread->answered && !READ_ONCE(thread->boomerang)));
 	if (forget) {
 		thread->forgotten = true;
 		hash_del(&thread->hash);
@@ -334,8 +337,12 @@ void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason)
 	wake_up_all(&thread->wait);
 }
 
+/* Of no request: whoever asked wants nothing but that it is at home now. */
 static bool is_answered(struct rad_thread *thread, u32 number)
 {
+	if (!number)
+		return READ_ONCE(thread->state) == RADIUM_THREAD_HOME ||
+		       READ_ONCE(thread->state) == RADIUM_THREAD_GONE;
 	return (s32)(READ_ONCE(thread->answered) - number) >= 0;
 }
 
@@ -344,17 +351,18 @@ static long wait_for_answer(struct rad_thread *thread, u32 number, unsigned long
 			    bool *pending)
 {
 	unsigned long deadline = jiffies + timeout;
-	long ret;
+	long left, ret;
 
 	for (;;) {
+		left = clamp_t(long, deadline - jiffies, 0, LOOK_AGAIN_JIFFIES);
 		ret = wait_event_interruptible_timeout(thread->wait, is_answered(thread, number),
-						       LOOK_AGAIN_JIFFIES);
+						       left);
 		if (ret)
 			return ret < 0 ? -EINTR : 0;
 		if (thread->task->exit_state || thread->task->flags & PF_EXITING)
 			return -ESRCH;
 		*pending = !rad_deputy_interrupt(thread);
-		if (time_after(jiffies, deadline))
+		if (time_after_eq(jiffies, deadline))
 			return -ETIMEDOUT;
 	}
 }
@@ -425,7 +433,8 @@ again:
 		answer_locked(thread, thread->asked, RADIUM_R_BUSY);
 	want(thread, node, current_cred(), task == current ? READ_ONCE(task->self_exec_id) : 0);
 	thread->backoff = 0;
-	*number = ++thread->asked;
+	/* 0 is none. */
+	*number = thread->asked = thread->asked + 1 ?: 1;
 	/* Whatever it does. */
 	if (is_there(thread, node))
 		answer_locked(thread, *number, RADIUM_R_NONE);
@@ -445,8 +454,13 @@ static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout,
 
 	switch (ret) {
 	case 0:
+		*reason = RADIUM_R_NONE;
+		if (!number)
+			return 0;
 		spin_lock(&thread->lock);
-		*reason = thread->answers[number % RAD_THREAD_ANSWERS];
+		/* After so many others it has been overtaken, or done, and is not known any more. */
+		*reason = thread->answered - number < RAD_THREAD_ANSWERS ?
+			thread->answers[number % RAD_THREAD_ANSWERS] : RADIUM_R_BUSY;
 		spin_unlock(&thread->lock);
 		return errno_of(*reason);
 	case -ESRCH:
@@ -580,24 +594,48 @@ static bool is_concerned(struct rad_thread *thread, u32 from)
 	bool is;
 
 	spin_lock(&thread->lock);
-	if (from)
-		is = thread->wanted == from ||
-		     (thread->node && rad_node_id(thread->node) == from);
-	else
+	if (!from)
 		is = thread->wanted || thread->state != RADIUM_THREAD_HOME;
+	else if (thread->wanted)
+		/* Who is wanted on another one leaves this one anyway. */
+		is = thread->wanted == from;
+	else
+		is = thread->node && rad_node_id(thread->node) == from;
 	spin_unlock(&thread->lock);
 	return is;
 }
 
-/* Asks each before any is waited for. Returns how many there are, in @array with @numbers. */
+/* Wherever it is, it comes home, and leaves again by itself when it may. NULL: it is at home. */
+static struct rad_thread *call_home(struct rad_thread *thread)
+{
+	bool away;
+
+	spin_lock(&thread->lock);
+	away = thread->state == RADIUM_THREAD_AWAY;
+	if (away && !thread->recall)
+		thread->recall = RADIUM_R_DRAIN;
+	spin_unlock(&thread->lock);
+	if (!away)
+		return NULL;
+	rad_thread_get(thread);
+	rad_deputy_summon(thread);
+	return thread;
+}
+
+/*
+ * Asks each before any is waited for. Returns how many there are, in @array, each with the
+ * number of its request, or 0.
+ */
 static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
 {
 	u32 i, left = 0, number, reason;
 
 	for (i = 0; i < n; i++) {
-		struct rad_thread *thread = is_concerned(array[i], from) ?
-			ask(array[i]->task, 0, &number, &reason) : NULL;
+		struct rad_thread *thread;
 
+		number = 0;
+		thread = is_concerned(array[i], from) ?
+			ask(array[i]->task, 0, &number, &reason) : call_home(array[i]);
 		rad_thread_put(array[i]);
 		if (!thread)
 			continue;
@@ -611,9 +649,10 @@ static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
 /**
  * rad_thread_recall_process() - bring threads of a process home
  * @process: whose
- * @from: id of the node that they are to leave, 0: every one
+ * @from: id of the node that is not to have any, 0: every one. Those that are wanted on
+ *	others come home, too, and go out again when rad_process_is_draining() lets them
  * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies, for all together
+ * @timeout: jiffies, for all together; 0: they are asked, and not waited for
  *
  * Return: 0 or the first error.
  */
@@ -636,7 +675,7 @@ int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason
 		*reason = RADIUM_R_NO_MEMORY;
 	}
 	for (i = 0; i < n; i++) {
-		if (numbers) {
+		if (numbers && timeout) {
 			e = outcome(array[i], numbers[i], max_t(long, deadline - jiffies, 0), &why);
 			if (!err && e && e != -ESRCH) {
 				err = e;
@@ -777,8 +816,10 @@ u32 rad_thread_count_wanted(struct rad_process *process)
 	u32 n = 0;
 
 	spin_lock(&process->lock);
+	/* Drained, it ends first: who is wanted elsewhere waits for that. */
 	list_for_each_entry(thread, &process->threads, list)
-		n += thread->wanted || thread->state != RADIUM_THREAD_HOME;
+		n += (thread->wanted && !process->draining) ||
+		     thread->state != RADIUM_THREAD_HOME;
 	spin_unlock(&process->lock);
 	return n;
 }
