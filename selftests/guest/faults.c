@@ -163,6 +163,7 @@ static __attribute__((noinline)) void jump_to(void *address)
 	X(privileged_instruction, asm volatile("hlt"), SIGSEGV, SI_KERNEL)	\
 	X(port_instruction, asm volatile("outb %al, $0x80"), SIGSEGV, SI_KERNEL) \
 	X(breakpoint, asm volatile("int3"), SIGTRAP, SI_KERNEL)			\
+	X(breakpoint_of_two_bytes, asm volatile(".byte 0xcd, 3"), SIGTRAP, SI_KERNEL) \
 	X(interrupt_without_gate, asm volatile("int $0x2d"), SIGSEGV, SI_KERNEL) \
 	X(single_step, trap_flag(), SIGTRAP, TRAP_TRACE)
 
@@ -254,12 +255,62 @@ static void handler_mends(void)
 		EQUAL(pages[i * 4096 + i], i + 1);
 }
 
+static volatile sig_atomic_t traps;
+static volatile uintptr_t trapped_at;
+
+static void on_trap(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)info;
+	traps++;
+	trapped_at = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+}
+
+/* The address behind the instructions, the last of which is a breakpoint. */
+#define TRAP(code) ({							\
+	uintptr_t behind_;						\
+	asm volatile("leaq 1f(%%rip), %0\n\t" code "\n1:"		\
+		     : "=&r"(behind_) : : "rax", "memory");		\
+	behind_;							\
+})
+
+/* Both forms, and what looks like the other one; each is executed once, and what follows too. */
+static void breakpoints_go_on(void)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	uintptr_t behind;
+
+	DO(sigaction(SIGTRAP, &action, NULL));
+	for (int round = 0; round < 3; round++) {
+		traps = 0;
+		away();
+		behind = TRAP("int3");
+		EQUAL(trapped_at, behind);
+		EQUAL(traps, 1);
+		away();
+		behind = TRAP(".byte 0xcd, 3");
+		EQUAL(trapped_at, behind);
+		EQUAL(traps, 2);
+		away();
+		behind = TRAP("movb $0xcd, %%al\n\t int3");
+		EQUAL(trapped_at, behind);
+		EQUAL(traps, 3);
+		away();
+		/* Ends in cd 03, which is not executed as such. */
+		behind = TRAP("movw $0x03cd, %%ax\n\t int3");
+		EQUAL(trapped_at, behind);
+		EQUAL(traps, 4);
+		home();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 #define ROW(name, action, number, code) { #name, name, 0 },
 		FAULTS(ROW)
 		{ "handler_mends", handler_mends, 0 },
+		{ "breakpoints_go_on", breakpoints_go_on, 0 },
 		{ 0 }
 	};
 
