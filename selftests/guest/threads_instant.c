@@ -12,6 +12,7 @@
 #include <sys/procfs.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -170,69 +171,98 @@ static pid_t start_to_fill(void (*run)(void))
 	return pid;
 }
 
-/* The dump has the registers of all threads, and what each of them has written. */
-static void examine(const char *path)
+/* A core, as it is in memory. */
+static char *core_at(const char *path)
 {
-	unsigned int threads = 0, pages = 0;
 	int file = DO(open(path, O_RDONLY));
-	Elf64_Phdr *segment;
 	struct stat details;
-	Elf64_Ehdr *header;
 	char *image;
 
 	unlink(path);
 	DO(fstat(file, &details));
 	image = DO(mmap(NULL, details.st_size, PROT_READ, MAP_PRIVATE, file, 0));
 	close(file);
-	header = (void *)image;
-	segment = (void *)(image + header->e_phoff);
-	for (int i = 0; i < header->e_phnum; i++, segment++) {
-		char *note = image + segment->p_offset, *end = note + segment->p_filesz;
-
-		if (segment->p_type == PT_LOAD && segment->p_vaddr <= (uintptr_t)dumped &&
-		    segment->p_vaddr + segment->p_filesz >= (uintptr_t)dumped + 4 * BYTES) {
-			char *copy = note + ((uintptr_t)dumped - segment->p_vaddr);
-
-			for (int j = 0; j < 4; j++)
-				pages += differs(copy + j * BYTES, BYTES, 40 + j) == -1;
-		}
-		while (segment->p_type == PT_NOTE && note < end) {
-			Elf64_Nhdr *head = (void *)note;
-			prstatus_t *content = (void *)(note + sizeof(*head) +
-						       ((head->n_namesz + 3) & ~3u));
-
-			if (head->n_type == NT_PRSTATUS)
-				for (int j = 0; j < 4; j++)
-					if (content->pr_pid == tids[j]) {
-						uint64_t sp = content->pr_reg[19];
-
-						/* Where user code runs, on the stack of that thread. */
-						CHECK(content->pr_reg[16] > 4096);
-						CHECK(sp > 4096);
-						threads |= 1 << j;
-					}
-			note = (char *)content + ((head->n_descsz + 3) & ~3u);
-		}
-	}
-	EQUAL(threads, 15);
-	EQUAL(pages, 4);
-	DO(munmap(image, details.st_size));
+	return image;
 }
 
-static void core_has_every_thread(void)
+/* That of a child that has ended with SIGABRT. */
+static char *core_of(pid_t pid)
 {
 	char path[40] = "/tmp/core";
 	int status;
-	pid_t pid;
 
-	if (geteuid() || strcmp(read_text("/proc/sys/kernel/core_pattern"), "core\n"))
-		skip("core_pattern is another");
-	pid = start_to_fill(run_to_dump);
 	EQUAL(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
 	if (access(path, R_OK))
 		snprintf(path, sizeof(path), "/tmp/core.%d", pid);
-	examine(path);
+	return core_at(path);
+}
+
+static void need_cores(void)
+{
+	if (geteuid() || strcmp(read_text("/proc/sys/kernel/core_pattern"), "core\n"))
+		skip("core_pattern is another");
+}
+
+static const Elf64_Phdr *segments_of(const char *image, int *count)
+{
+	const Elf64_Ehdr *header = (const void *)image;
+
+	*count = header->e_phnum;
+	return (const void *)(image + header->e_phoff);
+}
+
+/* What the core says of a thread, NULL: nothing. */
+static const prstatus_t *status_of(const char *image, pid_t tid)
+{
+	const Elf64_Phdr *segment;
+	int count;
+
+	for (segment = segments_of(image, &count); count--; segment++) {
+		const char *note = image + segment->p_offset, *end = note + segment->p_filesz;
+
+		while (segment->p_type == PT_NOTE && note < end) {
+			const Elf64_Nhdr *head = (const void *)note;
+			const prstatus_t *content = (const void *)(note + sizeof(*head) +
+								   ((head->n_namesz + 3) & ~3u));
+
+			if (head->n_type == NT_PRSTATUS && content->pr_pid == tid)
+				return content;
+			note = (const char *)content + ((head->n_descsz + 3) & ~3u);
+		}
+	}
+	return NULL;
+}
+
+/* It has the registers of all threads, and what each of them has written. */
+static void examine(const char *image)
+{
+	const Elf64_Phdr *segment;
+	unsigned int pages = 0;
+	int count;
+
+	for (segment = segments_of(image, &count); count--; segment++)
+		if (segment->p_type == PT_LOAD && segment->p_vaddr <= (uintptr_t)dumped &&
+		    segment->p_vaddr + segment->p_filesz >= (uintptr_t)dumped + 4 * BYTES)
+			for (int j = 0; j < 4; j++)
+				pages += differs(image + segment->p_offset +
+						 ((uintptr_t)dumped - segment->p_vaddr) + j * BYTES,
+						 BYTES, 40 + j) == -1;
+	EQUAL(pages, 4);
+	for (int i = 0; i < 4; i++) {
+		const prstatus_t *status = status_of(image, tids[i]);
+
+		/* Where user code runs, on the stack of that thread. */
+		CHECK(status);
+		CHECK(status->pr_reg[16] > 4096);
+		CHECK(status->pr_reg[19] > 4096);
+	}
+}
+
+static void core_has_every_thread(void)
+{
+	need_cores();
+	examine(core_of(start_to_fill(run_to_dump)));
 }
 
 /* By gdb's script: all are stopped, and then are where they were. */
@@ -248,7 +278,7 @@ static void core_of_the_living(void)
 	snprintf(command, sizeof(command), "gcore -o /tmp/st-gcore %d >/dev/null 2>&1 </dev/null", pid);
 	snprintf(path, sizeof(path), "/tmp/st-gcore.%d", pid);
 	EQUAL(system(command), 0);
-	examine(path);
+	examine(core_at(path));
 	end = now_ns() + 30000000000ull;
 	for (int i = 0; i < 4; i++) {
 		unsigned int place = moving() ? places[i % PLACES] : 0;
@@ -259,6 +289,64 @@ static void core_of_the_living(void)
 	}
 	DO(kill(pid, SIGKILL));
 	ends_with(pid, SIGKILL);
+}
+
+enum { CALLERS = 3, CALLS_FROM = 1 << 30, CALLS = 40, R12 = 3 };
+
+static volatile uint64_t *called;
+
+/* Calls that it has made, in a register, and after each in memory. */
+static void *count_calls(struct hand *hand)
+{
+	register uint64_t count asm("r12") = CALLS_FROM;
+
+	asm volatile("1: incq %0\n\t movl %1, %%eax\n\t syscall\n\t movq %0, (%2)\n\t jmp 1b"
+		     : "+r"(count)
+		     : "i"(SYS_getppid), "D"(&called[hand->number * 512])
+		     : "rax", "rcx", "r11", "memory");
+	return NULL;
+}
+
+static void run_to_dump_calls(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	uint64_t seen[CALLERS];
+
+	DO(chdir("/tmp"));
+	DO(setrlimit(RLIMIT_CORE, &unlimited));
+	crew_start(crew, CALLERS, count_calls, NULL);
+	crew_spread(crew, CALLERS, 1);
+	crew_go(crew, CALLERS);
+	for (int i = 0; i < CALLERS; i++)
+		while ((seen[i] = called[i * 512]) < CALLS_FROM + CALLS)
+			sleep_ms(5);
+	for (int i = 0; i < CALLERS; i++)
+		CHECK(write(ends[1], &crew[i].tid, sizeof(pid_t)) == sizeof(pid_t));
+	CHECK(write(ends[1], seen, sizeof(seen)) == sizeof(seen));
+	abort();
+}
+
+/* Of a thread that makes calls all the time, too, the registers are those of the end. */
+static void core_in_the_midst_of_calls(void)
+{
+	uint64_t seen[CALLERS];
+	pid_t pid, callers[CALLERS];
+	const char *image;
+
+	need_cores();
+	DO(pipe(ends));
+	called = map_pages(CALLERS, RW);
+	pid = child_with(run_to_dump_calls);
+	EQUAL(read(ends[0], callers, sizeof(callers)), sizeof(callers));
+	EQUAL(read(ends[0], seen, sizeof(seen)), sizeof(seen));
+	image = core_of(pid);
+	for (int i = 0; i < CALLERS; i++) {
+		const prstatus_t *status = status_of(image, callers[i]);
+
+		CHECK(status);
+		CHECK(status->pr_reg[R12] >= seen[i]);
+		CHECK(status->pr_reg[R12] < 2ull * CALLS_FROM);
+	}
 }
 
 /* ------------------------------------------------------------------- stop */
@@ -331,6 +419,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(fork_is_an_instant), CASE(fork_from_everywhere), CASE(core_has_every_thread),
+		CASE(core_in_the_midst_of_calls),
 		{ "core_of_the_living", core_of_the_living, 60 },
 		CASE(stop_and_continue),
 		{ 0 }

@@ -8,7 +8,8 @@ from .context import each
 PROGRAMS = {
     "threads": {"create_from_anywhere", "leader_ends_first", "recall_without_leader",
                 "exit_group_from_anywhere", "exec_from_anywhere"},
-    "threads_instant": {"fork_is_an_instant", "core_has_every_thread", "core_of_the_living",
+    "threads_instant": {"fork_is_an_instant", "core_has_every_thread", "core_in_the_midst_of_calls",
+                        "core_of_the_living",
                         "stop_and_continue"},
     "threads_signals": {"ids_change_in_all"},
     "threads_moves": {"node_to_node", "killed_while_faulting", "moved_while_blocked"},
@@ -20,6 +21,8 @@ PROGRAMS = {
                         "upgraded_while_changing"},
     "threads_futex": {"futexes_with_limits", "owner_is_killed"},
     "threads_own": {"spawned_from_anywhere", "files_of_one_thread", "seen_in_proc"},
+    "threads_requests": {"each_gets_its_own_answer", "recall_against_move",
+                         "called_home_in_a_handler"},
 }
 
 

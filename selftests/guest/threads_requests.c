@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several want different things of one thread at once. It is moved by other processes here, so
+ * that they do not wait for each other; in mode native they have nothing to do.
+ */
+#include "crew.h"
+#include "move.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+
+enum { TIMEOUT_MS = 60000, ROUNDS = 24, LATEST_US = 4000 };
+
+/* What came of a request. */
+struct outcome {
+	int error;
+	unsigned int reason;
+};
+
+/* Somebody who asks for one thing, whenever he is told to; @from is his own. */
+struct asker {
+	pid_t pid;
+	unsigned int node;		/* 0: home */
+	int device;
+	int ask, answer;
+};
+
+static volatile uint64_t *turns;
+
+static void work_for_ever(void)
+{
+	for (;;)
+		++*turns;
+}
+
+static void pass_us(unsigned int us)
+{
+	uint64_t end = now_ns() + us * 1000ull;
+
+	while (now_ns() < end)
+		;
+}
+
+static void asker_start(struct asker *asker, pid_t of, unsigned int node)
+{
+	int to[2], from[2];
+	unsigned int wait;
+
+	DO(pipe(to));
+	DO(pipe(from));
+	asker->node = node;
+	asker->ask = to[1];
+	asker->answer = from[0];
+	asker->pid = DO(fork());
+	if (asker->pid) {
+		close(to[0]);
+		close(from[1]);
+		return;
+	}
+	close(to[1]);
+	asker->device = moving() ? DO(move_open()) : -1;
+	while (read(to[0], &wait, sizeof(wait)) == sizeof(wait)) {
+		struct radium_move result = { .size = 0 };
+		struct outcome outcome = { .error = 0 };
+
+		pass_us(wait);
+		if (moving()) {
+			outcome.error = move_thread(asker->device, of, of, node, TIMEOUT_MS, &result);
+			outcome.reason = result.reason;
+		}
+		if (write(from[1], &outcome, sizeof(outcome)) != sizeof(outcome))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* Both at once, or nearly so, in this order or the other. */
+static void both_ask(struct asker *askers, struct outcome *outcomes, unsigned int round)
+{
+	static uint64_t state = 88172645463325252ull;
+	unsigned int wait[2] = { 0 };
+
+	state = state * 6364136223846793005ull + 1442695040888963407ull;
+	wait[round % 2] = (state >> 33) % LATEST_US;
+	for (int i = 0; i < 2; i++)
+		EQUAL(write(askers[i].ask, &wait[i], sizeof(wait[i])), sizeof(wait[i]));
+	for (int i = 0; i < 2; i++)
+		EQUAL(read(askers[i].answer, &outcomes[i], sizeof(outcomes[i])), sizeof(outcomes[i]));
+}
+
+/* Those that were made later have the ends of the former. */
+static void askers_end(struct asker *askers)
+{
+	for (int i = 0; i < 2; i++)
+		close(askers[i].ask);
+	for (int i = 0; i < 2; i++)
+		reap(askers[i].pid);
+}
+
+/* Home, with all that it has, so that nothing is known of it any more. */
+static void all_home(int device, pid_t pid)
+{
+	struct radium_process_info info;
+	struct radium_move result;
+
+	if (!moving())
+		return;
+	/* Again, because a page that was asked for ahead may go out after the others came. */
+	while (!move_home(device, pid, RADIUM_MOVE_ALL_PAGES, TIMEOUT_MS, &result))
+		sleep_ms(2);
+	if (result.reason != RADIUM_R_NOT_AWAY)
+		fail(__FILE__, __LINE__, "recall: %s", move_reason(result.reason));
+	while (process_info(device, pid, &info))
+		sleep_ms(2);
+}
+
+static bool is_done(const struct outcome *outcome)
+{
+	if (outcome->error && outcome->reason != RADIUM_R_BUSY &&
+	    outcome->reason != RADIUM_R_ALREADY_THERE && outcome->reason != RADIUM_R_NOT_AWAY)
+		fail(__FILE__, __LINE__, "%s (%s)", strerror(-outcome->error),
+		     move_reason(outcome->reason));
+	return outcome->reason != RADIUM_R_BUSY;
+}
+
+/* Somebody who works, and two who want him on different nodes. */
+static void contend(const unsigned int nodes[2], bool recall)
+{
+	unsigned int overtaken = 0, both = 0, done[2];
+	struct radium_thread_info info = { 0 };
+	struct outcome outcomes[2];
+	struct asker askers[2];
+	int device = moving() ? DO(move_open()) : -1;
+	pid_t pid;
+
+	turns = map_pages(1, RW);
+	pid = child_with(work_for_ever);
+	for (int i = 0; i < 2; i++)
+		asker_start(&askers[i], pid, nodes[i]);
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		bool known;
+
+		all_home(device, pid);
+		both_ask(askers, outcomes, round);
+		if (!moving())
+			continue;
+		for (int i = 0; i < 2; i++)
+			done[i] = is_done(&outcomes[i]);
+		/* The last one to ask is overtaken by nobody. */
+		CHECK(done[0] || done[1]);
+		overtaken += done[0] != done[1];
+		both += done[0] && done[1];
+		known = move_info(device, pid, &info);
+		if (!recall) {
+			/* Nobody wants it back: its record is there. */
+			CHECK(known);
+			EQUAL(info.state, RADIUM_THREAD_AWAY);
+			CHECK(info.node == nodes[0] || info.node == nodes[1]);
+			/* It has been on each of them that says so, and is on one now. */
+			CHECK(info.migrations >= done[0] + done[1]);
+			CHECK(done[info.node == nodes[1]]);
+		} else if (done[0] != done[1]) {
+			EQUAL(known && info.state == RADIUM_THREAD_AWAY, done[0]);
+		} else if (known && info.state == RADIUM_THREAD_AWAY) {
+			CHECK(info.migrations >= 1);
+			EQUAL(info.node, nodes[0]);
+		}
+		EQUAL(kill(pid, 0), 0);
+	}
+	note("%u rounds: both got what they wanted in %u, one was overtaken in %u", ROUNDS, both,
+	     overtaken);
+	askers_end(askers);
+	DO(kill(pid, SIGKILL));
+	ends_with(pid, SIGKILL);
+}
+
+/* Who says that it has gone where he wanted it is right, and who is overtaken says that. */
+static void each_gets_its_own_answer(void)
+{
+	contend((const unsigned int[]){ 2, 3 }, false);
+}
+
+/* The same of one who sends it away and one who calls it home. */
+static void recall_against_move(void)
+{
+	contend((const unsigned int[]){ 2, 0 }, true);
+}
+
+/* ----------------------------------------------------- a call made at home */
+
+enum { FORKS = 60, HANDLER_MS = 120, TIMER_US = 3000 };
+
+static volatile uint64_t spins, spins_of_a_ms;
+static volatile sig_atomic_t handled;
+
+/* So long in user mode, without a call, a clock's among them. */
+static void spin(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		spins++;
+}
+
+static void spin_in_handler(int number)
+{
+	(void)number;
+	spin(HANDLER_MS * spins_of_a_ms);
+	handled++;
+}
+
+/*
+ * Comes home for each fork, and on its way into that call handles a signal, for so long that
+ * it is sent away and called home with everything in the midst of the handler.
+ */
+static void fork_under_signals(void)
+{
+	uint64_t state = 1, begin = now_ns();
+
+	do {
+		spin(10000);
+		spins_of_a_ms += 10000;
+	} while (now_ns() - begin < 20000000);
+	spins_of_a_ms = spins_of_a_ms / 20 + 1;
+	signal(SIGALRM, spin_in_handler);
+	for (int i = 0; i < FORKS; i++) {
+		struct itimerval timer = { .it_value.tv_usec = 1 + (state >> 33) % TIMER_US };
+		pid_t pid;
+
+		state = state * 6364136223846793005ull + 1442695040888963407ull;
+		DO(setitimer(ITIMER_REAL, &timer, NULL));
+		pid = DO(fork());
+		if (!pid)
+			_exit(i);
+		ends_with(pid, i << 8);
+	}
+	while (handled == 0)
+		;
+	_exit(24);
+}
+
+static void called_home_in_a_handler(void)
+{
+	int device = moving() ? DO(move_open()) : -1, status;
+	unsigned int rounds = 0;
+	pid_t pid = child_with(fork_under_signals), ended;
+
+	/* It may end at any moment: what cannot be done then need not be. */
+	while (!(ended = DO(waitpid(pid, &status, WNOHANG)))) {
+		struct radium_move result;
+
+		if (!moving()) {
+			sleep_ms(10);
+			continue;
+		}
+		move_to(device, pid, 2, 0, TIMEOUT_MS, &result);
+		sleep_ms(rounds++ % 4 * 5);
+		move_home(device, pid, RADIUM_MOVE_ALL_PAGES, TIMEOUT_MS, &result);
+	}
+	note("called home %u times", rounds);
+	EQUAL(status, 24 << 8);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "each_gets_its_own_answer", each_gets_its_own_answer, 90 },
+		{ "recall_against_move", recall_against_move, 90 },
+		{ "called_home_in_a_handler", called_home_in_a_handler, 120 },
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}
