@@ -279,6 +279,48 @@ static int slow_disk(void)
 	return file;
 }
 
+static char *disk_to_write = "/dev/nullb0";
+
+/* What is in the cache of the disk is written there, full of the next letter. */
+static int64_t write_to_disk(void *argument)
+{
+	static char letter = 'a';
+	char content[2 * 4096];
+	int disk = DO(open(argument, O_RDWR));
+
+	memset(content, letter, sizeof(content));
+	EQUAL(pwrite(disk, content, sizeof(content), 1 << 20), sizeof(content));
+	close(disk);
+	return letter++;
+}
+
+/* The kernel does not count who writes to a device: what is mapped of it shows that all the same. */
+static void mapping_of_a_device(void)
+{
+	volatile const char *memory;
+	struct partner writer;
+	int disk;
+
+	close(slow_disk());
+	partner_start(&writer, write_to_disk, disk_to_write);
+	disk = DO(open(disk_to_write, O_RDONLY));
+	memory = DO(mmap(NULL, 2 * 4096, PROT_READ, MAP_PRIVATE, disk, 1 << 20));
+	for (int round = 0; round < 4; round++) {
+		int64_t letter;
+
+		away();
+		letter = partner_ask(&writer);
+		EQUAL(memory[round], letter);
+		EQUAL(memory[4096 + round], letter);
+		letter = partner_ask(&writer);
+		EQUAL(memory[round], letter);
+		EQUAL(memory[4096 + round], letter);
+		home();
+		EQUAL(memory[round], letter);
+	}
+	partner_end(&writer);
+}
+
 static void submit(aio_context_t context, int opcode, int file, void *buffer, size_t bytes)
 {
 	struct iocb block = {
@@ -349,7 +391,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(io_uring_completes), CASE(io_uring_waits), CASE(io_uring_wait_is_left_alone),
 		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
-		CASE(disk_and_cpu_share_pages),
+		CASE(disk_and_cpu_share_pages), CASE(mapping_of_a_device),
 		{ 0 }
 	};
 

@@ -7,6 +7,7 @@ from . import guest, paths
 from .context import each
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .ends import dead_seconds
+from .lifetime import replicas
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 
@@ -186,6 +187,35 @@ def two_claim_one_number(context):
         stop(bed, pid)
 
 
+def drain_leaves_others_alone(context):
+    """A process has a thread on node 2, which is drained, and one on node 3: that one is there
+    again when the drain has ended, and wants to be; the other is at home."""
+    bed = context.bed
+    bed.run(1, "rm -f /tmp/rivals")
+    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
+    try:
+        within(20 * context.slow,
+               lambda: bed.run(1, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4,
+               "four threads count")
+        drained, other = [line.split()[0] for line in bed.run(1, "tail -n 2 /tmp/rivals").splitlines()]
+        for tid, node in (drained, "2"), (other, "3"):
+            done = radctl(bed, "migrate", "--thread", tid, str(pid), node)
+            assert done.returncode == 0, done.stderr
+
+        def places():
+            return {str(t["tid"]): (t["state"], t["node"])
+                    for t in shown(bed, "show", str(pid))["threads"]}
+        assert (places()[drained], places()[other]) == (("away", 2), ("away", 3)), places()
+        limit = 60 * context.slow
+        done = radctl(bed, "node", "drain", "--timeout", str(limit), node=2, timeout=limit + 60)
+        assert done.returncode == 0, done.stderr
+        assert not replicas(bed, 2), "a replica is left on the node that was drained"
+        within(20 * context.slow, lambda: places().get(other) == ("away", 3), "it is on node 3 again")
+        assert places().get(drained, ("home", 1))[0] == "home", places()
+    finally:
+        stop(bed, pid)
+
+
 def run(context, only):
     """The suite "coherence"."""
     if only("litmus_self_test"):
@@ -195,7 +225,8 @@ def run(context, only):
     yield from tests(context, only, SHORT)
     if not context.native:
         yield from each(context, [nodes_lose_each_other, connections_are_replaced,
-                                  others_are_served, two_claim_one_number], only)
+                                  others_are_served, two_claim_one_number,
+                                  drain_leaves_others_alone], only)
 
 
 def soak(context, only):

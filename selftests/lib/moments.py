@@ -184,8 +184,60 @@ def drain_takes_nobody_in(context):
     nothing_left(context)
 
 
+# Threads that sleep until a file is there, and then wait in a call that is not begun anew.
+WAITERS = r"""
+import os, select, threading, time
+def wait(number):
+    with open("/tmp/waiters", "a") as file:
+        print(threading.get_native_id(), file=file)
+    while not os.path.exists("/tmp/waiters.go"):
+        time.sleep(0.05)
+    select.epoll().poll()
+for number in range(4):
+    threading.Thread(target=wait, args=(number,)).start()
+"""
+EPOLL_WAIT = "232"
+
+
+def drain_waits_once_for_all(context):
+    """Four threads are away in calls that only what they wait for ends: who drains their home
+    waits for all of them at once, and pages come home all the same."""
+    bed, limit = context.bed, 8 * context.slow
+    bed.run(1, f"rm -f /tmp/waiters*; cat >/tmp/waiters.py <<'END'\n{WAITERS}\nEND")
+    pid = start(bed, "python3 /tmp/waiters.py")
+
+    def tids():
+        return bed.run(1, "cat /tmp/waiters 2>/dev/null || true").split()
+
+    def pages():
+        return [p["pages_away"] for p in shown(bed, "ps") if p["pid"] == pid][0]
+    try:
+        within(30 * context.slow, lambda: len(tids()) == 4, "four threads sleep")
+        for tid in tids():
+            done = radctl(bed, "migrate", "--thread", tid, str(pid), "2")
+            assert done.returncode == 0, done.stderr
+        bed.run(1, "touch /tmp/waiters.go")
+        within(30 * context.slow, lambda: all(bed.run(
+            1, f"cut -d' ' -f1 /proc/{pid}/task/{tid}/syscall").strip() == EPOLL_WAIT
+                                              for tid in tids()), "they wait")
+        before = pages()
+        assert before, "no page is away"
+        begin = time.monotonic()
+        done = radctl(bed, "node", "drain", "--timeout", str(limit), timeout=limit * 4 + 60)
+        took = time.monotonic() - begin
+        assert done.returncode == 1, "they have come home"
+        assert took < limit * 4 / 2, f"it took {took:.0f} s, with a time limit of {limit} s"
+        within(20 * context.slow, lambda: pages() < before, "pages come home")
+        away = [t for t in shown(bed, "show", str(pid))["threads"] if t["state"] == "away"]
+        assert len(away) == 4, away
+    finally:
+        stop(bed, pid)
+    nothing_left(context)
+
+
 def run(context, only):
     """The suite "moments"."""
-    yield from each(context, [drain_takes_nobody_in, unload_after_interrupted_load,
+    yield from each(context, [drain_takes_nobody_in, drain_waits_once_for_all,
+                              unload_after_interrupted_load,
                               registers_from_the_reserve, node_missing_at_start,
                               shutdown_while_a_page_is_awaited], only)
