@@ -336,7 +336,7 @@ static void write_lease(void)
 		EQUAL(errno, EINTR);
 	EQUAL(byte, 't');
 	EQUAL(caught, SIGRTMIN + 6);
-	EQUAL(caught_fd, file);
+	EQUAL(caught_info.si_fd, file);
 	EQUAL(fcntl(file, F_GETLEASE), F_RDLCK);	/* what it is to become */
 	home();
 	DO(close(DO(dup(file))));			/* keeps it */
