@@ -220,6 +220,7 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 		 * home and be taken out once more, and nobody would call it. What is not held
 		 * under this lock does not become held before we wait for it.
 		 */
+		__release(ptl);		/* done by it */
 		rad_ksym.migration_entry_wait_on_locked(pte_to_swp_entry(old), pte, ptl);
 		return;
 	}
