@@ -559,14 +559,21 @@ static void dispatched(void)
 /* Which of two calls that it makes in turn a tracer sees, of so many stops. */
 static void traced(void)
 {
-	pid_t child = DO(fork());
 	struct user_regs_struct regs;
 	int seen = 0, others = 0;
-	int status;
+	int status, ends[2];
+	pid_t child;
+	char byte;
 
-	if (!child)
+	DO(pipe(ends));
+	child = DO(fork());
+	if (!child) {
+		EQUAL(write(ends[1], "", 1), 1);
 		for (;;)
 			syscall(SYS_getpid);
+	}
+	/* Or the calls would be seen that fork() makes in a child. */
+	EQUAL(read(ends[0], &byte, 1), 1);
 	away_pid(child);
 	DO(ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESYSGOOD));
 	DO(ptrace(PTRACE_INTERRUPT, child, 0, 0));
