@@ -12,6 +12,7 @@
 #include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
 #include <linux/user_namespace.h>
+#include <asm/debugreg.h>
 #include <asm/syscall.h>
 #include "deputy_internal.h"
 #include "event.h"
@@ -95,8 +96,9 @@ static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)
 
 	if (!user_64bit_mode(regs) || test_thread_flag(TIF_ADDR32))
 		return RADIUM_R_COMPAT;
+	/* A debugger may leave breakpoints in the registers; those that it has switched off stay. */
 	if (current->ptrace || regs->flags & X86_EFLAGS_TF ||
-	    memchr_inv(current->thread.ptrace_bps, 0, sizeof(current->thread.ptrace_bps)))
+	    current->thread.ptrace_dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK))
 		return RADIUM_R_TRACED;
 	if (current->mm->context.ldt)
 		return RADIUM_R_LDT;
