@@ -171,7 +171,6 @@ void rad_page_protect(struct rad_page *page);
 bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allocate);
 void rad_page_leave_to(struct rad_page *page, u64 reader);
 int rad_page_bring_home(struct rad_page *page, enum rad_page_use use);
-void rad_page_surrender(struct rad_page *page);
 int rad_reserve_create(struct rad_homemem *mem);
 void rad_reserve_destroy(struct rad_homemem *mem);
 

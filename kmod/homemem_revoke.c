@@ -456,18 +456,6 @@ int rad_page_bring_home(struct rad_page *page, enum rad_page_use use)
 	return err;
 }
 
-/* Gives back the frame of a lost page, as it was when it left. */
-void rad_page_surrender(struct rad_page *page)
-{
-	struct rad_homemem *mem = rad_page_mem(page);
-
-	spin_lock(&mem->pages.xa_lock);
-	if (page->state == RAD_PAGE_LOST)
-		rad_page_set_state(page, RAD_PAGE_RETURNED);
-	spin_unlock(&mem->pages.xa_lock);
-	rad_page_bring_home(page, RAD_USE_READ);
-}
-
 /* rad_reserve_destroy() - those in flight free themselves, since the directory is dead */
 void rad_reserve_destroy(struct rad_homemem *mem)
 {

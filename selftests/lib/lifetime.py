@@ -392,6 +392,35 @@ def wire_version(context):
         stop(bed, pid)
 
 
+def lost_pages_are_not_read(context):
+    """A process is lost with its replica; another one, which has the same memory, lives on: what
+    was away gives SIGBUS, also after KSM has waited for it, and not what it held once."""
+    bed = context.bed
+    bed.run(1, "rm -f /tmp/heir*")
+    pid = start(bed, f"{paths.GUEST}/heir /tmp/heir")
+    heir = 0
+    try:
+        within(20 * context.slow, lambda: not bed.execute(1, "test", "-s", "/tmp/heir").returncode,
+               "there is an heir")
+        heir = int(bed.run(1, "cat /tmp/heir").split()[1])
+        migrate(bed, pid)
+        within(20 * context.slow, lambda: [p["pages_away"] for p in shown(bed, "ps")
+                                           if p["pid"] == pid][0] >= 8, "its pages are away")
+        bed.run(2, f"kill -9 {replicas(bed)[0]}")
+        within(20 * context.slow, lambda: bed.run(
+            1, f"cut -d' ' -f3 /proc/{pid}/stat 2>/dev/null || echo Z").strip() == "Z", "it ends")
+        bed.run(1, "touch /tmp/heir.go")
+        within(20 * context.slow,
+               lambda: not bed.execute(1, "test", "-s", "/tmp/heir.said").returncode, "the heir reads")
+        said = bed.run(1, "cat /tmp/heir.said").split()
+        assert said == ["0", "8"], f"{said[0]} pages could be read, {said[1]} gave SIGBUS"
+    finally:
+        stop(bed, pid)
+        if heir:
+            stop(bed, heir)
+    nothing_left(context)
+
+
 def power_loss(context):
     """The machine that is visited dies: its visitor ends with SIGKILL and a line
     in the log, others go on, those that it had copies of among them; the machine boots
@@ -577,7 +606,8 @@ def run(context, only):
     """The suite "lifetime"."""
     yield from each(context, [
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
-        kill_sleeping_visitor_on_its_node, traps_while_preempted, replica_that_cannot_attach,
+        kill_sleeping_visitor_on_its_node, lost_pages_are_not_read, traps_while_preempted,
+        replica_that_cannot_attach,
         unload_refused_while_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
         drain_then_unload, unload_while_joined, visitors_fill_the_pool, wrong_key, same_id, wire_version,
         kill_with_frozen_peer, ended_threads_are_forgotten, allocations_fail, suspend_empties,
