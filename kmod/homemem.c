@@ -17,6 +17,7 @@
 enum {
 	RECALL_WINDOW = 32,		/* pages asked back at a time */
 	TRIM_PAGES = 32,		/* asked back at a time for lack of memory */
+	RECALLS_MAX = 4096,		/* on their way, when nobody waits: a link's queue is finite */
 };
 
 /* Held pages of all processes by page frame: whoever meets the entry finds it. */
@@ -51,6 +52,7 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 		     (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING) +
 		     (to == RAD_PAGE_SHARING) - (from == RAD_PAGE_SHARING) +
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
+	mem->recalling += (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
 	page->state = to;
 	if (to != RAD_PAGE_RECALLING && to != RAD_PAGE_SHARING)
@@ -292,7 +294,8 @@ void rad_homemem_trim(struct rad_process *process, u32 n)
 
 	while (n--) {
 		spin_lock(&mem->pages.xa_lock);
-		page = list_first_entry_or_null(&mem->order, struct rad_page, order);
+		page = mem->recalling < RECALLS_MAX ?
+			list_first_entry_or_null(&mem->order, struct rad_page, order) : NULL;
 		if (page)
 			refcount_inc(&page->ref);
 		spin_unlock(&mem->pages.xa_lock);

@@ -104,7 +104,7 @@ struct rad_turn {
  * @wait: woken at every change of state
  * @invalidating: layout changes under way (between range_start and range_end)
  * @dead: the address space is gone; nothing goes over the network any more
- * @away, @copied: entries in these states
+ * @away, @recalling, @copied: entries in these states
  * @order: AWAY entries, the longest away first
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
@@ -117,6 +117,7 @@ struct rad_homemem {
 	u32 invalidating;
 	bool dead;
 	u32 away;
+	u32 recalling;
 	u32 copied;
 	struct list_head order;
 	struct rad_turn turns[RAD_TURNS];
