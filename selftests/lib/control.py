@@ -157,7 +157,7 @@ def children_follow(context):
         return [p["pid"] for p in listed if p["pid"] in family and p["threads_away"] == 1
                 and p["nodes"] == [2]]
     try:
-        within(10 * context.slow, lambda: len(away()) == 2, "the children are on node2")
+        within(30 * context.slow, lambda: len(away()) == 2, "the children are on node2")
     finally:
         bed.run(1, f"pkill -9 -s {shell} || true")
         stop(bed, shell)
