@@ -294,7 +294,7 @@ static int64_t write_to_disk(void *argument)
 	return letter++;
 }
 
-/* The kernel does not count who writes to a device: what is mapped of it shows that all the same. */
+/* The kernel does not count who writes to a device: what is mapped of it shows it all the same. */
 static void mapping_of_a_device(void)
 {
 	volatile const char *memory;

@@ -88,7 +88,7 @@ def check_knows_the_symbols(_context):
     def text(name):
         return (paths.TOP / name).read_text(encoding="utf-8")
     wanted = set(re.findall(r"^\tHOOK\((\w+)\),", text("kmod/hook.c"), re.M))
-    wanted |= set(re.findall(r"^\t\{ \"(\w+)\", \(void \*\*\)&rad_ksym", text("kmod/ksym.c"), re.M))
+    wanted |= set(re.findall(r"^\t\{ \"(\w+)\",\s+\(void \*\*\)&rad_ksym", text("kmod/ksym.c"), re.M))
     for path in (paths.TOP / "kmod").glob("*.c"):
         probes = re.findall(r"struct rad_probe \w+ = \{(.*?)\};", text(path), re.S)
         wanted |= {"__tracepoint_" + re.search(r"\.name = \"(\w+)\"", p)[1] for p in probes}
