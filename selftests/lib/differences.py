@@ -169,7 +169,7 @@ while True:
 
 
 def ids_are_of_the_first_move(context):
-    """The replica has the effective ids of when the process began to be distributed."""
+    """The replica has the ids of when the process began to be distributed."""
     bed = context.bed
     bed.run(1, f"rm -f /tmp/ids.*; cat > /tmp/ids.py <<'END'\n{IDS}\nEND")
     bed.run(2, "chmod 666 /dev/radium")
