@@ -51,7 +51,6 @@ bool fresh_sent[N]
 bool unsent[N]		/* that it does not know is on its way home */
 bool old[N]		/* ... of an earlier transaction: an answer has a call that it belongs to */
 bool sent_too[N]	/* with back[n] */
-bool unchecked[N]	/* it has got a page, and may have died before that was written down */
 bool severed		/* the nodes have no session with each other */
 #define is_forwarding	(next != NOBODY)
 #define has_got(n)	got[n]
@@ -616,12 +615,17 @@ sent_on:
 		:: !shared && handed == NIL -> owner = n; set_state(AWAY); over(ARRIVED)
 #endif
 		:: handed == ENDED -> handed = NIL; goto look
-		/* Who waits for the page goes on; what is left to do here is done some time. */
 		:: handed == ARRIVED ->
 			handed = NIL
-#ifdef DEATH
-			unchecked[n] = true
-#endif
+			if
+			/* Its death may have been dealt with before. */
+			:: st == AWAY && down[n] -> set_state(RECALLING); come_back(LOST)
+			:: else -> copies[n] = copies[n] && !down[n]
+			fi
+			if
+			:: st == COPIED && !any_copy -> leave()
+			:: else
+			fi
 			goto done
 		/* Or a copy takes too long, after the owner has said that it was sent. */
 		:: handed == NIL && !asking && (unsure || down[n] || (shared && st != SHARING)) ->
@@ -1087,31 +1091,6 @@ alive:	skip
 }
 #endif
 
-#if defined(DEATH) && defined(FORWARD)
-/* A worker that has sent a page on, while others have the turn of the page. */
-inline check(n)
-{
-	unchecked[n] = false
-	if
-	/* Its death may have been dealt with before. */
-	:: st == AWAY && owner == n && down[n] -> set_state(RECALLING); come_back(LOST)
-	:: else -> copies[n] = copies[n] && !down[n]
-	fi
-	if
-	:: st == COPIED && !any_copy && !granting -> leave()
-	:: else
-	fi
-}
-
-proctype rest()
-{
-end:	do
-	:: atomic { unchecked[0] -> check(0) }
-	:: atomic { unchecked[1] -> check(1) }
-	od
-}
-#endif
-
 #ifdef KILL
 /* The replica at node 1 is killed, and its window goes with it. */
 proctype kill()
@@ -1214,9 +1193,6 @@ init
 #endif
 #ifdef DEATH
 		run death()
-#ifdef FORWARD
-		run rest()
-#endif
 #endif
 #ifdef KILL
 		run kill()
