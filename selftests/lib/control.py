@@ -157,7 +157,7 @@ def children_follow(context):
         return [p["pid"] for p in listed if p["pid"] in family and p["threads_away"] == 1
                 and p["nodes"] == [2]]
     try:
-        within(30 * context.slow, lambda: len(away()) == 2, "the children are on node2")
+        within(120 * context.slow, lambda: len(away()) == 2, "the children are on node2")
     finally:
         bed.run(1, f"pkill -9 -s {shell} || true")
         stop(bed, shell)
@@ -169,7 +169,7 @@ def children_follow_from_home(context):
     bed.run(1, f"rm -f {said}")
     pid = start(bed, f"radctl run --node 2 -- {paths.GUEST}/spread {said} {count} fork")
     try:
-        within(30 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
+        within(120 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
                == count + 1, f"{count} children say where they are")
         where = [int(line.split()[2]) for line in bed.run(1, f"cat {said}").splitlines()]
         assert where == [2] * (count + 1), f"on {where}"
