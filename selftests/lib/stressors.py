@@ -26,7 +26,7 @@ DEAD_MS, USUAL_DEAD_MS = 60000, 10000
 # Those that will not work for root work for nobody.
 NOT_ROOT = re.compile(r"must not run as root|without root")
 # Of a run that nobody asked for by name: most are of several classes.
-CHOICE = set("matrix icache urandom flock sigq aio mremap sockpair mq splice".split())
+CHOICE = set("matrix sigq aio mremap sockpair".split())
 
 # stress-ng's exit statuses (its manual page).
 EXIT_NO_RESOURCE, EXIT_NOT_IMPLEMENTED, EXIT_UNTRUSTED = 3, 4, 7
