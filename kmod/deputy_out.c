@@ -277,6 +277,15 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		rad_deputy_go_out_later(thread);
 		return false;
 	}
+	/*
+	 * Before the registers are touched: of a thread that is being traced we may be in the
+	 * report of the end of a call, and the tracer is to see which it was.
+	 */
+	reason = why_not(thread, regs);
+	if (reason) {
+		stay_home(thread, number, reason);
+		return false;
+	}
 	thread->restart = rad_regs_restart_syscall(regs);
 	if (!rad_vvar_may_leave(regs)) {
 		rad_deputy_go_out_later(thread);
@@ -290,11 +299,6 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		thread->stuck = false;
 		thread->backoff = 0;
 		rad_deputy_go_out_later(thread);
-		return false;
-	}
-	reason = why_not(thread, regs);
-	if (reason) {
-		stay_home(thread, number, reason);
 		return false;
 	}
 	node = rad_node_get_up(wanted);
