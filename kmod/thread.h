@@ -152,15 +152,20 @@ void rad_thread_attach(struct rad_thread *thread, struct rad_process *process);
 void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
+void rad_thread_forget_all(struct rad_process *process);
+void rad_thread_kill_all(struct rad_process *process);
+bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
+
+/* thread_ask.c */
 void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
 bool rad_thread_is_wanted(struct task_struct *task);
 void rad_thread_wish(u32 node, const struct cred *by, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,
 			      unsigned long timeout);
-void rad_thread_forget_all(struct rad_process *process);
-void rad_thread_kill_all(struct rad_process *process);
-bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
+struct rad_thread **rad_thread_snapshot(struct rad_process *process, u32 *n);
+
+/* thread_info.c */
 void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
 u32 rad_thread_count_on(struct rad_process *process, u32 node);
 u32 rad_thread_count_wanted(struct rad_process *process);

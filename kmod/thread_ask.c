@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: who wants a thread where: requests to move, and their outcomes.
+ */
+#include <linux/cred.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "process.h"
+#include "node.h"
+#include "regs.h"
+#include "thread.h"
+
+enum {
+	LOOK_AGAIN_JIFFIES = HZ / 50,	/* how often a blocked task is looked at */
+	SNAPSHOT_ROOM = 64,		/* entries that a list may grow by unnoticed */
+};
+
+static void answer_locked(struct rad_thread *thread, u32 number, u32 reason)
+{
+	s32 n = number - thread->answered;
+
+	lockdep_assert_held(&thread->lock);
+	if (n <= 0)
+		return;
+	thread->answered = number;
+	for (n = min(n, (s32)RAD_THREAD_ANSWERS); n; n--, number--)
+		thread->answers[number % RAD_THREAD_ANSWERS] = reason;
+}
+
+/**
+ * rad_thread_answer() - tell those who asked for a move how it went
+ * @thread: the thread
+ * @number: of the last request that this is about, as read together with what was wanted:
+ *	a later one has an answer of its own
+ * @reason: RADIUM_R_NONE if the thread is where it was wanted
+ */
+void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason)
+{
+	spin_lock(&thread->lock);
+	answer_locked(thread, number, reason);
+	spin_unlock(&thread->lock);
+	wake_up_all(&thread->wait);
+}
+
+/* Of no request: whoever asked wants nothing but that it is at home now. */
+static bool is_answered(struct rad_thread *thread, u32 number)
+{
+	if (!number)
+		return READ_ONCE(thread->state) == RADIUM_THREAD_HOME ||
+		       READ_ONCE(thread->state) == RADIUM_THREAD_GONE;
+	return (s32)(READ_ONCE(thread->answered) - number) >= 0;
+}
+
+/* A thread that waits in an interruptible call comes out if the call allows it. */
+static long wait_for_answer(struct rad_thread *thread, u32 number, unsigned long timeout,
+			    bool *pending)
+{
+	unsigned long deadline = jiffies + timeout;
+	long left, ret;
+
+	for (;;) {
+		left = clamp_t(long, deadline - jiffies, 0, LOOK_AGAIN_JIFFIES);
+		ret = wait_event_interruptible_timeout(thread->wait, is_answered(thread, number),
+						       left);
+		if (ret)
+			return ret < 0 ? -EINTR : 0;
+		if (thread->task->exit_state || thread->task->flags & PF_EXITING)
+			return -ESRCH;
+		*pending = !rad_deputy_interrupt(thread);
+		if (time_after_eq(jiffies, deadline))
+			return -ETIMEDOUT;
+	}
+}
+
+static int errno_of(u32 reason)
+{
+	switch (reason) {
+	case RADIUM_R_NONE: return 0;
+	case RADIUM_R_NO_MEMORY: return -ENOMEM;
+	case RADIUM_R_NODE_DOWN:
+	case RADIUM_R_NODE_LOST: return -EHOSTDOWN;
+	case RADIUM_R_EXITING: return -ESRCH;
+	case RADIUM_R_TIMEOUT: return -ETIMEDOUT;
+	case RADIUM_R_BUSY: return -EBUSY;
+	case RADIUM_R_NOT_PERMITTED: return -EPERM;
+	default: return -EOPNOTSUPP;
+	}
+}
+
+/* Is it on this node (0: home) already, with no intention to leave? */
+static bool is_there(struct rad_thread *thread, u32 node)
+{
+	lockdep_assert_held(&thread->lock);
+	if (!node)
+		return thread->state == RADIUM_THREAD_HOME;
+	return thread->state == RADIUM_THREAD_AWAY && rad_node_id(thread->node) == node &&
+	       !thread->recall;
+}
+
+/* Somebody wants it on this node (0: home); see @by and @exec of struct rad_thread. */
+static void want(struct rad_thread *thread, u32 node, const struct cred *by, u64 exec)
+{
+	lockdep_assert_held(&thread->lock);
+	thread->wanted = node;
+	put_cred(thread->by);
+	thread->by = get_cred(by);
+	thread->exec = exec;
+}
+
+/*
+ * Has the thread of a task know that it is wanted on a node. Returns the thread, with a
+ * reference, and the number of the request; or NULL, and why in @reason.
+ */
+static struct rad_thread *ask(struct task_struct *task, u32 node, u32 *number, u32 *reason)
+{
+	struct rad_thread *thread;
+
+again:
+	thread = rad_thread_find_or_create(task);
+	if (!thread) {
+		*reason = RADIUM_R_NO_MEMORY;
+		return NULL;
+	}
+	spin_lock(&thread->lock);
+	if (thread->forgotten && thread->state != RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		rad_thread_put(thread);
+		goto again;
+	}
+	if (thread->state == RADIUM_THREAD_GONE) {
+		spin_unlock(&thread->lock);
+		*reason = RADIUM_R_EXITING;
+		rad_thread_put(thread);
+		return NULL;
+	}
+	/* Who waits for something else will not get it. */
+	if (thread->wanted != node)
+		answer_locked(thread, thread->asked, RADIUM_R_BUSY);
+	want(thread, node, current_cred(), task == current ? READ_ONCE(task->self_exec_id) : 0);
+	thread->backoff = 0;
+	/* 0 is none. */
+	*number = thread->asked = thread->asked + 1 ?: 1;
+	/* Whatever it does. */
+	if (is_there(thread, node))
+		answer_locked(thread, *number, RADIUM_R_NONE);
+	if (thread->state == RADIUM_THREAD_AWAY &&
+	    (!node || rad_node_id(thread->node) != node))
+		thread->recall = RADIUM_R_ASKED;
+	spin_unlock(&thread->lock);
+	rad_deputy_summon(thread);
+	return thread;
+}
+
+/* Its outcome; @reason: enum radium_reason, if it is not that somebody interrupted us. */
+static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout, u32 *reason)
+{
+	bool pending = false;
+	long ret = wait_for_answer(thread, number, timeout, &pending);
+
+	switch (ret) {
+	case 0:
+		*reason = RADIUM_R_NONE;
+		if (!number)
+			return 0;
+		spin_lock(&thread->lock);
+		/* After so many others it has been overtaken, or done, and is not known any more. */
+		*reason = thread->answered - number < RAD_THREAD_ANSWERS ?
+			thread->answers[number % RAD_THREAD_ANSWERS] : RADIUM_R_BUSY;
+		spin_unlock(&thread->lock);
+		return errno_of(*reason);
+	case -ESRCH:
+		*reason = RADIUM_R_EXITING;
+		break;
+	case -ETIMEDOUT:
+		*reason = pending ? RADIUM_R_PENDING : RADIUM_R_TIMEOUT;
+		break;
+	default:
+		*reason = RADIUM_R_NONE;
+	}
+	return ret;
+}
+
+/**
+ * rad_thread_move() - have one thread run on a node
+ * @task: whose
+ * @move: flags and timeout; @move->reason says why it failed
+ * @node: id, or 0 for home
+ *
+ * Context: process context of whoever asks; interruptible. For RADIUM_MOVE_SELF
+ * the move happens on the way out of the call.
+ * Return: 0 or a negative error.
+ */
+int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
+{
+	struct rad_thread *thread;
+	u32 number;
+	int err;
+
+	thread = ask(task, node, &number, &move->reason);
+	if (!thread)
+		return errno_of(move->reason);
+	if (task == current || move->flags & RADIUM_MOVE_NO_WAIT) {
+		rad_thread_put(thread);
+		return 0;
+	}
+	err = outcome(thread, number, msecs_to_jiffies(move->timeout_ms ?: 30000), &move->reason);
+	if (!err) {
+		move->threads++;
+		move->bytes += rad_regs_xstate_len() +
+			       (node ? sizeof(struct rad_wire_prepare) :
+				       sizeof(struct rad_wire_return));
+	}
+	rad_thread_put(thread);
+	return err;
+}
+
+/**
+ * rad_thread_wish() - have current, which is new, run on a node if it can
+ * @node: id; 0: at home, after all
+ * @by: rights of who wants that
+ * @exec: number of the program that wants that of itself
+ *
+ * As rad_thread_move(), but nobody waits for an answer: what somebody has asked for is
+ * left alone, and a refusal that does not last is not the end of it. A refusal is said by
+ * the thread's record, for which it becomes one of the distributed process.
+ *
+ * Context: the task itself, in task_work.
+ */
+void rad_thread_wish(u32 node, const struct cred *by, u64 exec)
+{
+	struct rad_thread *thread = NULL;
+	struct rad_process *process;
+	bool forgotten;
+
+	do {
+		rad_thread_put(thread);
+		thread = rad_thread_find_or_create(current);
+		if (!thread)
+			return;
+		spin_lock(&thread->lock);
+		forgotten = thread->forgotten;
+		if (!forgotten && !thread->asked)
+			want(thread, node, by, exec);
+		spin_unlock(&thread->lock);
+	} while (forgotten);
+	/* The first thread of a process that was forked may share its parent's memory yet. */
+	process = thread_group_leader(current) ? NULL : rad_process_enter_if_any();
+	if (process) {
+		rad_thread_attach(thread, process);
+		rad_process_leave(process);
+		rad_process_put(process);
+	}
+	rad_deputy_summon(thread);
+	rad_thread_put(thread);
+}
+
+/* rad_thread_is_wanted() - does somebody want this task elsewhere, wherever it is now? */
+bool rad_thread_is_wanted(struct task_struct *task)
+{
+	struct rad_thread *thread = rad_thread_find(task);
+	bool wanted = thread && READ_ONCE(thread->wanted);
+
+	rad_thread_put(thread);
+	return wanted;
+}
+
+/* rad_thread_snapshot() - the threads of a process as they are now, each with a reference */
+struct rad_thread **rad_thread_snapshot(struct rad_process *process, u32 *n)
+{
+	struct rad_thread **array, *thread;
+	u32 room, i = 0;
+
+	for (room = SNAPSHOT_ROOM;; room = i + SNAPSHOT_ROOM) {
+		array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+		if (!array)
+			return NULL;
+		i = 0;
+		spin_lock(&process->lock);
+		list_for_each_entry(thread, &process->threads, list)
+			i++;
+		if (i <= room)
+			break;
+		spin_unlock(&process->lock);
+		kvfree(array);
+	}
+	i = 0;
+	list_for_each_entry(thread, &process->threads, list) {
+		kref_get(&thread->ref);
+		array[i++] = thread;
+	}
+	spin_unlock(&process->lock);
+	*n = i;
+	return array;
+}
+
+/* Is it away, or wanted, on a node (0: on any)? */
+static bool is_concerned(struct rad_thread *thread, u32 from)
+{
+	bool is;
+
+	spin_lock(&thread->lock);
+	if (!from)
+		is = thread->wanted || thread->state != RADIUM_THREAD_HOME;
+	else if (thread->wanted)
+		/* Who is wanted on another one leaves this one anyway. */
+		is = thread->wanted == from;
+	else
+		is = thread->node && rad_node_id(thread->node) == from;
+	spin_unlock(&thread->lock);
+	return is;
+}
+
+/* Wherever it is, it comes home, and leaves again by itself when it may. NULL: it is at home. */
+static struct rad_thread *call_home(struct rad_thread *thread)
+{
+	bool away;
+
+	spin_lock(&thread->lock);
+	away = thread->state == RADIUM_THREAD_AWAY;
+	if (away && !thread->recall)
+		thread->recall = RADIUM_R_DRAIN;
+	spin_unlock(&thread->lock);
+	if (!away)
+		return NULL;
+	rad_thread_get(thread);
+	rad_deputy_summon(thread);
+	return thread;
+}
+
+/*
+ * Asks each before any is waited for. Returns how many there are, in @array, each with the
+ * number of its request, or 0.
+ */
+static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
+{
+	u32 i, left = 0, number, reason;
+
+	for (i = 0; i < n; i++) {
+		struct rad_thread *thread;
+
+		number = 0;
+		thread = is_concerned(array[i], from) ?
+			ask(array[i]->task, 0, &number, &reason) : call_home(array[i]);
+		rad_thread_put(array[i]);
+		if (!thread)
+			continue;
+		rad_deputy_interrupt(thread);
+		array[left] = thread;
+		numbers[left++] = number;
+	}
+	return left;
+}
+
+/**
+ * rad_thread_recall_process() - bring threads of a process home
+ * @process: whose
+ * @from: id of the node that is not to have any, 0: every one. Those that are wanted on
+ *	others come home, too, and go out again when rad_process_is_draining() lets them
+ * @reason: out: enum radium_reason of the first that did not come
+ * @timeout: jiffies, for all together; 0: they are asked, and not waited for
+ *
+ * Return: 0 or the first error.
+ */
+int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,
+			      unsigned long timeout)
+{
+	unsigned long deadline = jiffies + timeout;
+	struct rad_thread **array;
+	u32 n, i, why, *numbers;
+	int err = 0, e;
+
+	array = rad_thread_snapshot(process, &n);
+	if (!array)
+		return -ENOMEM;
+	numbers = kvcalloc(n + 1, sizeof(*numbers), GFP_KERNEL);
+	if (numbers) {
+		n = ask_home(array, n, from, numbers);
+	} else {
+		err = -ENOMEM;
+		*reason = RADIUM_R_NO_MEMORY;
+	}
+	for (i = 0; i < n; i++) {
+		if (numbers && timeout) {
+			e = outcome(array[i], numbers[i], max_t(long, deadline - jiffies, 0), &why);
+			if (!err && e && e != -ESRCH) {
+				err = e;
+				*reason = why;
+			}
+		}
+		rad_thread_put(array[i]);
+	}
+	kvfree(numbers);
+	kvfree(array);
+	return err;
+}
