@@ -341,7 +341,8 @@ static void core_in_the_midst_of_calls(void)
 	need_cores();
 	DO(pipe(ends));
 	pid = child_with(run_to_dump_calls);
-	EQUAL(read(ends[0], callers, sizeof(callers)), sizeof(callers));
+	for (int i = 0; i < CALLERS; i++)
+		EQUAL(read(ends[0], &callers[i], sizeof(pid_t)), sizeof(pid_t));
 	EQUAL(read(ends[0], seen, sizeof(seen)), sizeof(seen));
 	image = core_of(pid);
 	for (int i = 0; i < CALLERS; i++) {
