@@ -59,6 +59,9 @@ def visitor_runs_with_defaults(context):
         return int(bed.run(1, f"awk '/^usage_usec/ {{ print $2 }}' {group}/cpu.stat"))
     try:
         bed.run(1, f"echo {pid} > {group}/cgroup.procs")
+        # Not chrt or nice yet, which would be executed away from the replica that is looked at.
+        within(20 * context.slow, lambda: bed.run(
+            1, f"tr '\\0' ' ' < /proc/{pid}/cmdline").strip() == SPIN, "it is the loop itself")
         migrate(bed, pid)
         visitor = replica(bed)
         before, begin = used(), computed(bed, visitor)
