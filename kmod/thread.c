@@ -3,14 +3,11 @@
 
 #include <linux/cred.h>
 #include <linux/module.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include "event.h"
 #include "node.h"
 #include "probe.h"
 #include "process.h"
-#include "regs.h"
 #include "states.h"
 #include "thread.h"
 

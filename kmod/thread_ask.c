@@ -5,8 +5,8 @@
 #include <linux/cred.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include "process.h"
 #include "node.h"
+#include "process.h"
 #include "regs.h"
 #include "thread.h"
 
