@@ -8,7 +8,8 @@
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
  *	      [-c NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE...] CMD ARG...
  *
- * What a program has left running, a server that has detached itself, belongs to it.
+ * What a program has left running, a server that has detached itself, belongs to it, and is
+ * ended when it ends.
  *
  * Only moves and returns of processes of these names count (all without -c): it
  * goes on until there are as many of each as wanted, mostly with such processes,
@@ -40,7 +41,7 @@
 #include <unistd.h>
 
 enum {
-	MOVE_MS	= 10000,	/* for one move */
+	MOVE_MS	= 10000,	/* for one move, and for the end of what is killed */
 	COMMS	= 32,		/* different names */
 };
 
@@ -318,7 +319,6 @@ static void report(int status, uint64_t ms)
 	printf("}\n");
 }
 
-/* Whatever is left dies with us. */
 static void kill_tree(pid_t pid)
 {
 	pid_t list[FAMILY_MOST];
@@ -330,10 +330,30 @@ static void kill_tree(pid_t pid)
 	}
 }
 
+/*
+ * Whatever is left dies with us: what a program leaves behind when it ends, a child that is still
+ * busy, would take the time of what runs next. All of it has become our children in the end.
+ */
+static void end_all(void)
+{
+	uint64_t end = now_ms() + MOVE_MS;
+
+	do {
+		kill_tree(getpid());
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (waitpid(-1, NULL, WNOHANG) < 0)
+			return;
+		usleep(2000);
+	} while (now_ms() < end);
+	if (!*done.error)
+		snprintf(done.error, sizeof(done.error), "what it left does not end");
+}
+
 int main(int argc, char **argv)
 {
 	int option, status = -1;
-	uint64_t begin;
+	uint64_t begin, end;
 	pid_t pid;
 
 	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:ClwT:")) != -1) {
@@ -371,8 +391,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	begin = now_ms();
 	pid = start(argv + optind);
-	if (!play(pid, &status))
-		kill_tree(getpid());
-	report(status, now_ms() - begin);
+	play(pid, &status);
+	end = now_ms();
+	end_all();
+	report(status, end - begin);
 	return 0;
 }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds what is tested, with warnings as errors, and runs what needs no machine."""
 
+import json
 import os
+import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 from . import paths
@@ -120,8 +123,28 @@ def unit(_context, only):
                 yield result
 
 
+LEAVER = "(trap '' TERM; sleep 1000 & exec setsid sleep 1000) & echo $!; sleep 1000 & echo $!"
+
+
+def mover_ends_what_is_left():
+    """A program that ends before its descendants: nothing of it runs beside the next one."""
+    stem = paths.BUILD / "mover-output"
+    done = subprocess.run([paths.PROGRAMS / "mover", "-o", stem, "sh", "-c", LEAVER],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=True)
+    pids = pathlib.Path(f"{stem}.out").read_text().split()
+    left = [pid for pid in pids if pathlib.Path("/proc", pid).exists()]
+    for pid in left:
+        os.kill(int(pid), signal.SIGKILL)
+    wrong = len(pids) != 2 or left or json.loads(done.stdout)["error"]
+    return Result("mover_ends_what_is_left", FAIL if wrong else PASS,
+                  f"{left} of {pids} are there: {done.stdout}" if wrong else "")
+
+
 def tools_check(_context, only):
-    """The tools' own tests, with a stand-in for the module."""
+    """The tools' own tests, with a stand-in for the module, and one of the tests' own tool."""
+    if only("mover_ends_what_is_left"):
+        yield mover_ends_what_is_left()
     done = subprocess.run(["make", "-s", "-C", str(paths.TOP / "userspace-tools"), "check"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=900, check=False)
