@@ -383,9 +383,10 @@ echo 0 > events/kprobes/st/enable; echo > kprobe_events; echo > trace
 def tracers_see_lent_memory(context):
     """Who traces calls inside the kernel sees pointers into the memory that is lent to them."""
     bed = context.bed
-    # What it writes it has changed there: else the page may be at home, and is used there.
+    # What it writes it has changed there, all of it: a page of it may be at home else, and the
+    # call is given what is there.
     pid = start(bed, "perl -e 'open($o, \">\", \"/dev/null\"); $m = \"x\" x 777; "
-                     "while (1) { substr($m, 0, 1) = \"y\"; syswrite($o, $m); }'")
+                     "while (1) { $m =~ tr/xy/yx/; syswrite($o, $m); }'")
 
     def pointers():
         lines = bed.run(1, "head -n 200 /sys/kernel/tracing/trace").splitlines()
