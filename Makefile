@@ -11,6 +11,8 @@
 
 KERNEL	?= stock
 TESTS	?=
+SMP	?= 1
+APPEND	?=
 PREFIX	?= /usr/local
 
 CACHE	:= $(or $(RADIUM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/radium)
@@ -67,13 +69,15 @@ selftests:
 deps:
 	selftests/deps $(DEPS)
 
+RUN = selftests/run --kernel $(KERNEL) --smp $(SMP) $(APPEND:%=--append=%)
+
 check: deps
-	selftests/run --kernel $(KERNEL) $(if $(TESTS),--tests '$(TESTS)')
+	$(RUN) $(if $(TESTS),--tests '$(TESTS)')
 
 LONG := soak* threads threaded servers sessions builds stressors
 soak: DEPS := soak
 soak: deps
-	selftests/run --kernel $(KERNEL) --tests '$(or $(TESTS),$(LONG))'
+	$(RUN) --tests '$(or $(TESTS),$(LONG))'
 
 demo: deps all
 	qemu-testbed/demo
@@ -102,7 +106,8 @@ clean:
 
 help:
 	@echo 'all      module and tools against KDIR=$(KDIR)'
-	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern'
+	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern SMP=CPUs of each machine'
+	@echo '         APPEND=words for their kernels (preempt=full)'
 	@echo 'demo     two virtual machines, one program that moves between them'
 	@echo 'bench    all benchmarks, table and build/bench.json; a part of them with BENCH=moves,'
 	@echo '         resume, overhead, kernels or threads'

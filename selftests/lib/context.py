@@ -42,7 +42,7 @@ class Context:
         self.random = random.Random(args.seed)
         self.homecomings = Record(args.kernel, args.seed)
         self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep,
-                           smp=args.smp)
+                           smp=args.smp, append=args.append)
         self.slow = self.bed.slow
         self.built = False
         self.complained = False

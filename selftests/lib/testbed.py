@@ -21,9 +21,9 @@ class Testbed:
 
     # pylint: disable-next=too-many-arguments
     def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1,
-                 icount=None):
+                 icount=None, append=()):
         self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep
-        self.smp, self.icount = smp, icount
+        self.smp, self.icount, self.append = smp, icount, append
         # Every deadline is for the stock kernel; the checkers cost several times that.
         self.slow = 1 if kernel == "stock" else 5
         self.name = name or f"check-{kernel}-{os.getpid()}"
@@ -54,7 +54,8 @@ class Testbed:
             for node in range(1, self.nodes + 1):
                 self.provision(node)
             return
-        words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE, "--smp", self.smp]
+        words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE,
+                 "--smp", self.smp, *(f"--append={word}" for word in self.append)]
         if not self.module:
             words += ["--no-module"]
         if self.icount is not None:
