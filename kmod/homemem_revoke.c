@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/highmem.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -195,12 +196,14 @@ void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct ra
 
 /*
  * Drops the copies on the nodes of a mask, one message each. They are counted in revokes,
- * with one more for us, so that it does not end while we are sending.
+ * with one more for us, so that it does not end while we are sending. The notifier may wait for
+ * that, with locks that reclaim takes (khugepaged, an anon_vma's): so no reclaim here.
  */
 static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 	gfp_t gfp = may_allocate ? GFP_KERNEL : GFP_ATOMIC | __GFP_NOWARN;
+	unsigned int reclaim = memalloc_noreclaim_save();
 
 	for (; copies; copies &= copies - 1) {
 		struct rad_node *node = rad_node_get_up(__ffs64(copies) + 1);
@@ -228,6 +231,7 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 		copy_dropped(page);
 		spin_unlock(&mem->pages.xa_lock);
 	}
+	memalloc_noreclaim_restore(reclaim);
 	spin_lock(&mem->pages.xa_lock);
 	copy_dropped(page);
 	spin_unlock(&mem->pages.xa_lock);
@@ -330,6 +334,9 @@ bool rad_page_revoke(struct rad_page *page, enum rad_page_use use, bool may_allo
 	revoke = rad_revoke_alloc(mem, true, may_allocate);
 	if (!revoke)
 		return false;
+	/* One of the reserve is sent at once: the notifier has nothing else, see above. */
+	if (revoke->reserved)
+		gfp = GFP_ATOMIC | __GFP_NOWARN;
 	/* The flags are filled in when it is known how the page would come back. */
 	msg = rad_revoke_msg(page, revoke, RAD_REVOKE_DATA, gfp);
 	if (!msg) {
