@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/ktime.h>
+#include <linux/sched/mm.h>
 #include <linux/xarray.h>
 #include "node.h"
 #include "replica.h"
@@ -129,9 +130,8 @@ static enum hrtimer_restart late_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-static void late_work(struct work_struct *work)
+static void revoke_late(struct rad_wpage *page)
 {
-	struct rad_wpage *page = container_of(work, struct rad_wpage, late.work);
 	struct rad_late_revoke *late = &page->late;
 	struct rad_replica *replica = page->replica;
 	struct rad_window *window = &replica->window;
@@ -160,6 +160,15 @@ static void late_work(struct work_struct *work)
 	rad_node_put(home);
 	rad_wpage_put(page);
 	rad_replica_put(replica);
+}
+
+/* Home waits for it as for any other answer: nothing here may wait for reclaim, see link_rx.c. */
+static void late_work(struct work_struct *work)
+{
+	unsigned int reclaim = memalloc_noreclaim_save();
+
+	revoke_late(container_of(work, struct rad_wpage, late.work));
+	memalloc_noreclaim_restore(reclaim);
 }
 
 /* rad_late_init() - nobody wants the page yet */
