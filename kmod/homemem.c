@@ -157,6 +157,15 @@ static bool is_held_elsewhere(const struct rad_page *page)
 	       (rad_page_is_copied(page) && page->taker != current);
 }
 
+/* For a revocation, of which one comes back with each answer; there is one: for a message. */
+static void await_memory(struct rad_homemem *mem)
+{
+	if (list_empty(&mem->reserve))
+		wait_event_timeout(mem->wait, !list_empty(&mem->reserve), HZ / 10);
+	else
+		schedule_timeout_uninterruptible(RAD_RESERVE_RETRY_JIFFIES);
+}
+
 /**
  * rad_homemem_invalidate() - a part of the address space is about to change
  * @process: whose
@@ -202,7 +211,7 @@ again:
 			refcount_inc(&page->ref);
 			spin_unlock(&mem->pages.xa_lock);
 			if (!rad_page_revoke(page, RAD_USE_WRITE, false))
-				wait_event_timeout(mem->wait, !list_empty(&mem->reserve), HZ / 10);
+				await_memory(mem);
 			rad_page_put(page);
 			spin_lock(&mem->pages.xa_lock);
 		}
