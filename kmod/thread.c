@@ -317,8 +317,13 @@ void rad_thread_forget_all(struct rad_process *process)
 			return;
 		rad_thread_detach(thread, process);
 		/* What wants to go out again (after exec) is kept; the rest is forgotten. */
-		if (!READ_ONCE(thread->wanted) && cancel_delayed_work_sync(&thread->again))
-			rad_thread_put(thread);
+		if (!READ_ONCE(thread->wanted)) {
+			if (cancel_delayed_work_sync(&thread->again))
+				rad_thread_put(thread);
+			/* Wanted again meanwhile, it may have relied on what we have cancelled. */
+			if (READ_ONCE(thread->wanted))
+				rad_deputy_summon(thread);
+		}
 		rad_thread_forget(thread);
 		rad_thread_put(thread);
 	}
