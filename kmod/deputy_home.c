@@ -113,15 +113,20 @@ static void repeat_step(u64 detail, struct pt_regs *regs)
  */
 static void execute_here(struct rad_thread *thread)
 {
-	if (!thread->wanted)
-		return;
+	bool boomerang;
+
 	if (test_syscall_work(SYSCALL_USER_DISPATCH)) {
 		/* It uses the prctl itself. */
 		rad_deputy_go_out_later(thread);
 		return;
 	}
-	thread->boomerang = true;
-	set_syscall_work(SYSCALL_USER_DISPATCH);
+	/* In one step: a record that is not wanted elsewhere may be forgotten, see unhash(). */
+	spin_lock(&thread->lock);
+	boomerang = thread->wanted;
+	thread->boomerang = boomerang;
+	spin_unlock(&thread->lock);
+	if (boomerang)
+		set_syscall_work(SYSCALL_USER_DISPATCH);
 }
 
 /*
