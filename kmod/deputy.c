@@ -66,24 +66,19 @@ static void nudge(struct callback_head *work)
 	rad_thread_put(thread);
 }
 
-/**
- * rad_deputy_interrupt() - take the task out of an interruptible wait
- * @thread: summoned
- *
- * The work is queued already: a task that is seen asleep has not left its system
- * call since, so that the number in its registers is that of the call it sleeps
- * in. A call that would return EINTR is left alone.
- *
- * Return: false if the task sleeps in such a call, or uninterruptibly.
+/*
+ * The lock is held, without which the task does not get from one call to the next: neither
+ * natively, since the work is queued, nor as a deputy.
  */
-bool rad_deputy_interrupt(struct rad_thread *thread)
+static bool interrupt(struct rad_thread *thread)
 {
 	struct task_struct *task = thread->task;
 	unsigned int state = READ_ONCE(task->__state);
 	unsigned long args[6] = { };
 	int nr = -1, i;
 
-	if (READ_ONCE(thread->state) == RADIUM_THREAD_AWAY) {
+	lockdep_assert_held(&thread->lock);
+	if (thread->state == RADIUM_THREAD_AWAY) {
 		nr = READ_ONCE(thread->executing);
 		for (i = 0; i < 6; i++)
 			args[i] = le64_to_cpu(thread->syscall.args[i]);
@@ -101,10 +96,32 @@ bool rad_deputy_interrupt(struct rad_thread *thread)
 		rad_thread_get(thread);
 		if (task_work_add(task, &thread->nudge, TWA_SIGNAL)) {
 			clear_bit(0, &thread->nudged);
+			/* Not the last one. */
 			rad_thread_put(thread);
 		}
 	}
 	return true;
+}
+
+/**
+ * rad_deputy_interrupt() - take the task out of an interruptible wait
+ * @thread: summoned
+ *
+ * The work is queued already: a task that is seen asleep has not left its system
+ * call since, so that the number in its registers is that of the call it sleeps
+ * in. A call that would return EINTR is left alone; so is the next one, because what
+ * interrupts this one is there before the task gets there.
+ *
+ * Return: false if the task sleeps in such a call, or uninterruptibly.
+ */
+bool rad_deputy_interrupt(struct rad_thread *thread)
+{
+	bool on_its_way;
+
+	spin_lock(&thread->lock);
+	on_its_way = interrupt(thread);
+	spin_unlock(&thread->lock);
+	return on_its_way;
 }
 
 /* ------------------------------------------------------------- messages */
