@@ -210,8 +210,11 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 		struct rad_revoke *revoke = NULL;
 		struct rad_out *msg = NULL;
 
-		/* A node that is not up has no copies any more. */
-		while (node && !(revoke && msg)) {
+		/*
+		 * A node that is not up has no copies any more. Nor has any when the process is
+		 * distributed no longer; and then nothing comes back to the reserve.
+		 */
+		while (node && !READ_ONCE(mem->dead) && !(revoke && msg)) {
 			revoke = revoke ?: rad_revoke_alloc(mem, false, may_allocate);
 			msg = msg ?: rad_revoke_msg(page, revoke, 0, gfp);
 			if (!revoke)
@@ -219,17 +222,20 @@ static void revoke_copies(struct rad_page *page, u64 copies, bool may_allocate)
 			else if (!msg)
 				schedule_timeout_uninterruptible(1);
 		}
-		if (node) {
+		if (revoke && msg) {
 			refcount_inc(&page->ref);
 			revoke->page = page;
 			revoke->done = copy_done;
 			rad_revoke_send(node, revoke, msg);
-			rad_node_put(node);
-			continue;
+		} else {
+			rad_msg_free(msg);
+			rad_revoke_free(mem, revoke);
+			spin_lock(&mem->pages.xa_lock);
+			copy_dropped(page);
+			spin_unlock(&mem->pages.xa_lock);
 		}
-		spin_lock(&mem->pages.xa_lock);
-		copy_dropped(page);
-		spin_unlock(&mem->pages.xa_lock);
+		if (node)
+			rad_node_put(node);
 	}
 	memalloc_noreclaim_restore(reclaim);
 	spin_lock(&mem->pages.xa_lock);
