@@ -6,6 +6,7 @@
 
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include "link_internal.h"
 
@@ -31,8 +32,16 @@ static struct rad_msg *allocate(size_t size, gfp_t gfp)
 {
 	struct rad_msg *msg;
 
-	if (!(gfp & __GFP_NOFAIL) || size <= RAD_MSG_PROMISED)
+	if (!(gfp & __GFP_NOFAIL))
 		return kzalloc(size, gfp);
+	if (size <= RAD_MSG_PROMISED) {
+		if (!(current->flags & PF_MEMALLOC))
+			return kzalloc(size, gfp);
+		/* The page allocator would not sleep while others make room, and say so. */
+		while (!(msg = kzalloc(size, (gfp & ~__GFP_NOFAIL) | __GFP_NOWARN)))
+			schedule_timeout_uninterruptible(1);
+		return msg;
+	}
 	if (WARN_ON_ONCE(size > LARGEST))
 		return NULL;
 	msg = mempool_alloc(reserve, gfp & ~__GFP_NOFAIL);

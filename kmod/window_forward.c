@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include "node.h"
 #include "replica.h"
@@ -81,9 +82,12 @@ static void passed(void *arg, bool delivered)
 static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u64 call,
 			    struct rad_out *msg)
 {
-	struct passing *passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOFAIL);
 	struct rad_wire_page_back *back = msg->body;
+	struct passing *passing;
 
+	/* Without reclaim: see link_rx.c, dispatch(). */
+	while (!(passing = kmalloc(sizeof(*passing), GFP_KERNEL | __GFP_NOWARN)))
+		schedule_timeout_uninterruptible(1);
 	refcount_inc(&content->ref);
 	rad_replica_get(content->replica);
 	*passing = (struct passing){
