@@ -11,11 +11,24 @@ from .ends import SHELL, kill
 
 # A process that computes until killed.
 SPIN = f"sh {paths.GUEST}/spin.sh"
+# Numbers of system calls, as /proc/PID/syscall begins.
+READ_CALL, POLL, EPOLL_WAIT = "0", "7", "232"
+
+
+# Until the background is neither this shell any more nor setsid: who looks at a program, or
+# moves it, is to find the program. The shell's read passes over the zeros in a command line.
+START = r"""setsid {command} </dev/null >/dev/null 2>&1 & p=$!
+read -r me < /proc/$$/cmdline
+while [ -e /proc/$p/exe ]; do
+    c=; read -r c 2>/dev/null < /proc/$p/cmdline
+    case "$c" in "" | "$me" | setsid*) sleep 0.02 ;; *) break ;; esac
+done
+echo $p"""
 
 
 def start(bed, command, node=1):
-    """PID of a program left running in a machine."""
-    return int(bed.run(node, f"setsid {command} </dev/null >/dev/null 2>&1 & echo $!"))
+    """PID of a program left running in a machine; it has been executed."""
+    return int(bed.run(node, START.replace("{command}", command)))
 
 
 def stop(bed, pid, node=1):
@@ -61,6 +74,53 @@ def within(seconds, condition, what):
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.3)
+
+
+def becomes(bed, pid, comm):
+    """Waits until a process that has been started by others, which it replaces, is a program."""
+    within(20 * bed.slow, lambda: bed.run(1, f"cat /proc/{pid}/comm").strip() == comm,
+           f"it is {comm}")
+
+
+def child_of(bed, parent, command, node=1):
+    """PID of the child of a shell that executes a command, as soon as it does."""
+    found = []
+
+    def executes():
+        found[:] = bed.run(node, f"pgrep -P {parent} -fx '{command}' || true").split()
+        return found
+    within(20 * bed.slow, executes, f"{command} is executed")
+    return int(found[0])
+
+
+def exit_status(bed, path="/tmp/status", node=1):
+    """What a shell says in a file of how its program has ended, as soon as it does."""
+    found = []
+
+    def said():
+        found[:] = bed.run(node, f"cat {path} 2>/dev/null || true").split()
+        return found
+    within(60 * bed.slow, said, "the program ends")
+    return int(found[0])
+
+
+EVENTS = "/tmp/events"
+
+
+def listen(bed, option=""):
+    """PID of a radctl monitor that hears of all events from now on, until it is asked."""
+    bed.run(1, f"rm -f {EVENTS}")
+    monitor = start(bed, f"sh -c 'exec radctl {option} monitor >{EVENTS} 2>&1'")
+    # Events are collected from its first poll() on.
+    within(20 * bed.slow, lambda: bed.run(
+        1, f"cut -d' ' -f1 /proc/{monitor}/syscall").strip() == POLL, "it waits for events")
+    return monitor
+
+
+def heard(bed, monitor):
+    """What it has printed; it ends."""
+    bed.run(1, f"kill -INT {monitor} && while kill -0 {monitor} 2>/dev/null; do sleep 0.1; done")
+    return bed.run(1, f"cat {EVENTS}")
 
 
 def see_each_other(context):
