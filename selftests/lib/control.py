@@ -251,14 +251,23 @@ def boot(context, only):
 def refused(context, words, *expected, status=1, prefix=(), node=1):
     """A command that has to fail with one line that contains the words, and to
     leave no process distributed."""
-    before = (processes(context.bed, node), sorted(nodes(context.bed, node)))
-    done = context.bed.execute(node, *prefix, "radctl", *words)
+    bed = context.bed
+
+    def away():
+        """Of all that are distributed, whether they are away."""
+        return {p["pid"]: p["threads_away"] > 0 for p in shown(bed, "ps", node=node)}
+    before, known = away(), sorted(nodes(bed, node))
+    done = bed.execute(node, *prefix, "radctl", *words)
     lines = done.stderr.strip().splitlines()
     assert done.returncode == status, f"status {done.returncode}: {done.stdout}{done.stderr}"
     assert len(lines) == 1, f"{len(lines)} lines: {done.stderr}"
     for text in expected:
         assert text in lines[0], f"'{text}' not in '{lines[0]}'"
-    assert (processes(context.bed, node), sorted(nodes(context.bed, node))) == before
+    after = away()
+    assert set(after) <= set(before) and sorted(nodes(bed, node)) == known, (before, after, known)
+    # What the test before has killed may have been there still; all else is where it was.
+    for pid in (pid for pid in before if before[pid] and not after.get(pid)):
+        assert bed.execute(node, "test", "-e", f"/proc/{pid}/exe").returncode, (before, after)
 
 
 def no_such_process(context):
@@ -306,14 +315,17 @@ def already_there(context):
         assert pid not in processes(bed)
     finally:
         stop(bed, pid)
-    for name, command in (("spins", SPIN), ("reads", f"sh -c '{READ}'"),
-                          ("epoll", f"python3 -c '{EPOLL}'")):
+    for name, command, call in (("spins", SPIN, None), ("reads", f"sh -c '{READ}'", READ_CALL),
+                                ("epoll", f"python3 -c '{EPOLL}'", EPOLL_WAIT)):
         bed.run(1, "rm -f /tmp/go")
         pid = start(bed, command)
         try:
-            bed.run(1, f"sleep {context.slow}")
             migrate(bed, pid)
-            bed.run(1, f"touch /tmp/go; sleep {context.slow / 2}")
+            bed.run(1, "touch /tmp/go")
+            if call:
+                within(20 * context.slow, lambda pid=pid, call=call: bed.run(
+                    1, f"cut -d' ' -f1 /proc/{pid}/syscall").strip() == call, f"it {name}")
+            bed.run(1, f"sleep {context.slow / 2}")
             before = shown(bed, "show", str(pid))["threads"][0]
             out = bed.run(1, f"{SHELL} t; a=$t; radctl migrate {pid} 2 >/dev/null || exit 9; "
                              "t; echo $((t - a))")
@@ -377,7 +389,8 @@ def own_process_without_privilege(context):
     """Whom ptrace lets, moves."""
     pid = start(context.bed, " ".join(AS_NOBODY) + " sleep 1000")
     try:
-        context.bed.run(1, "chmod 666 /dev/radium; sleep 0.3")
+        context.bed.run(1, "chmod 666 /dev/radium")
+        becomes(context.bed, pid, "sleep")
         done = context.bed.execute(1, *AS_NOBODY, "radctl", "migrate", str(pid), "2")
         assert done.returncode == 0, done.stderr
         done = context.bed.execute(1, *AS_NOBODY, "radctl", "recall", str(pid))

@@ -5,8 +5,8 @@ machine that is shut down while somebody waits, or drained while others come."""
 import time
 
 from . import build, paths
-from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin, shown,
-                      start, stop, within)
+from .control import (EPOLL_WAIT, SPIN, boot_again, migrate, module_file, nodes, radctl, refused,
+                      rejoin, shown, start, stop, within)
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
@@ -196,7 +196,6 @@ def wait(number):
 for number in range(4):
     threading.Thread(target=wait, args=(number,)).start()
 """
-EPOLL_WAIT = "232"
 
 
 def drain_waits_once_for_all(context):
