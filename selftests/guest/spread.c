@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE = 500, TURN_US = 20000 };
+enum { PATIENCE = 10000, TURN_US = 20000 };	/* who asks where all are gives up before */
 
 static int device, file;
 static uintptr_t count;

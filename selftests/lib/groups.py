@@ -5,7 +5,7 @@ and what the process' own group at home limits."""
 from . import links
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .context import Skip, each
-from .lifetime import nothing_left, replica, replicas
+from .lifetime import nothing_left, replica
 
 GROUP = "/sys/fs/cgroup/st-groups"
 PARAMETER = "/sys/module/radium/parameters/replica_cgroup"
@@ -112,7 +112,7 @@ def no_visitors_without_their_group(context):
         done = radctl(bed, "migrate", str(pid), "2")
         assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done
         assert "replica" in done.stderr, done.stderr
-        assert not replicas(bed)
+        nothing_left(context)
         within(10 * context.slow, lambda: bed.run(
             1, f"cut -d' ' -f3 /proc/{pid}/stat").strip() == "R", "it computes at home")
         choose(bed, "")

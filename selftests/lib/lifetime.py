@@ -5,8 +5,9 @@ import re
 import time
 
 from . import build, copies, paths
-from .control import (AS_NOBODY, SPIN, boot_again, migrate, module_file, nodes, processes, radctl,
-                      refused, rejoin, see_each_other, shown, start, stop, within)
+from .control import (AS_NOBODY, SPIN, becomes, boot_again, child_of, exit_status, migrate,
+                      module_file, nodes, processes, radctl, refused, rejoin, see_each_other, shown,
+                      start, stop, within)
 from .context import Skip, each
 from .ends import LOOK, SHELL, Clock, dead_seconds, ended, kill, watch
 from .tap import FAIL, PASS, Result
@@ -35,6 +36,13 @@ done""", timeout=seconds * context.slow + 30)
     assert done.returncode == 0, f"replicas on node{node}: {done.stdout}{done.stderr}"
 
 
+def nothing_distributed(context):
+    """As soon as what its replica had is settled, the process that has ended does not count
+    any more at home, and does not keep the module."""
+    nothing_left(context)
+    within(10 * context.slow, lambda: not processes(context.bed), "no process is distributed")
+
+
 def both_gone(context, pid):
     """kill -9 of a process that is away: within two seconds it is gone at home, and its
     replica on node 2, by the clocks of the two."""
@@ -45,14 +53,13 @@ def both_gone(context, pid):
     took = clocks[2].host(ended(bed, 2, limit + 5, "its replica on node2 is gone")) - killed
     slack = LOOK + clocks[1].error + clocks[2].error
     assert took <= limit + slack, f"the replica was gone after {took:.1f} s"
-    assert processes(bed) == []
+    nothing_distributed(context)
 
 
 def exit_leaves_nothing(context):
     bed = context.bed
     bed.run(1, f"{paths.GUEST}/mover -m 1 -l -i 20 {paths.GUEST}/selfcheck 20", timeout=60 * context.slow)
-    nothing_left(context)
-    assert processes(bed) == []
+    nothing_distributed(context)
 
 
 def kill_away(context):
@@ -75,8 +82,9 @@ def kill_during_moves(context):
 def kill_its_visitor(context, command):
     """kill -9 of a process' replica on node 2: within two seconds it is gone at home."""
     bed, limit = context.bed, 2 * context.slow
-    pid = start(bed, f"sh -c '{command} > /dev/null; echo $? > /tmp/status'")
-    visitor = int(bed.run(1, f"rm -f /tmp/status; sleep 0.5; pgrep -P {pid}"))
+    bed.run(1, "rm -f /tmp/status")
+    visitor = child_of(bed, start(bed, f"sh -c '{command} > /dev/null; echo $? > /tmp/status'"),
+                       command)
     try:
         migrate(bed, visitor)
         clocks = {node: Clock(bed, node) for node in (1, 2)}
@@ -85,9 +93,8 @@ def kill_its_visitor(context, command):
         took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
         slack = LOOK + clocks[1].error + clocks[2].error
         assert took <= limit + slack, f"the process was gone after {took:.1f} s"
-        assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
-        nothing_left(context)
-        assert processes(bed) == []
+        assert exit_status(bed) == 137
+        nothing_distributed(context)
     finally:
         bed.run(1, f"kill -9 {visitor} 2>/dev/null || true")
 
@@ -189,13 +196,13 @@ def drain_of_the_visited(context):
 def drain_of_many(context):
     """More visitors than are likely to have been thought of, all of them asleep in a call
     that home makes: one command sends all of them home."""
-    bed, count, limit = context.bed, 70, 20 * context.slow
+    bed, count, limit = context.bed, 70, 60 * context.slow
     shell = start(bed, f"sh -c 'for i in $(seq {count}); do sleep 1000 & done; wait'")
     try:
         bed.run(1, f"until [ $(pgrep -c -s {shell} -x sleep) = {count} ]; do sleep 0.1; done",
-                timeout=30 * context.slow)
+                timeout=60 * context.slow)
         bed.run(1, f"pgrep -s {shell} -x sleep | xargs -n 1 -P 4 sh -c "
-                "'radctl migrate $0 2 >/dev/null'", timeout=120 * context.slow)
+                "'radctl migrate $0 2 >/dev/null'", timeout=300 * context.slow)
         away = [p for p in shown(bed, "ps") if p["threads_away"]]
         assert len(away) == count, f"{len(away)} are away"
         done = radctl(bed, "node", "drain", "--timeout", str(limit), node=2, timeout=limit + 60)
@@ -215,7 +222,8 @@ def replica_that_cannot_attach(context):
     mode = bed.run(2, "stat -c %a /dev/radium; chmod 600 /dev/radium").strip()
     pids = [start(bed, " ".join(AS_NOBODY) + " sleep 1000"), start(bed, "sleep 1000")]
     try:
-        out = bed.run(1, f"{SHELL} sleep 0.5; radctl migrate {pids[0]} 2 >/dev/null 2>&1 & "
+        becomes(bed, pids[0], "sleep")
+        out = bed.run(1, f"{SHELL} radctl migrate {pids[0]} 2 >/dev/null 2>&1 & "
                       f"sleep 0.7; t; a=$t; radctl migrate {pids[1]} 2 >/dev/null || exit 9; t; "
                       "echo $((t - a))")
         assert int(out) <= 500 * context.slow, f"the other's move took {int(out) / 100} s"
@@ -255,6 +263,7 @@ def visitors_fill_the_pool(context):
     """Visitors may take all memory that a node gives for what comes over the network, but
     what its own processes need to get their pages home."""
     bed, pids = context.bed, {}
+    nothing_distributed(context)
     bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)} pool_mib=1",
             timeout=30 * context.slow)
     try:
@@ -268,7 +277,7 @@ def visitors_fill_the_pool(context):
 
         bed.run(2, "rm -f /tmp/hoard.*")
         shell = start(bed, f"sh -c '{paths.GUEST}/hoard 2048; echo $? > /tmp/hoard.status'", 2)
-        pids[2] = int(bed.run(2, f"sleep 1; pgrep -P {shell}"))
+        pids[2] = child_of(bed, shell, f"{paths.GUEST}/hoard 2048", 2)
         done = radctl(bed, "migrate", str(pids[2]), "1", node=2)
         assert done.returncode == 0, done.stderr
         bed.run(2, "touch /tmp/hoard.go")
@@ -283,8 +292,7 @@ def visitors_fill_the_pool(context):
         keeper(context, "right", 10)
         # Nor is the visitor's own memory any worse for it.
         bed.run(2, f"kill {pids[2]}")
-        within(20 * context.slow, lambda: bed.run(
-            2, "cat /tmp/hoard.status 2>/dev/null || true").strip() == "0", "the visitor ends")
+        assert exit_status(bed, "/tmp/hoard.status", 2) == 0
     finally:
         for node in sorted(pids, reverse=True):     # the visitor first: it gives memory back
             stop(bed, pids[node], node)
@@ -324,6 +332,7 @@ def traps_while_preempted(context):
 def unload_while_joined(context):
     """A node where nothing is distributed may lose its module; it comes back."""
     bed = context.bed
+    nothing_distributed(context)
     bed.run(2, "rmmod radium", timeout=30 * context.slow)
     within(10 * context.slow, lambda: nodes(bed, 1).get(2, {}).get("state") != "up",
            "node1 sees that node2 has left")
@@ -339,7 +348,8 @@ def join_is_refused(context, number, key, text):
     """Node 2, which has left, cannot come in like this: one line says why, it has not
     joined, and node 1 is what it was."""
     bed = context.bed
-    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} --wait 5 "
+    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} "
+                       f"--wait {30 * context.slow} "
                        "--addr $(getent hosts node2 | cut -d' ' -f1) "
                        "$(getent hosts node1 | cut -d' ' -f1)", timeout=60 * context.slow)
     lines = done.stderr.strip().splitlines()
@@ -406,7 +416,7 @@ def lost_pages_are_not_read(context):
         migrate(bed, pid)
         within(20 * context.slow, lambda: [p["pages_away"] for p in shown(bed, "ps")
                                            if p["pid"] == pid][0] >= 8, "its pages are away")
-        bed.run(2, f"kill -9 {replicas(bed)[0]}")
+        bed.run(2, f"kill -9 {replica(bed)}")
         within(20 * context.slow, lambda: bed.run(
             1, f"cut -d' ' -f3 /proc/{pid}/stat 2>/dev/null || echo Z").strip() == "Z", "it ends")
         bed.run(1, "touch /tmp/heir.go")
@@ -427,9 +437,9 @@ def power_loss(context):
     and joins again."""
     bed = context.bed
     copied = copies.elsewhere(bed)
-    away = start(bed, f"sh -c '{SPIN} > /dev/null; echo $? > /tmp/status'")
+    bed.run(1, "rm -f /tmp/status")
+    visitor = child_of(bed, start(bed, f"sh -c '{SPIN} > /dev/null; echo $? > /tmp/status'"), SPIN)
     other = start(bed, SPIN)
-    visitor = int(bed.run(1, f"rm -f /tmp/status; sleep 0.5; pgrep -P {away}"))
     migrate(bed, visitor)
     limit, clock = dead_seconds(bed) + 2 * context.slow, Clock(bed, 1)
     watch(bed, 1, visitor)
@@ -439,7 +449,7 @@ def power_loss(context):
     try:
         took = clock.host(ended(bed, 1, limit + 10, "the visitor's process ends")) - before
         assert took <= limit + slack, f"it ended after {took:.1f} s instead of {limit:.1f}"
-        assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
+        assert exit_status(bed) == 137
         assert re.search(rf"radium.*\b{visitor}\b", bed.console(1)), "no line in the log"
         refused(context, ["migrate", str(other), "2"], "node is down")
         bed.run(1, f"[ -e /proc/{other}/exe ] && [ -e /proc/{copied}/exe ]")
@@ -450,6 +460,7 @@ def power_loss(context):
     pid = start(bed, SPIN)
     migrate(bed, pid)
     stop(bed, pid)
+    nothing_left(context)
 
 
 def shutdown_empties(context):
@@ -514,11 +525,11 @@ def ended_threads_are_forgotten(context):
     try:
         within(60 * context.slow, lambda: bed.run(
             1, "ls /tmp/threads_ended 2>/dev/null || true").strip(), "the threads end")
-        within(5 * context.slow, lambda: processes(bed) != [], "it is away")
-        threads = shown(bed, "show", str(processes(bed)[0]))["threads"]
-        assert len(threads) == 1, threads
+        within(10 * context.slow, lambda: pid in processes(bed), "it is away")
+        # The last one ends after who waits for it is told.
+        within(10 * context.slow, lambda: len(shown(bed, "show", str(pid))["threads"]) == 1,
+               "there is the first one only")
     finally:
-        bed.run(1, "pkill -9 -f [t]hreads.py || true")
         stop(bed, pid)
     nothing_left(context)
 

@@ -6,8 +6,8 @@ import re
 import time
 
 from . import copies
-from .control import (SPIN, migrate, nodes, radctl, see_each_other, shown, start, stop,
-                      within)
+from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, see_each_other, shown,
+                      start, stop, within)
 from .context import each
 from .ends import LOOK, Clock, dead_seconds, ended, watch
 from .lifetime import nothing_left, replicas
@@ -44,8 +44,8 @@ def begin(bed):
     bed.run(1, "rm -f /tmp/stop /tmp/lines /tmp/status\n"
                f"cat > /tmp/writer.pl <<'END'\n{WRITER}\nEND")
     shell = start(bed, "sh -c 'perl /tmp/writer.pl; echo $? > /tmp/status'")
-    within(10 * bed.slow, lambda: lines(bed) > 0, "the program begins")
-    pid = int(bed.run(1, f"pgrep -P {shell}"))
+    within(30 * bed.slow, lambda: lines(bed) > 0, "the program begins")
+    pid = child_of(bed, shell, "perl /tmp/writer.pl")
     migrate(bed, pid)
     goes_on(bed, "away", 20)
     return pid
@@ -59,16 +59,14 @@ def lines(bed):
 def goes_on(bed, where, more=10):
     """Waits for some more lines."""
     wanted = lines(bed) + more
-    within(20 * bed.slow, lambda: lines(bed) >= wanted, f"{more} more lines, {where}")
+    within(60 * bed.slow, lambda: lines(bed) >= wanted, f"{more} more lines, {where}")
 
 
 def finish(bed):
     """Tells it to end, and looks at all that it wrote."""
     bed.run(1, "touch /tmp/stop")
-    within(20 * bed.slow, lambda: bed.run(1, "cat /tmp/status 2>/dev/null || true").strip(),
-           "the program ends")
-    status = bed.run(1, "cat /tmp/status").strip()
-    assert status == "33", f"the program ended with {status}"
+    status = exit_status(bed)
+    assert status == 33, f"the program ended with {status}"
     bed.run(1, CHECK)
 
 
@@ -153,7 +151,7 @@ def lost(context, begin_outage, end_outage, sees):
     try:
         took = clock.host(ended(bed, 1, limit + 10, "the process ends at home")) - before
         assert took <= limit + slack + clock.error, f"{took:.1f} s instead of {limit:.1f}"
-        assert bed.run(1, "sleep 0.2; cat /tmp/status").strip() == "137"
+        assert exit_status(bed) == 137
         assert re.search(rf"radium: process {pid} .*is killed", bed.console(1)), "nothing logged"
         assert nodes(bed)[2]["state"] != "up", nodes(bed)
         if sees:

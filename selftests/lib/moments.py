@@ -10,7 +10,7 @@ from .control import (EPOLL_WAIT, SPIN, boot_again, migrate, module_file, nodes,
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
-from .lifetime import nothing_left, replica, replicas
+from .lifetime import nothing_distributed, nothing_left, replica
 
 
 def node_missing_at_start(context):
@@ -71,6 +71,7 @@ def registers_from_the_reserve(context):
                 assert done.returncode == 0, done.stderr
         finally:
             stop(bed, pid)
+            nothing_distributed(context)
     finally:
         load_on_both(context, f"{paths.TOP}/{module_file(context)}")
 
@@ -114,7 +115,7 @@ def shutdown_while_a_page_is_awaited(context):
     off in order: it does so, and is not kept by who waits."""
     bed = context.bed
     # Its thread on node 2 writes all the time; a reader at home wants the page.
-    pid = start(bed, f"{paths.GUEST}/selfcheck 600")
+    pid = start(bed, f"{paths.GUEST}/selfcheck 1000000")
     migrate(bed, pid)
     bed.run(1, "sleep 0.5")
     limit = dead_seconds(bed) + 30 * context.slow
@@ -176,8 +177,7 @@ def drain_takes_nobody_in(context):
         done = radctl(bed, "migrate", str(leaves), "1", node=2)
         assert done.returncode == 0, done.stderr
     finally:
-        for every in replicas(bed):
-            bed.run(2, f"kill -CONT {every} 2>/dev/null || true")
+        bed.run(2, "pkill -CONT radium-replica || true")
         stop(bed, stays)
         stop(bed, comes)
         stop(bed, leaves, 2)

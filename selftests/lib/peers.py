@@ -3,7 +3,7 @@
 
 from . import paths
 from .context import Skip, each
-from .control import migrate, radctl, start, stop, within
+from .control import child_of, exit_status, migrate, radctl, start, stop, within
 
 PORT = 4477
 OUT, END, STATUS = "/tmp/peer.out", "/tmp/peer.end", "/tmp/peer.status"
@@ -37,7 +37,7 @@ def talk(context, host):
         shell = start(bed, f"sh -c '{peer} call {host} {PORT} {END} > {OUT} 2> {OUT}.error; "
                            f"echo $? > {STATUS}'", 2)
         goes_on("at home")
-        caller = int(bed.run(2, f"pgrep -P {shell} peer"))
+        caller = child_of(bed, shell, f"{peer} call {host} {PORT} {END}", 2)
         migrate(bed, server)
         goes_on("who answers is away")
         done = radctl(bed, "migrate", str(caller), "1", node=2)
@@ -49,10 +49,7 @@ def talk(context, host):
         goes_on("both are home")
         migrate(bed, server)
         bed.run(2, f"touch {END}")
-        within(20 * bed.slow, lambda: bed.run(2, f"cat {STATUS} 2>/dev/null || true").strip(),
-               "it ends")
-        status = bed.run(2, f"cat {STATUS}").strip()
-        assert status == "0", bed.run(2, f"cat {OUT}.error")
+        assert exit_status(bed, STATUS, 2) == 0, bed.run(2, f"cat {OUT}.error")
     finally:
         bed.run(2, f"touch {END}")
         stop(bed, server)

@@ -5,7 +5,8 @@
 import json
 
 from . import paths
-from .control import AS_NOBODY, SPIN, migrate, nodes, radctl, refused, shown, start, stop, within
+from .control import (AS_NOBODY, EVENTS, SPIN, heard, listen, migrate, nodes, radctl, refused,
+                      shown, start, stop, within)
 
 ST = paths.GUEST
 SAID = "/tmp/spread"
@@ -28,7 +29,7 @@ def places(context, count, said=SAID):
     """Nodes that the first thread and so many others say they are on, in the order in which
     they were made; and who they are."""
     bed = context.bed
-    within(30 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
+    within(60 * context.slow, lambda: bed.run(1, f"cat {said} 2>/dev/null || true").count("\n")
            == count + 1, f"{count} threads say where they are")
     lines = sorted(list(map(int, line.split())) for line in bed.run(1, f"cat {said}").splitlines())
     assert [number for number, _, _ in lines] == list(range(count + 1)), lines
@@ -83,7 +84,7 @@ def spread_follows_fork(context):
     try:
         said, tids = places(context, 2)
         # The first thread goes when it has memory of its own, which may be after it has said so.
-        within(10 * context.slow, lambda: seen(bed, tids[0], tids) == [2, 3, 2], "all are placed")
+        within(30 * context.slow, lambda: seen(bed, tids[0], tids) == [2, 3, 2], "all are placed")
         assert said[1:] == [3, 2], said
     finally:
         bed.run(1, f"pkill -9 -s {pid} || true")
@@ -108,14 +109,12 @@ def spread_openmp(context):
     command = f"{ST}/openmp {3 if context.debug else 8}"
     limit = 120 * context.slow
     alone = bed.run(1, command, timeout=limit)
-    bed.run(1, f"setsid radctl -j monitor --timeout {limit} > /tmp/events 2>&1 & "
-               "echo $! > /tmp/monitor; sleep 1")
+    monitor = listen(bed, "-j")
     try:
         done = bed.execute(1, "sh", "-c", f"echo $$; OMP_WAIT_POLICY=passive exec radctl run "
                            f"--policy spread -- {command}", timeout=limit)
     finally:
-        out = bed.run(1, "sleep 0.5; kill -INT $(cat /tmp/monitor) || true; sleep 0.3; "
-                         "cat /tmp/events")
+        out = heard(bed, monitor)
     assert done.returncode == 0, (done.returncode, done.stderr)
     pid, _, result = done.stdout.partition("\n")
     assert result == alone, f"{result} instead of {alone}"
@@ -249,7 +248,7 @@ def follow_ends_with_recall(context):
         return any(p["pid"] == pid and p["threads_away"] for p in shown(bed, "ps"))
     pid = traced(False)
     try:
-        within(20 * context.slow, lambda: away(pid), "it follows")
+        within(60 * context.slow, lambda: away(pid), "it follows")
     finally:
         stop(bed, pid)
     pid = traced(True)
@@ -266,30 +265,19 @@ def follow_not_after_refusal(context):
     """Where a program was refused its children are not tried, one by one."""
     bed = context.bed
     count = 5
-    bed.run(1, f"rm -f {SAID}* /tmp/events; touch {SAID}; chmod 666 {SAID} /dev/radium; "
+    bed.run(1, f"rm -f {SAID}*; touch {SAID}; chmod 666 {SAID} /dev/radium; "
                f"rm -rf /tmp/user; mkdir /tmp/user; cp {ST}/spread /tmp/user; chmod 755 /tmp/user")
-    monitor = start(bed, "sh -c 'exec radctl -j monitor > /tmp/events'")
-
-    def events():
-        return list(map(json.loads, bed.run(1, "cat /tmp/events").splitlines()))
-
-    def is_listening():
-        """It has begun when it tells of a process that is moved for that."""
-        migrate(bed, probe)
-        assert radctl(bed, "recall", str(probe)).returncode == 0
-        return any(event["pid"] == probe for event in events())
-    probe = start(bed, SPIN)
-    within(20 * context.slow, is_listening, "events are told")
-    stop(bed, probe)
+    monitor = listen(bed, "-j")
     bed.run(2, "chmod 600 /dev/radium")
     pid = start(bed, " ".join(AS_NOBODY) +
                 f" radctl run --node 2 -- /tmp/user/spread {SAID} {count} fork")
     try:
         said = places(context, count)[0]
         assert said == [HOME] * (count + 1), said
-        bed.run(1, f"kill -INT {monitor}; while kill -0 {monitor} 2>/dev/null; do sleep 0.1; done")
-        told = [(event["pid"], event["reason"]) for event in events()
-                if event["event"] == "refused" and event["pid"] != probe]
+        within(20 * context.slow, lambda: "refused" in bed.run(1, f"cat {EVENTS}"), "it is told")
+        told = [(event["pid"], event["reason"])
+                for event in map(json.loads, heard(bed, monitor).splitlines())
+                if event["event"] == "refused"]
         assert told == [(pid, "replica")], told
     finally:
         bed.run(1, f"pkill -9 -s {pid}; kill {monitor} 2>/dev/null || true")
