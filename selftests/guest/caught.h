@@ -28,7 +28,7 @@ static inline void handle(int number)
 /* Without a system call, in which it would be noticed anyway. */
 static inline void await_signal(int number)
 {
-	uint64_t end = now_ns() + 5000000000ull;
+	uint64_t end = now_ns() + 60000000000ull;
 
 	while (caught != number && now_ns() < end)
 		;

@@ -23,7 +23,7 @@
 enum {
 	ROUNDS	= 200,	/* of a loop whose calls would be counted at home */
 	FEW	= 20,	/* those with which the harness is asked */
-	WAIT_S	= 15,	/* for another to do something */
+	WAIT_S	= 60,	/* for another to do something */
 };
 
 static const int id_calls[] = {

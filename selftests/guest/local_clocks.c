@@ -18,7 +18,7 @@ enum {
 	FEW	= 20,	/* those with which the harness is asked */
 	RW	= PROT_READ | PROT_WRITE,
 	/* Home's own clock and what the vdso tells of it there, at most. */
-	SKEW_NS	= 50000000,
+	SKEW_NS	= 500000000,
 };
 
 static const clockid_t clocks[] = {

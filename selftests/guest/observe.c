@@ -22,6 +22,19 @@ enum { PAGES = 16, BYTES = PAGES * 4096 };
 /* What the observed process and its observer agree on; the same addresses in both. */
 static char *memory;
 static int to_child[2], from_child[2];
+/* How far one has come that says nothing: by who looks into it. */
+static volatile uint64_t spun __attribute__((aligned(4096)));
+
+static void await_spun(pid_t pid, uint64_t least)
+{
+	uint64_t value = 0;
+	struct iovec here = { &value, 8 }, there = { (void *)&spun, 8 };
+
+	do {
+		sleep_ms(5);
+		EQUAL(process_vm_readv(pid, &here, 1, &there, 1, 0), 8);
+	} while (value < least);
+}
 
 /*
  * Away: fills the memory with the seed, says so, and then for every byte it is
@@ -177,11 +190,12 @@ static void registers_of_a_runner(void)
 	int status;
 
 	if (!pid) {
-		asm volatile("mov $0x1234567, %r12\n\t mov $0x7654321, %r13\n1:\t jmp 1b");
+		asm volatile("mov $0x1234567, %%r12\n\t mov $0x7654321, %%r13\n\t"
+			     "movq $1, %0\n1:\t jmp 1b" : "=m"(spun) : : "r12", "r13");
 		_exit(0);
 	}
 	away_pid(pid);
-	sleep_ms(300);
+	await_spun(pid, 1);
 	DO(ptrace(PTRACE_SEIZE, pid, 0, 0));
 	DO(ptrace(PTRACE_INTERRUPT, pid, 0, 0));
 	EQUAL(waitpid(pid, &status, 0), pid);
@@ -340,11 +354,11 @@ static void die_with_registers(bool spin)
 	fill(memory, BYTES, 12);
 	CHECK(write(from_child[1], &byte, 1) == 1);
 	asm volatile("mov $0x1234567, %%r12\n\t mov $0x7654321, %%r13\n\t"
-		     "test %0, %0\n\t jz 2f\n"
-		     "spin_start:\n1:\t inc %%r14\n\t jmp 1b\n"
+		     "xor %%r14, %%r14\n\t test %1, %1\n\t jz 2f\n"
+		     "spin_start:\n1:\t inc %%r14\n\t mov %%r14, %0\n\t jmp 1b\n"
 		     "spin_end:\n2:\t mov $8, %%ebx\n"
 		     "bad_access:\t movl $1, (%%rbx)"
-		     : : "r"((int)spin) : "rbx", "r12", "r13", "r14", "memory");
+		     : "=m"(spun) : "r"((int)spin) : "rbx", "r12", "r13", "r14", "memory");
 }
 
 /* What it was doing is in the dump, registers as well as memory. */
@@ -368,7 +382,7 @@ static void core_dump_of_a_runner(void)
 		EQUAL(read(from_child[0], &byte, 1), 1);
 		if (spin) {
 			away_pid(pid);
-			sleep_ms(100);
+			await_spun(pid, 1001);
 			DO(kill(pid, SIGQUIT));
 		}
 		core = take_core(pid, spin ? SIGQUIT : SIGSEGV);
@@ -401,7 +415,7 @@ static void core_of_the_living(void)
 	snprintf(command, sizeof(command), "gcore -o /tmp/st-gcore %d >/dev/null 2>&1 </dev/null", pid);
 	snprintf(path, sizeof(path), "/tmp/st-gcore.%d", pid);
 	EQUAL(system(command), 0);
-	end = now_ns() + 20000000000ull;
+	end = now_ns() + 60000000000ull;
 	while (moving() && !where_is(pid, pid) && now_ns() < end)
 		sleep_ms(10);
 	CHECK(!moving() || where_is(pid, pid));

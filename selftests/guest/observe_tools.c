@@ -25,6 +25,8 @@ static struct subject {
 } *subject;
 
 enum { PAGES = 8, BYTES = PAGES * 4096 };
+/* For what takes a moment, on a machine that has others to serve. */
+#define PATIENCE_NS 60000000000ull
 
 __attribute__((noinline, noclone, noipa)) static void visited(uint64_t number)
 {
@@ -76,7 +78,7 @@ static uint64_t peek(pid_t pid, const volatile uint64_t *word)
 
 static void await_count(pid_t pid, uint64_t more)
 {
-	uint64_t wanted = peek(pid, &subject->count) + more, end = now_ns() + 20000000000ull;
+	uint64_t wanted = peek(pid, &subject->count) + more, end = now_ns() + PATIENCE_NS;
 
 	while (peek(pid, &subject->count) < wanted && now_ns() < end)
 		sleep_ms(5);
@@ -86,7 +88,7 @@ static void await_count(pid_t pid, uint64_t more)
 /* Nobody asks for it: it was asked to be there, and still is. */
 static void goes_on_where_it_was(pid_t pid)
 {
-	uint64_t end = now_ns() + 20000000000ull;
+	uint64_t end = now_ns() + PATIENCE_NS;
 	bool is_out = !moving();
 
 	while (!is_out && now_ns() < end) {
@@ -395,7 +397,7 @@ static void fork_and_work(void)
 static void strace_follows(void)
 {
 	char path[] = "/tmp/st-strace-XXXXXX", number[20];
-	uint64_t end = now_ns() + 30000000000ull;
+	uint64_t end = now_ns() + PATIENCE_NS;
 	bool seen = false;
 	int status;
 	pid_t pid, strace;
