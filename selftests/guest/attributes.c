@@ -243,7 +243,6 @@ static void death_of_parent(void)
 	}
 	EQUAL(read(ends[0], &byte, 1), 1);
 	EQUAL(byte, 'r');
-	sleep_ms(50);
 	DO(kill(parent, SIGKILL));
 	EQUAL(waitpid(parent, &status, 0), parent);
 	EQUAL(read(ends[0], &byte, 1), 1);

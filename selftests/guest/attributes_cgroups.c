@@ -46,7 +46,7 @@ static uint64_t peek(pid_t pid, volatile uint64_t *word)
 /* Waits until a word of a process is more than it was. */
 static void await_change(pid_t pid, volatile uint64_t *word, uint64_t was)
 {
-	uint64_t end = now_ns() + 8000000000ull;
+	uint64_t end = now_ns() + 60000000000ull;
 
 	while (peek(pid, word) == was && now_ns() < end)
 		sleep_ms(10);
@@ -61,7 +61,7 @@ static bool is_frozen(void)
 /* The group's processes stand still when this returns. */
 static void freeze(void)
 {
-	uint64_t end = now_ns() + 8000000000ull;
+	uint64_t end = now_ns() + 60000000000ull;
 
 	write_text(control_group("cgroup.freeze"), "1\n");
 	while (!is_frozen() && now_ns() < end)

@@ -306,7 +306,7 @@ static int audit(uint16_t type, const void *body, size_t bytes)
 	memcpy(NLMSG_DATA(header), body, bytes);
 	if (send(audit_socket, message, header->nlmsg_len, 0) < 0)
 		return -errno;
-	while (poll(&ready, 1, 5000) == 1) {
+	while (poll(&ready, 1, 20000) == 1) {
 		if (recv(audit_socket, message, sizeof(message), 0) < 0)
 			return -errno;
 		if (header->nlmsg_type != NLMSG_ERROR)
@@ -349,7 +349,7 @@ static bool is_recorded(uint16_t type, const char *one, const char *two)
 	struct nlmsghdr *header = (void *)message;
 	struct pollfd ready = { .fd = audit_socket, .events = POLLIN };
 
-	while (poll(&ready, 1, 8000) == 1) {
+	while (poll(&ready, 1, 60000) == 1) {
 		ssize_t got = recv(audit_socket, message, sizeof(message) - 1, 0);
 
 		if (got < (ssize_t)sizeof(*header))

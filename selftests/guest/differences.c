@@ -66,13 +66,14 @@ static void time_is_no_threads(void)
 
 /* A process that counts and makes no calls, and what it shares with who looks at it. */
 struct counter {
-	uint64_t rate;		/* in 100 ms of processor time */
+	uint64_t rate;		/* in SLICE_MS of processor time, at best */
 	volatile uint64_t ready;
 	volatile uint64_t fired;
 	volatile uint64_t count;
 };
 
 static struct counter *counter;
+enum { SLICES = 5, SLICE_MS = 100 };
 
 static void fire(int number)
 {
@@ -83,6 +84,7 @@ static void fire(int number)
 /* Before it counts for good, @prepare is done. */
 static pid_t start_counter(void (*prepare)(void))
 {
+	uint64_t before;
 	int64_t start;
 	pid_t pid;
 
@@ -90,12 +92,17 @@ static pid_t start_counter(void (*prepare)(void))
 	pid = DO(fork());
 	if (pid)
 		return pid;
-	start = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-	do
-		for (int i = 0; i < 10000; i++)
-			counter->count++;
-	while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - start < 100 * MS);
-	counter->rate = counter->count;
+	/* A host that is busy takes of what a machine believes to be a processor's time. */
+	for (int slice = 0; slice < SLICES; slice++) {
+		before = counter->count;
+		start = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+		do
+			for (int i = 0; i < 10000; i++)
+				counter->count++;
+		while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - start < SLICE_MS * MS);
+		if (counter->count - before > counter->rate)
+			counter->rate = counter->count - before;
+	}
 	if (prepare)
 		prepare();
 	for (counter->ready = 1; ; )
@@ -121,7 +128,7 @@ static void await_word(pid_t pid, const volatile uint64_t *word, uint64_t least)
 static void await_time(pid_t pid, unsigned int ms)
 {
 	await_word(pid, &counter->count,
-		   peek(pid, &counter->count) + peek(pid, &counter->rate) * ms / 100);
+		   peek(pid, &counter->count) + peek(pid, &counter->rate) * ms / SLICE_MS);
 }
 
 /* Home hears of processor time with the next call, or when the thread comes home. */
@@ -158,12 +165,13 @@ static void time_of_the_killed_is_lost(void)
 	EQUAL(clock_getcpuclockid(pid, &clock), 0);
 	away_pid(pid);
 	before = read_clock(clock);
-	await_time(pid, 200);
+	await_time(pid, 400);
 	DO(kill(pid, SIGKILL));
 	EQUAL(wait4(pid, &status, 0, &usage), pid);
 	lost = rusage_ns(&usage) - before;
 	note("%lld ms", (long long)lost / MS);
-	CHECK(moving() ? lost < 40 * MS : lost > 50 * MS);
+	/* To end takes time as well, at home. */
+	CHECK(moving() ? lost < 150 * MS : lost > 150 * MS);
 }
 
 static void arm(void)
