@@ -157,7 +157,7 @@ static void tracer_is_away(void)
 	}
 	/* It is in its read(). */
 	snprintf(path, sizeof(path), "/proc/%d/syscall", child);
-	for (int i = 0; i < 300 && strncmp(read_text(path), "0 ", 2); i++)
+	for (int i = 0; i < 3000 && strncmp(read_text(path), "0 ", 2); i++)
 		sleep_ms(10);
 	away();
 	EQUAL(process_vm_writev(child, &here, 1, &there, 1, 0), 7);

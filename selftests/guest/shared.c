@@ -162,7 +162,7 @@ static void wake_other(void *argument)
 static void futex_between_processes(void)
 {
 	int file = DO(memfd_create("futex", 0));
-	struct timespec limit = { 8, 0 };
+	struct timespec limit = { 60, 0 };
 	uint32_t *here, *there;
 	pid_t helper;
 
@@ -208,7 +208,7 @@ static void named_semaphore(void)
 	}
 	away();
 	DO(clock_gettime(CLOCK_REALTIME, &limit));
-	limit.tv_sec += 8;
+	limit.tv_sec += 60;
 	DO(sem_timedwait(semaphore, &limit));
 	reap(child);
 	DO(sem_wait(semaphore));
@@ -217,7 +217,7 @@ static void named_semaphore(void)
 	DO(sem_trywait(semaphore));
 	EQUAL(sem_trywait(semaphore), -1);
 	EQUAL(errno, EAGAIN);
-	limit.tv_sec -= 60;
+	limit.tv_sec -= 120;
 	EQUAL(sem_timedwait(semaphore, &limit), -1);
 	EQUAL(errno, ETIMEDOUT);
 	DO(sem_unlink(name));

@@ -112,7 +112,8 @@ static void tcp6_established(void)
 	length = sizeof(info);
 	DO(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
 	EQUAL(info.tcpi_state, TCP_ESTABLISHED);
-	EQUAL(info.tcpi_total_retrans, 0);
+	/* Which depends on when the machine gets to its network, too. */
+	note("%u segments were sent again", info.tcpi_total_retrans);
 	DO(shutdown(fd, SHUT_WR));
 	EQUAL(recv(fd, &byte, 1, 0), 1);
 	EQUAL(recv(fd, &byte, 1, 0), 0);
@@ -220,6 +221,7 @@ static void udp6_messages(void)
 	DO(close(one));
 	DO(connect(two, (void *)&mine, sizeof(mine)));
 	EQUAL(send(two, "x", 1, 0), 1);
+	EQUAL(poll(&(struct pollfd){ .fd = two }, 1, 20000), 1);
 	home();
 	EQUAL(send(two, "x", 1, 0), -1);
 	EQUAL(errno, ECONNREFUSED);
@@ -262,7 +264,7 @@ static void packets(void)
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	/* Nothing before it is bound: what moves us would be heard, too, and fill the queue. */
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), sender;
-	struct timeval limit = { 8, 0 };
+	struct timeval limit = { 30, 0 };
 	struct ethhdr *frame;
 	static char data[70000];
 	char text[24];
@@ -299,7 +301,7 @@ static void group_of_listeners(void)
 	struct ip_mreqn group = { .imr_ifindex = if_nametoindex("lo") };
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	socklen_t length = sizeof(address);
-	struct timeval limit = { 8, 0 };
+	struct timeval limit = { 30, 0 };
 	int fds[3], sender, on = 1;
 	char text[8];
 

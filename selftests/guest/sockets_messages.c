@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -40,6 +41,7 @@ static void udp_messages(void)
 	DO(close(one));
 	DO(connect(two, (void *)&mine, sizeof(mine)));
 	EQUAL(send(two, "x", 1, 0), 1);
+	EQUAL(poll(&(struct pollfd){ .fd = two }, 1, 20000), 1);
 	home();
 	EQUAL(send(two, "x", 1, 0), -1);
 	EQUAL(errno, ECONNREFUSED);
@@ -65,7 +67,8 @@ static void udp_many_at_once(void)
 		EQUAL(messages[i].msg_len, strlen(out[i]));
 		parts[i] = (struct iovec){ in[i], sizeof(in[i]) };
 	}
-	EQUAL(recvmmsg(one, messages, COUNT, MSG_WAITFORONE, NULL), COUNT);
+	/* Waits for all of them: they may be on their way still, also on one machine. */
+	EQUAL(recvmmsg(one, messages, COUNT, 0, NULL), COUNT);
 	for (int i = 0; i < COUNT; i++) {
 		EQUAL(messages[i].msg_len, strlen(out[i]));
 		CHECK(!memcmp(in[i], out[i], messages[i].msg_len));
@@ -93,11 +96,11 @@ static void times_of_messages(void)
 	DO(clock_gettime(CLOCK_REALTIME, &after));
 	EQUAL(control.header.cmsg_type, SCM_TIMESTAMPNS);
 	memcpy(&stamp, CMSG_DATA(&control.header), sizeof(stamp));
-	/* Away the clock is home's to within a round trip. */
+	/* Away the clock is home's to within a round trip, of a busy machine. */
 	CHECK(stamp.tv_sec * 1000000000ll + stamp.tv_nsec >=
-	      before.tv_sec * 1000000000ll + before.tv_nsec - 50000000);
+	      before.tv_sec * 1000000000ll + before.tv_nsec - 500000000);
 	CHECK(stamp.tv_sec * 1000000000ll + stamp.tv_nsec <=
-	      after.tv_sec * 1000000000ll + after.tv_nsec + 50000000);
+	      after.tv_sec * 1000000000ll + after.tv_nsec + 500000000);
 }
 
 static uint16_t checksum(const void *data, size_t bytes)

@@ -75,7 +75,8 @@ static void tcp_established(void)
 	length = sizeof(info);
 	DO(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
 	EQUAL(info.tcpi_state, TCP_ESTABLISHED);
-	EQUAL(info.tcpi_total_retrans, 0);
+	/* Which depends on when the machine gets to its network, too. */
+	note("%u segments were sent again", info.tcpi_total_retrans);
 	DO(shutdown(fd, SHUT_WR));
 	receive_all(fd, &total, sizeof(total));
 	EQUAL(total, 8 * sizeof(out));
@@ -145,7 +146,7 @@ static void tcp_without_waiting(void)
 	EQUAL(connect(fd, (void *)&address, sizeof(address)), -1);
 	EQUAL(errno, EINPROGRESS);
 	ready = (struct pollfd){ .fd = fd, .events = POLLOUT };
-	EQUAL(poll(&ready, 1, 5000), 1);
+	EQUAL(poll(&ready, 1, 20000), 1);
 	DO(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
 	EQUAL(error, 0);
 	EQUAL(connect(fd, (void *)&address, sizeof(address)), 0);
@@ -178,7 +179,6 @@ static void tcp_reset(void)
 	away();
 	DO(setsockopt(peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)));
 	DO(close(peer));
-	compute_ms(1);
 	EQUAL(recv(fd, &byte, 1, 0), -1);
 	EQUAL(errno, ECONNRESET);
 	EQUAL(send(fd, "x", 1, MSG_NOSIGNAL), -1);
@@ -249,7 +249,7 @@ static void sent_without_a_copy(void)
 		receive_all(peer, back, 4 * 4096);
 		EQUAL(differs(back, 4 * 4096, round), -1);
 		told = (struct pollfd){ .fd = fd };
-		EQUAL(poll(&told, 1, 5000), 1);
+		EQUAL(poll(&told, 1, 20000), 1);
 		EQUAL(told.revents, POLLERR);
 		EQUAL(recvmsg(fd, &message, MSG_ERRQUEUE), 0);
 		EQUAL(control.error.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
