@@ -177,7 +177,7 @@ static void view_follows(const volatile uint64_t *view, void *writable)
 			away();
 		EQUAL(*view, i);	/* read here before it is written there */
 		partner_ask(&writer);
-		end = now_ns() + 1000000000;
+		end = now_ns() + 20000000000;
 		while (*view != i + 1 && now_ns() < end)
 			;
 		EQUAL(*view, i + 1);

@@ -216,7 +216,7 @@ static void lockf_waits(void)
 static void deadlock_is_seen(void)
 {
 	int file = lock_file();
-	char byte;
+	char byte, path_of_call[40];
 	pid_t pid;
 
 	away();
@@ -231,7 +231,10 @@ static void deadlock_is_seen(void)
 	}
 	EQUAL(read(told[0], &byte, 1), 1);
 	away();
-	sleep_ms(200);
+	/* It has come first: it is in its fcntl(). */
+	snprintf(path_of_call, sizeof(path_of_call), "/proc/%d/syscall", pid);
+	for (int i = 0; i < 3000 && strncmp(read_text(path_of_call), "72 ", 3); i++)
+		sleep_ms(10);
 	EQUAL(record(file, F_SETLKW, F_WRLCK, 1, 1), -1);
 	EQUAL(errno, EDEADLK);
 	DO(record(file, F_SETLK, F_UNLCK, 0, 1));

@@ -426,7 +426,7 @@ static void robust_list(void)
 			DO(kill(child, SIGKILL));
 		}
 		DO(clock_gettime(CLOCK_REALTIME, &limit));
-		limit.tv_sec += 5;
+		limit.tv_sec += 60;
 		EQUAL(pthread_mutex_timedlock(mutex, &limit), EOWNERDEAD);
 		EQUAL(pthread_mutex_consistent(mutex), 0);
 		EQUAL(pthread_mutex_unlock(mutex), 0);
@@ -501,20 +501,24 @@ static void rseq_is_aborted(void)
 
 static void ldt_is_refused(void)
 {
-	pid_t pid = DO(fork());
-	int status;
+	int ready[2];
+	pid_t pid;
+	char byte;
 
+	DO(pipe(ready));
+	pid = DO(fork());
 	if (!pid) {
 		struct user_desc segment = { .entry_number = 1, .limit = 0xfffff, .seg_32bit = 1,
 					     .limit_in_pages = 1 };
 
 		if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)))
 			_exit(9);
+		EQUAL(write(ready[1], "x", 1), 1);
 		for (;;)
 			;
 	}
-	sleep_ms(100);
-	if (waitpid(pid, &status, WNOHANG) == pid)
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
 		skip("no modify_ldt");
 	away_refused(pid, "LDT");
 	CHECK(kill(pid, 0) == 0);

@@ -179,7 +179,8 @@ static void own_tasks(void)
 	EQUAL(write(ends[1], "x", 1), 1);
 	EQUAL(pthread_join(thread, &result), 0);
 	CHECK(result == &ends[0]);
-	for (int i = 0; i < 200 && tasks() != 1; i++)
+	/* It ends after who joins it is told. */
+	for (int i = 0; i < 12000 && tasks() != 1; i++)
 		sleep_ms(5);
 	EQUAL(tasks(), 1);
 	DO(readlink("/proc/thread-self", path, sizeof(path)));
@@ -396,7 +397,7 @@ static void of_a_child(void)
 	snprintf(path, sizeof(path), "/proc/%d/status", child);
 	EQUAL(field(path, "PPid:"), getpid());
 	CHECK(field(path, "VmRSS:") >= BYTES / 1024);
-	for (int i = 0; i < 200 && !strstr(read_text(path), "State:\tS (sleeping)\n"); i++)
+	for (int i = 0; i < 6000 && !strstr(read_text(path), "State:\tS (sleeping)\n"); i++)
 		sleep_ms(10);
 	CHECK(strstr(read_text(path), "State:\tS (sleeping)\n"));
 	snprintf(path, sizeof(path), "/proc/%d/comm", child);

@@ -46,7 +46,7 @@ static void handler_while_computing(void)
 	away();
 	DO(setitimer(ITIMER_REAL, &every, NULL));
 	/* Each signal brings the thread home and lets it go out again: give it time. */
-	for (int i = 0; i < 20 && count < 3; i++)
+	for (int i = 0; i < 200 && count < 3; i++)
 		compute_checked(300);
 	DO(setitimer(ITIMER_REAL, &off, NULL));
 	CHECK(count >= 3);
@@ -62,6 +62,8 @@ static void handler_while_moving(void)
 	DO(setitimer(ITIMER_REAL, &every, NULL));
 	during("a 10 h 5 a 1 h a 20 h 3 a h a 13 h 40 a 50 h 9 a 2");
 	compute_checked(900);
+	for (int i = 0; i < 600 && count < 5; i++)
+		compute_checked(100);
 	DO(setitimer(ITIMER_REAL, &off, NULL));
 	during_end();
 	CHECK(count >= 5);
@@ -363,6 +365,8 @@ static void timer_signals(void)
 	away();
 	DO(timer_settime(timer, 0, &every, NULL));
 	compute_checked(400);
+	for (int i = 0; i < 600 && count < 2; i++)
+		compute_checked(100);
 	DO(timer_delete(timer));
 	CHECK(count >= 2);
 	EQUAL(last.si_code, SI_TIMER);
@@ -381,6 +385,8 @@ static void child_signal(void)
 	}
 	away();
 	compute_checked(600);
+	for (int i = 0; i < 600 && !count; i++)
+		compute_checked(100);
 	EQUAL(count, 1);
 	EQUAL(last.si_pid, child);
 	EQUAL(last.si_status, 6);

@@ -41,7 +41,7 @@ static void shown(const char *text)
 		ssize_t got;
 
 		CHECK(length < sizeof(seen) - 1);
-		EQUAL(poll(&ready, 1, 10000), 1);
+		EQUAL(poll(&ready, 1, 60000), 1);
 		got = DO(read(master, seen + length, sizeof(seen) - 1 - length));
 		length += got;
 		seen[length] = 0;
@@ -130,7 +130,7 @@ static void catch(int number)
 static void see_new_size(void)
 {
 	struct winsize size;
-	uint64_t end = now_ns() + 8000000000ull;
+	uint64_t end = now_ns() + 60000000000ull;
 
 	signal(SIGWINCH, catch);
 	EQUAL(write(1, "ready", 5), 5);
@@ -259,7 +259,7 @@ static void await_input(int fd)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-	EQUAL(poll(&ready, 1, 10000), 1);
+	EQUAL(poll(&ready, 1, 60000), 1);
 }
 
 /* Who has the master end is away. */

@@ -164,8 +164,8 @@ static void *wait_for_all(struct hand *hand)
 	EQUAL(pthread_cond_timedwait(&condition, &of_condition, &steady), ETIMEDOUT);
 	EQUAL(pthread_mutex_unlock(&of_condition), 0);
 	DO(sem_post(&hand->done));
-	until = soon(CLOCK_REALTIME, 30000);
-	steady = soon(CLOCK_MONOTONIC, 30000);
+	until = soon(CLOCK_REALTIME, 90000);
+	steady = soon(CLOCK_MONOTONIC, 90000);
 	EQUAL(pthread_mutex_timedlock(&mutex, &until), 0);
 	EQUAL(pthread_mutex_unlock(&mutex), 0);
 	EQUAL(pthread_rwlock_timedrdlock(&rwlock, &until), 0);
@@ -229,7 +229,7 @@ static void joined_in_time(void)
 		until = soon(CLOCK_REALTIME, 200);
 		EQUAL(pthread_timedjoin_np(crew[0].thread, &result, &until), ETIMEDOUT);
 		crew_go(crew, 2);
-		until = soon(CLOCK_REALTIME, 30000);
+		until = soon(CLOCK_REALTIME, 90000);
 		for (uintptr_t i = 0; i < 2; i++) {
 			EQUAL(pthread_timedjoin_np(crew[i].thread, &result, &until), 0);
 			EQUAL((uintptr_t)result, 40 + i);

@@ -279,7 +279,7 @@ static void core_of_the_living(void)
 	snprintf(path, sizeof(path), "/tmp/st-gcore.%d", pid);
 	EQUAL(system(command), 0);
 	examine(core_at(path));
-	end = now_ns() + 30000000000ull;
+	end = now_ns() + 90000000000ull;
 	for (int i = 0; i < 4; i++) {
 		unsigned int place = moving() ? places[i % PLACES] : 0;
 
@@ -409,7 +409,7 @@ static void stop_and_continue(void)
 		DO(kill(pid, SIGCONT));
 		EQUAL(waitpid(pid, &status, WCONTINUED), pid);
 		for (int i = 0; i < 3; i++)
-			for (int wait = 0; wait < 400 && after[i] == before[i]; wait++) {
+			for (int wait = 0; wait < 3000 && after[i] == before[i]; wait++) {
 				sleep_ms(10);
 				look_at(pid, after);
 			}

@@ -35,7 +35,7 @@ static void handle(int number)
 
 static void await(int wanted)
 {
-	uint64_t end = now_ns() + 8000000000ull;
+	uint64_t end = now_ns() + 60000000000ull;
 
 	while (count < wanted && now_ns() < end)
 		;
@@ -167,7 +167,7 @@ static void by_a_new_thread(void)
 	away();
 	DO(timer_create(CLOCK_MONOTONIC, &event, &timer));
 	DO(timer_settime(timer, 0, &set, NULL));
-	end = now_ns() + 8000000000ull;
+	end = now_ns() + 60000000000ull;
 	while (!called && now_ns() < end)
 		sleep_ms(1);
 	EQUAL(called, 1);
@@ -196,7 +196,7 @@ static void interval_timer(void)
 	EQUAL(count, 0);
 	EQUAL(alarm(100), 0);
 	sleep_ms(5);
-	CHECK(alarm(0) >= 99);
+	CHECK(alarm(0) >= 90);
 }
 
 /* They follow the processor time of the process; looked at while it is at home. */
@@ -206,7 +206,7 @@ static void processor_timers(void)
 	struct itimerval once = { { 0 }, { 0, 100000 } }, left;
 
 	for (int i = 0; i < 2; i++) {
-		uint64_t end = now_ns() + 8000000000ull;
+		uint64_t end = now_ns() + 60000000000ull;
 
 		handle(number[i]);
 		away();
@@ -303,7 +303,7 @@ static void time_of_a_child(void)
 	EQUAL(clock_getcpuclockid(child, &clock), 0);
 	before = read_clock(clock);
 	/* A part of it is the system's. */
-	end = now_ns() + 20000000000ull;
+	end = now_ns() + 60000000000ull;
 	do {
 		sleep_ms(50);
 		now = read_clock(clock);
@@ -353,7 +353,7 @@ static void timer_on_processor_time(void)
 	away();
 	DO(timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer));
 	DO(timer_settime(timer, 0, &set, NULL));
-	end = now_ns() + 8000000000ull;
+	end = now_ns() + 60000000000ull;
 	while (!count && now_ns() < end) {
 		compute_ms(50);
 		if (moving())
@@ -417,7 +417,7 @@ enum { CLOCKS = sizeof(clocks) / sizeof(*clocks) };
 /* From now, and at a time; each tells of itself, and no sooner than it was asked to. */
 static void on_all_clocks(void)
 {
-	struct timespec patience = { 10, 0 };
+	struct timespec patience = { 60, 0 };
 	siginfo_t info;
 	sigset_t set;
 
