@@ -18,8 +18,8 @@
 enum {
 	CASE_SECONDS	= 40,	/* default deadline of a case */
 	PATIENCE	= 3,	/* times that: a case that hangs is told from a host that is busy */
-	MOVE_TIMEOUT	= 8000,	/* ms, a move that was asked for */
-	STEP_TIMEOUT	= 3000,	/* ms, a move of a thread that is blocked */
+	MOVE_TIMEOUT	= 20000,	/* ms, a move that was asked for */
+	STEP_TIMEOUT	= 10000,	/* ms, a move of a thread that is blocked, the first perhaps */
 	TRY_TIMEOUT	= 400,	/* ms, of one whose call may have to end first */
 	KILL_TIMEOUT	= 2000,	/* ms until kill -9 has ended everything */
 	SPOILED		= 4,	/* exit status: this machine is of no more use */
@@ -43,6 +43,11 @@ static struct {
 	enum { RUNNING, PASSED, FAILED, SKIPPED } outcome;
 	char text[600];
 } verdict;
+
+unsigned int slower(void)
+{
+	return factor;
+}
 
 static void say(const char *format, ...)
 {

@@ -32,6 +32,8 @@ int harness_main(int argc, char **argv, const struct test_case *cases);
 
 /* Whether the case is moved in this run. */
 bool moving(void);
+/* So many times what the stock kernel needs this one may take. */
+unsigned int slower(void);
 
 /* Moves the caller (or another process) and returns when it runs there. */
 void away(void);

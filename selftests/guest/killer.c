@@ -21,7 +21,7 @@
 
 enum {
 	GONE_MS		= 2000,
-	SEEN_MS		= 5000,		/* wait for the phase that a round aims at */
+	SEEN_MS		= 20000,	/* wait for the phase that a round aims at */
 	TRIES		= 10,
 	WINDOW_US	= 60000,
 	STAY_US		= 20000,	/* away before the recall, at most */

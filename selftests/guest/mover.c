@@ -41,7 +41,7 @@
 #include <unistd.h>
 
 enum {
-	MOVE_MS	= 10000,	/* for one move, and for the end of what is killed */
+	MOVE_MS	= 30000,	/* for one move, and for the end of what is killed */
 	COMMS	= 32,		/* different names */
 };
 
