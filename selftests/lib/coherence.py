@@ -63,7 +63,8 @@ def begin_sweep(context):
     """A sweep that goes on while something happens to the nodes."""
     seed = context.random.randrange(1, 1 << 20)
     # One that a test before has not come to end would go on beside it.
-    context.bed.run(1, f"pkill -KILL -x sweep; rm -f /tmp/sweep.*; setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 "
+    context.bed.run(1, "pkill -KILL -x sweep; rm -f /tmp/sweep.*; "
+                       f"setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 "
                        f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
                        "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
 

@@ -253,9 +253,9 @@ await("never");
 """
 
 
-def keeper(context, what, seconds=30):
+def keeper(context, what):
     """Waits until it says so."""
-    within(seconds * context.slow,
+    within(30 * context.slow,
            lambda: context.bed.run(1, f"ls /tmp/keeper.{what} 2>/dev/null || true"), what)
 
 
@@ -286,10 +286,10 @@ def visitors_fill_the_pool(context):
                "the pool is full")
         bed.run(1, f"sleep {3 * context.slow}")
 
-        done = radctl(bed, "recall", "--timeout", str(10 * context.slow), str(pids[1]))
+        done = radctl(bed, "recall", "--timeout", str(30 * context.slow), str(pids[1]))
         assert done.returncode == 0, done.stderr
         bed.run(1, "touch /tmp/keeper.check")
-        keeper(context, "right", 10)
+        keeper(context, "right")
         # Nor is the visitor's own memory any worse for it.
         bed.run(2, f"kill {pids[2]}")
         assert exit_status(bed, "/tmp/hoard.status", 2) == 0
