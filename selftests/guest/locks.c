@@ -250,7 +250,8 @@ static void wait_is_interrupted(void)
 
 	handle(SIGUSR1);
 	away();
-	during("50 A 50 H 50 A 100 k 10");
+	/* On a slow machine the first may come before it waits. */
+	during("50 A 50 H 50 A 100 k 10 2000 k 10");
 	EQUAL(record(file, F_SETLKW, F_WRLCK, 0, 1), -1);
 	EQUAL(errno, EINTR);
 	EQUAL(caught, SIGUSR1);
