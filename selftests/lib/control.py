@@ -297,8 +297,9 @@ def no_such_node(context):
 
 # Block when told to, in calls that are restarted and that are not.
 READ = ("rm -f /tmp/fifo; mkfifo /tmp/fifo; exec 3<>/tmp/fifo; "
-        "until [ -e /tmp/go ]; do :; done; read x <&3")
+        ": >/tmp/begun; until [ -e /tmp/go ]; do :; done; read x <&3")
 EPOLL = """import os, select
+open("/tmp/begun", "w").close()
 while not os.path.exists("/tmp/go"):
     pass
 select.epoll().poll()"""
@@ -317,9 +318,12 @@ def already_there(context):
         stop(bed, pid)
     for name, command, call in (("spins", SPIN, None), ("reads", f"sh -c '{READ}'", READ_CALL),
                                 ("epoll", f"python3 -c '{EPOLL}'", EPOLL_WAIT)):
-        bed.run(1, "rm -f /tmp/go")
+        bed.run(1, "rm -f /tmp/go /tmp/begun")
         pid = start(bed, command)
         try:
+            if call:
+                within(30 * context.slow, lambda: not bed.execute(
+                    1, "test", "-e", "/tmp/begun").returncode, "it begins")
             migrate(bed, pid)
             bed.run(1, "touch /tmp/go")
             if call:
