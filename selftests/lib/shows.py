@@ -23,7 +23,7 @@ def explain_says_why(context):
     def is_most_often(pid, reason):
         """Is it a habit by now? Whoever came early saw it start, for which it came home, too."""
         counts = shown(bed, "show", str(pid))["threads"][0]["returns_by_reason"]
-        return counts.pop(reason, 0) > max(1, *counts.values())
+        return counts.pop(reason, 0) > max([1, *counts.values()])
     subprocess.run(["gcc", "-O1", "-o", paths.SHARE / "comes_home",
                     paths.SELFTESTS / "programs/comes_home.c"], check=True)
     bed.run(1, "cp /share/comes_home /tmp")
