@@ -19,10 +19,7 @@
 /* File offsets are signed 64 bit: so many windows have one of their own. */
 enum { WINDOW_SLOTS = 1 << (63 - WINDOW_BITS - 1) };
 
-enum {
-	AHEAD_MAX	= 16,			/* pages fetched behind one that was asked for */
-	BATCH_MAX	= AHEAD_MAX / 2,	/* of them at once; two batches are on the way */
-};
+enum { AHEAD_MAX = 16 };	/* pages fetched behind one that was asked for */
 
 static DEFINE_IDA(slots);
 
@@ -240,45 +237,31 @@ static bool upgrade(struct rad_wpage *page, struct rad_visitor *visitor)
 	return err != -ENOMEM;
 }
 
-/* Does a page continue this sequence: as the next one, or as the first of the last batch? */
-static bool continues(const struct rad_walk *walk, unsigned long index, bool leads)
-{
-	unsigned long next = READ_ONCE(walk->next);
-
-	return leads ? index < next && next - index <= AHEAD_MAX : index == next;
-}
-
 /*
  * A fault that continues a sequence fetches the pages behind it, too: as many as
- * twice the last time, up to a limit; one that does not begins one. When the first of them is
- * touched it @leads to the next batch, so that this is on its way before it is wanted. Nobody
- * waits for these requests; what is not mapped at home is refused and forgotten.
+ * twice the last time, up to a limit; one that does not begins one. Nobody waits
+ * for these requests; what is not mapped at home is refused and forgotten.
  */
-static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 access, bool leads)
+static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 access)
 {
 	struct rad_window *window = &replica->window;
-	unsigned long first = index + 1, ahead = 0, i;
+	unsigned long ahead = 0, i;
 	unsigned int reclaim;
 	struct rad_wpage *page;
 	struct rad_walk *walk;
-	bool lead = true;
 
 	for (walk = window->walks; walk < window->walks + RAD_WINDOW_WALKS; walk++)
-		if (continues(walk, index, leads))
+		if (READ_ONCE(walk->next) == index)
 			break;
 	if (walk < window->walks + RAD_WINDOW_WALKS) {
-		ahead = clamp_t(unsigned long, 2 * READ_ONCE(walk->ahead), 1, BATCH_MAX);
-		if (leads)
-			first = READ_ONCE(walk->next);
-	} else if (leads) {
-		return;		/* given up for another one */
+		ahead = clamp_t(unsigned long, 2 * READ_ONCE(walk->ahead), 1, AHEAD_MAX);
 	} else {
 		walk = &window->walks[READ_ONCE(window->oldest) % RAD_WINDOW_WALKS];
 		WRITE_ONCE(window->oldest, (walk - window->walks + 1) % RAD_WINDOW_WALKS);
 	}
 	WRITE_ONCE(walk->ahead, ahead);
-	WRITE_ONCE(walk->next, first + ahead);
-	for (i = first; i < first + ahead && i < WINDOW_END >> PAGE_SHIFT; i++) {
+	WRITE_ONCE(walk->next, index + ahead + 1);
+	for (i = index + 1; i <= index + ahead && i < WINDOW_END >> PAGE_SHIFT; i++) {
 		if (rad_vvar_pfn(&window->vvar, i << PAGE_SHIFT))
 			return;
 		if (xa_load(&window->pages, i))
@@ -286,10 +269,9 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 		page = wpage_alloc(replica, i);
 		if (!page)
 			return;
-		page->leads = lead;
 		reclaim = lock_page_entry(rad_window_lock(window, i));
-		if (!xa_load(&window->pages, i) && request(page, access, NULL))
-			lead = false;
+		if (!xa_load(&window->pages, i))
+			request(page, access, NULL);
 		unlock_page_entry(rad_window_lock(window, i), reclaim);
 		rad_wpage_put(page);
 	}
@@ -398,7 +380,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	unsigned int reclaim;
 	unsigned long pfn;
 	vm_fault_t ret;
-	bool here, asked, leads;
+	bool here, asked;
 	u32 reason;
 	u64 start;
 	int err;
@@ -419,17 +401,12 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		reclaim = lock_page_entry(lock);
 		page = xa_load(&window->pages, index);
 		here = page && rad_wpage_is_here(page);
-		leads = page && page->leads;
-		if (leads)
-			page->leads = false;
 		if (here && (permits(page->prot, access) || access != RAD_ACCESS_WRITE)) {
 			if (permits(page->prot, access))
 				ret = insert(vmf, page, access);
 			else
 				ret = go_home(vmf, RADIUM_R_FAULT, access);
 			unlock_page_entry(lock, reclaim);
-			if (leads)
-				fetch_ahead(replica, index, access, true);
 			if (new)
 				rad_wpage_put(new);
 			return ret;
@@ -461,8 +438,8 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 		}
 		unlock_page_entry(lock, reclaim);
-		if (!asked || leads)
-			fetch_ahead(replica, index, access, leads);
+		if (!asked)
+			fetch_ahead(replica, index, access);
 
 		/* Woken by the grant, the end of the session, a recall, or a fatal signal. */
 		start = ktime_get_ns();

@@ -49,7 +49,6 @@ struct rad_late_revoke {
  * @reason: why it was refused
  * @prot: enum rad_page_access that it may be mapped with
  * @dirty: it may differ from home's copy: it has been mapped writable
- * @leads: the first of what was fetched ahead at a time: when it is touched more is
  * @awaited: a fault waits for it and has not mapped it yet
  * @since: it came then (ktime)
  * @until: it stays until then (ktime), see stay.h
@@ -68,7 +67,6 @@ struct rad_wpage {
 	u32 reason;
 	u32 prot;
 	bool dirty;
-	bool leads;
 	bool awaited;
 	u64 since;
 	u64 until;

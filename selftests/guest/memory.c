@@ -47,38 +47,6 @@ static void large_memory_travels(void)
 	EQUAL(differs(memory, bytes, 6), -1);
 }
 
-/* Bit 62 of its entry: not in memory, as far as home's page tables say. */
-static bool has_left(int pagemap, const char *address)
-{
-	uint64_t entry = 0;
-
-	EQUAL(pread(pagemap, &entry, 8, (uintptr_t)address / 4096 * 8), 8);
-	return entry >> 62 & 1;
-}
-
-/* Who reads on in order need not wait for each batch of pages that is fetched ahead of him. */
-static void sequence_is_fetched_ahead(void)
-{
-	enum { READ = 37, AHEAD = 8 };
-	int pagemap = DO(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-	char *memory = map_pages(PAGES, RW);
-	uint64_t end;
-	int left = 0;
-
-	fill(memory, BYTES, 1);
-	away();
-	EQUAL(differs(memory, READ * 4096, 1), -1);
-	end = now_ns() + 10000000000;
-	do {
-		left = 0;
-		while (left < AHEAD && has_left(pagemap, memory + (READ + left) * 4096))
-			left++;
-	} while (moving() && left < AHEAD && now_ns() < end);
-	note("%d or more pages behind the last one that was read", left);
-	CHECK(!moving() || left == AHEAD);
-	EQUAL(differs(memory, BYTES, 1), -1);
-}
-
 static void untouched_is_zero(void)
 {
 	char *memory = map_pages(PAGES, RW);
@@ -496,7 +464,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(content_travels), { "large_memory_travels", large_memory_travels, 60 },
-		CASE(sequence_is_fetched_ahead), CASE(untouched_is_zero), CASE(heap_grows_and_shrinks), CASE(allocator),
+		CASE(untouched_is_zero), CASE(heap_grows_and_shrinks), CASE(allocator),
 		CASE(map_and_unmap), CASE(fixed_replaces), CASE(protection_changes), CASE(code_is_made),
 		CASE(remap_grows), CASE(remap_moves), CASE(dontneed_gives_zeros),
 		CASE(dontneed_of_one_page), CASE(free_gives_old_or_zeros), CASE(pageout_keeps),
