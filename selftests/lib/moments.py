@@ -5,8 +5,8 @@ machine that is shut down while somebody waits, or drained while others come."""
 import time
 
 from . import build, paths
-from .control import (EPOLL_WAIT, SPIN, boot_again, migrate, module_file, nodes, radctl, refused,
-                      rejoin, shown, start, stop, within)
+from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, migrate, module_file, nodes, radctl,
+                      refused, rejoin, shown, start, stop, within)
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
@@ -114,8 +114,10 @@ def shutdown_while_a_page_is_awaited(context):
     """A thread at home waits for a page of a node that does not answer, and home is switched
     off in order: it does so, and is not kept by who waits."""
     bed = context.bed
-    # Its thread on node 2 writes all the time; a reader at home wants the page.
-    pid = start(bed, f"{paths.GUEST}/selfcheck 1000000")
+    # Its thread on node 2 writes all the time; a reader at home wants the page. Its parent
+    # stays: it looks at that too.
+    writer = f"{paths.GUEST}/selfcheck 1000000"
+    pid = child_of(bed, start(bed, f"sh -c '{writer}; exit'"), writer)
     migrate(bed, pid)
     bed.run(1, "sleep 0.5")
     limit = dead_seconds(bed) + 30 * context.slow
