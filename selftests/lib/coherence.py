@@ -7,7 +7,7 @@ from . import guest, paths
 from .context import each
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .ends import dead_seconds
-from .lifetime import nothing_left
+from .remains import nothing_left
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 

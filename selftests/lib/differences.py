@@ -9,7 +9,7 @@ from . import guest, links
 from .control import AS_NOBODY, SPIN, becomes, migrate, radctl, shown, start, stop, within
 from .context import Skip, each
 from .groups import computed
-from .lifetime import has_memory_of_calls, nothing_left, replica
+from .remains import has_memory_of_calls, nothing_left, replica
 
 # Says in a file what its argument evaluates to, again and again.
 TELLER = r"""

@@ -5,7 +5,7 @@ and what the process' own group at home limits."""
 from . import links
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .context import Skip, each
-from .lifetime import nothing_left, replica
+from .remains import nothing_left, replica
 
 GROUP = "/sys/fs/cgroup/st-groups"
 PARAMETER = "/sys/module/radium/parameters/replica_cgroup"

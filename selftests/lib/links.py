@@ -10,7 +10,7 @@ from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, see_e
                       start, stop, within)
 from .context import each
 from .ends import LOOK, Clock, dead_seconds, ended, watch
-from .lifetime import nothing_left, replicas
+from .remains import nothing_left, replicas
 
 # Numbered lines until it is told to end, and memory of which all is seen again.
 WRITER = r"""

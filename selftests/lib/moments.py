@@ -10,7 +10,7 @@ from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, migrate, module_fi
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
-from .lifetime import nothing_distributed, nothing_left, replica
+from .remains import nothing_distributed, nothing_left, replica
 
 
 def node_missing_at_start(context):

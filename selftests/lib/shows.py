@@ -8,7 +8,7 @@ from . import paths
 from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, shown, start, stop,
                       within)
 from .context import each
-from .lifetime import nothing_distributed
+from .remains import nothing_distributed
 
 # What comes_home does, the reason that counts, and what explain says of it.
 HABITS = (("shared", "shared_memory", "memory shared with other processes"),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, builds, clocks, coherence, control, differences, groups, guest, lifetime, links,
-               model, moments, moved, peers, servers, sessions, shows, static, stressors, testbeds,
-               threaded, threads)
+from . import (build, builds, clocks, coherence, control, differences, groups, guest, leaks,
+               lifetime, links, model, moments, moved, peers, servers, sessions, shows, static,
+               stressors, testbeds, threaded, threads)
 
 
 class Suite:
@@ -89,14 +89,14 @@ ALL = [
           moments.run, native=False),
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
-    Suite("leaks", "200 moves leave nothing behind", lifetime.leaks, native=False),
+    Suite("leaks", "200 moves leave nothing behind", leaks.run, native=False),
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
     Suite("threads", "threads of one process on three nodes", threads.run, machines=3),
     Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
           machines=3),
-    Suite("soak", "10,000 moves leave nothing behind", lifetime.soak, default=False, native=False),
+    Suite("soak", "10,000 moves leave nothing behind", leaks.soak, default=False, native=False),
     Suite("soak_coherence", "100,000 runs of each litmus shape, ten minutes of sweeping",
           coherence.soak, machines=coherence.MACHINES, default=False, native=False),
 ]

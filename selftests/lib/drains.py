@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Nodes that send everything home: when they are drained, before their module is unloaded, when
+the machine is switched off or goes to sleep."""
+
+from . import paths
+from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin,
+                      see_each_other, shown, start, stop, within)
+from .context import Skip
+from .remains import WRITER, has_memory_of_calls, nothing_distributed, nothing_left
+
+
+def unload_refused_while_away(context):
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        for node in (1, 2):
+            done = bed.execute(node, "rmmod", "radium")
+            assert done.returncode, f"rmmod on node{node} worked"
+            assert "in use" in done.stderr, done.stderr
+        refused(context, ["node", "leave"], "distributed")
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+    finally:
+        stop(bed, pid)
+
+
+def drain_then_unload(context):
+    """A drained node has nothing of others and nothing elsewhere; the module goes,
+    comes again, and processes move again."""
+    bed = context.bed
+    pid = start(bed, WRITER)
+    try:
+        migrate(bed, pid)
+        within(20 * context.slow, lambda: has_memory_of_calls(bed, pid), "[radium] in maps")
+        done = radctl(bed, "node", "drain", timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+        nothing_left(context)
+        for node in (1, 2):
+            done = radctl(bed, "node", "leave", node=node)
+            assert done.returncode == 0, done.stderr
+            bed.run(node, "rmmod radium", timeout=30 * context.slow)
+        for node in (1, 2):
+            bed.run(node, f"insmod {paths.TOP}/{module_file(context)}")
+        for node in (1, 2):
+            bed.run(node, f"radctl node join --no-wait --id {node} --key /run/radium.key "
+                    f"--addr $(getent hosts node{node} | cut -d' ' -f1) "
+                    f"$(getent hosts node{3 - node} | cut -d' ' -f1)", timeout=60 * context.slow)
+        see_each_other(context)
+        migrate(bed, pid)
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+    finally:
+        stop(bed, pid)
+
+
+def drain_of_the_visited(context):
+    """Draining the node that is visited sends its visitors home alive."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        done = radctl(bed, "node", "drain", node=2, timeout=60 * context.slow)
+        assert done.returncode == 0, done.stderr
+        nothing_left(context)
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+    finally:
+        stop(bed, pid)
+
+
+def drain_of_many(context):
+    """More visitors than are likely to have been thought of, all of them asleep in a call
+    that home makes: one command sends all of them home."""
+    bed, count, limit = context.bed, 70, 60 * context.slow
+    shell = start(bed, f"sh -c 'for i in $(seq {count}); do sleep 1000 & done; wait'")
+    try:
+        bed.run(1, f"until [ $(pgrep -c -s {shell} -x sleep) = {count} ]; do sleep 0.1; done",
+                timeout=60 * context.slow)
+        bed.run(1, f"pgrep -s {shell} -x sleep | xargs -n 1 -P 4 sh -c "
+                "'radctl migrate $0 2 >/dev/null'", timeout=300 * context.slow)
+        away = [p for p in shown(bed, "ps") if p["threads_away"]]
+        assert len(away) == count, f"{len(away)} are away"
+        done = radctl(bed, "node", "drain", "--timeout", str(limit), node=2, timeout=limit + 60)
+        assert done.returncode == 0, done.stderr
+        nothing_left(context)
+        left = int(bed.run(1, f"pgrep -c -s {shell} -x sleep || true"))
+        assert left == count, f"{left} of {count} are alive"
+    finally:
+        bed.run(1, f"pkill -9 -s {shell} || true")
+        stop(bed, shell)
+
+
+def unload_while_joined(context):
+    """A node where nothing is distributed may lose its module; it comes back."""
+    bed = context.bed
+    nothing_distributed(context)
+    bed.run(2, "rmmod radium", timeout=30 * context.slow)
+    within(10 * context.slow, lambda: nodes(bed, 1).get(2, {}).get("state") != "up",
+           "node1 sees that node2 has left")
+    rejoin(context, 2)
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
+def shutdown_empties(context):
+    """A machine that is powered off in order sends home what visits it."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    migrate(bed, pid)
+    assert bed.call("stop", "node2").returncode == 0
+    try:
+        listed = shown(bed, "ps")
+        assert pid not in [p["pid"] for p in listed if p["threads_away"]], listed
+        bed.run(1, f"sleep 0.5; [ -e /proc/{pid}/exe ]")
+        # It says that it leaves: nobody waits until it is believed dead.
+        assert nodes(bed).get(2, {}).get("state") != "up"
+    finally:
+        stop(bed, pid)
+        boot_again(context, 2)
+
+
+FREEZER = """
+[ -w /sys/power/pm_test ] || exit 77
+echo freezer > /sys/power/pm_test && echo freeze > /sys/power/state; s=$?
+echo none > /sys/power/pm_test; exit $s
+"""
+
+
+def suspend_empties(context):
+    """So does one that goes to sleep; here it only freezes its tasks, and goes on."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        done = bed.execute(1, "sh", "-c", FREEZER, timeout=60 * context.slow)
+        if done.returncode == 77:
+            raise Skip("this kernel has no /sys/power/pm_test")
+        assert done.returncode == 0, done.stderr
+        nothing_left(context)
+        bed.run(1, f"[ -e /proc/{pid}/exe ]")
+        see_each_other(context)
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)

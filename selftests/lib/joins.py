@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Nodes that may not join: one line says why."""
+
+from . import build
+from .control import SPIN, migrate, nodes, radctl, rejoin, shown, start, stop
+
+
+def join_is_refused(context, number, key, text):
+    """Node 2, which has left, cannot come in like this: one line says why, it has not
+    joined, and node 1 is what it was."""
+    bed = context.bed
+    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} "
+                       f"--wait {30 * context.slow} "
+                       "--addr $(getent hosts node2 | cut -d' ' -f1) "
+                       "$(getent hosts node1 | cut -d' ' -f1)", timeout=60 * context.slow)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 1 and len(lines) == 1 and text in lines[0], \
+        (done.returncode, done.stdout, done.stderr)
+    assert nodes(bed, 2) == {}, nodes(bed, 2)
+    listed = nodes(bed, 1)
+    assert listed[1]["state"] == "up" and listed[1]["self"], listed
+    assert listed.get(2, {}).get("state") != "up", listed
+
+
+def wrong_key(context):
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        bed.run(2, "umask 077; head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' > /tmp/wrong")
+        join_is_refused(context, 2, "/tmp/wrong", "key")
+    finally:
+        radctl(bed, "node", "leave", node=2)
+        rejoin(context, 2)
+
+
+def same_id(context):
+    """Two nodes cannot have one number."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        join_is_refused(context, 1, "/run/radium.key", "same node id")
+    finally:
+        radctl(bed, "node", "leave", node=2)
+        rejoin(context, 2)
+
+
+def wire_version(context):
+    """A module that speaks another wire version is refused, and its node told why."""
+    bed, other = context.bed, build.other_module(context)
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        bed.run(2, f"rmmod radium && insmod {other}", timeout=30 * context.slow)
+        assert shown(bed, node=2)["wire"] != shown(bed)["wire"]
+        join_is_refused(context, 2, "/run/radium.key", "wire version")
+    finally:
+        radctl(bed, "node", "leave", node=2)
+        bed.run(2, "rmmod radium || true")
+        rejoin(context, 2)
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)

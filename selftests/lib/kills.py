@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kill -9 of processes that are away, at home and where they are: both sides end in time."""
+
+from . import paths
+from .control import SPIN, child_of, exit_status, migrate, see_each_other, start
+from .ends import LOOK, Clock, dead_seconds, ended, kill, watch
+from .remains import nothing_distributed, nothing_left, replica, replicas
+
+
+def both_gone(context, pid):
+    """kill -9 of a process that is away: within two seconds it is gone at home, and its
+    replica on node 2, by the clocks of the two."""
+    bed, limit = context.bed, 2 * context.slow
+    clocks = {node: Clock(bed, node) for node in (1, 2)}
+    watch(bed, 2, *replicas(bed))
+    killed = clocks[1].host(kill(bed, pid, limit))
+    took = clocks[2].host(ended(bed, 2, limit + 5, "its replica on node2 is gone")) - killed
+    slack = LOOK + clocks[1].error + clocks[2].error
+    assert took <= limit + slack, f"the replica was gone after {took:.1f} s"
+    nothing_distributed(context)
+
+
+def kill_away(context):
+    bed = context.bed
+    pid = start(bed, SPIN)
+    migrate(bed, pid)
+    both_gone(context, pid)
+
+
+def kill_during_moves(context):
+    """At chosen and random moments before, in and after moves: gone within two seconds."""
+    rounds = 20 if context.debug else 60
+    done = context.bed.execute(1, f"{paths.GUEST}/killer", "-s", context.seed, "-t", context.slow,
+                               rounds, timeout=240 * context.slow)
+    assert done.returncode == 0, done.stdout + done.stderr
+    nothing_left(context)
+    context.report.note(done.stdout.strip())
+
+
+def kill_its_visitor(context, command):
+    """kill -9 of a process' replica on node 2: within two seconds it is gone at home."""
+    bed, limit = context.bed, 2 * context.slow
+    bed.run(1, "rm -f /tmp/status")
+    visitor = child_of(bed, start(bed, f"sh -c '{command} > /dev/null; echo $? > /tmp/status'"),
+                       command)
+    try:
+        migrate(bed, visitor)
+        clocks = {node: Clock(bed, node) for node in (1, 2)}
+        watch(bed, 1, visitor)
+        killed = clocks[2].host(kill(bed, replica(bed), limit, node=2))
+        took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
+        slack = LOOK + clocks[1].error + clocks[2].error
+        assert took <= limit + slack, f"the process was gone after {took:.1f} s"
+        assert exit_status(bed) == 137
+        nothing_distributed(context)
+    finally:
+        bed.run(1, f"kill -9 {visitor} 2>/dev/null || true")
+
+
+def kill_visitor_on_its_node(context):
+    """The owner of a machine may end what visits it: the process at home ends, too."""
+    kill_its_visitor(context, SPIN)
+
+
+def kill_sleeping_visitor_on_its_node(context):
+    """At once, though what it sleeps in is a call that home makes for it."""
+    kill_its_visitor(context, "sleep 1000")
+
+
+def kill_with_frozen_peer(context):
+    """kill -9 while the visited machine does not answer ends within the dead time."""
+    bed = context.bed
+    pid = start(bed, SPIN)
+    migrate(bed, pid)
+    assert bed.call("freeze", "node2").returncode == 0
+    try:
+        kill(bed, pid, dead_seconds(bed) + 2 * context.slow)
+    finally:
+        bed.call("thaw", "node2")
+    see_each_other(context)
+    # Node 2 has lost nothing of its own time: it hears of the end when it hears of node 1.
+    nothing_left(context)

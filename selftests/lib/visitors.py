@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Visitors that are not as others: one that may not have a replica, one that has an exception
+while it is asked home."""
+
+from . import paths
+from .control import AS_NOBODY, becomes, shown, start, stop
+from .context import Skip
+from .ends import SHELL
+from .remains import nothing_left
+
+
+def replica_that_cannot_attach(context):
+    """A user who may not open the device on a node cannot have a replica there; nobody
+    else waits for that."""
+    bed = context.bed
+    mode = bed.run(2, "stat -c %a /dev/radium; chmod 600 /dev/radium").strip()
+    pids = [start(bed, " ".join(AS_NOBODY) + " sleep 1000"), start(bed, "sleep 1000")]
+    try:
+        becomes(bed, pids[0], "sleep")
+        out = bed.run(1, f"{SHELL} radctl migrate {pids[0]} 2 >/dev/null 2>&1 & "
+                      f"sleep 0.7; t; a=$t; radctl migrate {pids[1]} 2 >/dev/null || exit 9; t; "
+                      "echo $((t - a))")
+        assert int(out) <= 500 * context.slow, f"the other's move took {int(out) / 100} s"
+        assert shown(bed, "show", str(pids[1]))["threads"][0]["node"] == 2
+    finally:
+        bed.run(2, f"chmod {mode} /dev/radium")
+        for pid in pids:
+            stop(bed, pid)
+    nothing_left(context)
+
+
+PREEMPT = """
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+cd /sys/kernel/debug/sched && [ -w preempt ] || exit 77
+tr ' ' '\n' < preempt | sed -n 's/[()]//gp'
+echo %s > preempt
+"""
+
+
+def traps_while_preempted(context):
+    """An exception of a visitor that is asked home in the middle of it is not lost. On one
+    CPU there is no such moment, unless the kernel may be preempted."""
+    bed, before = context.bed, {}
+    try:
+        for node in (1, 2):
+            done = bed.execute(node, "sh", "-c", PREEMPT % "full")
+            if done.returncode == 77:
+                raise Skip("this kernel's preemption cannot be changed")
+            assert done.returncode == 0, done.stderr
+            before[node] = done.stdout.strip()
+        done = bed.execute(1, f"{paths.GUEST}/signals", "-t", context.slow, "away",
+                           "traps_while_moving", timeout=60 * context.slow)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        for node, mode in before.items():
+            bed.run(node, PREEMPT % mode)
