@@ -16,7 +16,8 @@ enum {
 
 static struct rdma_cm_id *listener;	/* by listen and unlisten, never concurrently */
 
-static struct rdma_conn_param conn_param(const struct rad_wire_hello *hello)
+static struct rdma_conn_param conn_param(const struct rad_conn *conn,
+					 const struct rad_wire_hello *hello)
 {
 	return (struct rdma_conn_param) {
 		.private_data = hello,
@@ -25,6 +26,7 @@ static struct rdma_conn_param conn_param(const struct rad_wire_hello *hello)
 		.initiator_depth = 1,
 		.retry_count = RAD_RETRY_COUNT,
 		.rnr_retry_count = RAD_RNR_FOR_EVER,
+		.qp_num = conn->qp->qp_num,
 	};
 }
 
@@ -53,7 +55,10 @@ static int accept_conn(struct rad_conn *conn)
 		return err;
 	rdma_set_ack_timeout(conn->id, RAD_ACK_TIMEOUT);
 	rad_hello_make(&conn->accepting);
-	param = conn_param(&conn->accepting);
+	err = rad_queues_connect(conn);
+	if (err)
+		return err;
+	param = conn_param(conn, &conn->accepting);
 	return rdma_accept(conn->id, &param);
 }
 
@@ -110,7 +115,7 @@ static int route_resolved(struct rad_conn *conn)
 
 	rdma_set_ack_timeout(conn->id, RAD_ACK_TIMEOUT);
 	rad_hello_make(&conn->connecting);
-	param = conn_param(&conn->connecting);
+	param = conn_param(conn, &conn->connecting);
 	return rdma_connect_locked(conn->id, &param);
 }
 
@@ -154,6 +159,15 @@ static void established(struct rad_conn *conn, struct rdma_cm_event *event)
 	rad_handshake_send_auth(conn);
 }
 
+static int connect_response(struct rad_conn *conn, struct rdma_cm_event *event)
+{
+	int err = rad_queues_connect(conn) ?: rdma_accept(conn->id, NULL);
+
+	if (!err)
+		established(conn, event);
+	return err;
+}
+
 static void conn_event(struct rad_conn *conn, struct rdma_cm_event *event)
 {
 	int err = 0;
@@ -164,6 +178,9 @@ static void conn_event(struct rad_conn *conn, struct rdma_cm_event *event)
 		break;
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
 		err = route_resolved(conn);
+		break;
+	case RDMA_CM_EVENT_CONNECT_RESPONSE:
+		err = connect_response(conn, event);
 		break;
 	case RDMA_CM_EVENT_ESTABLISHED:
 		established(conn, event);

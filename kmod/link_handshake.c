@@ -104,7 +104,7 @@ static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)
 	ib_dma_sync_single_for_cpu(conn->dev->ibdev, buf->dma, RAD_MESSAGE_MAX,
 				   DMA_FROM_DEVICE);
 	reason = check_auth(conn, buf, wc->byte_len);
-	if (!reason && rad_conn_repost(conn, buf))
+	if (!reason && (rad_conn_repost(conn, buf) || rad_queues_trust(conn)))
 		reason = RADIUM_R_UNREACHABLE;
 	rad_handshake_send_auth(conn);
 	conn->authed = !reason;

@@ -129,6 +129,51 @@ static struct ib_cq *make_cq(struct rad_conn *conn, u32 depth)
 	return ib_create_cq(conn->dev->ibdev, completion, NULL, conn, &attr);
 }
 
+/*
+ * What rdma_cm knows of the way to the peer. It would let the peer write to our memory at
+ * once, and hence has no queue pair from us.
+ */
+static int enter(struct rad_conn *conn, enum ib_qp_state state)
+{
+	struct ib_qp_attr attr = { .qp_state = state };
+	int mask, err;
+
+	err = rdma_init_qp_attr(conn->id, &attr, &mask);
+	if (err)
+		return err;
+	attr.qp_access_flags = 0;
+	return ib_modify_qp(conn->qp, &attr, mask);
+}
+
+/**
+ * rad_queues_connect - send and receive; the peer cannot write to our memory yet
+ * @conn: connection that rdma_cm knows the peer's queue pair of
+ *
+ * Context: process.
+ * Return: 0 or a negative errno.
+ */
+int rad_queues_connect(struct rad_conn *conn)
+{
+	/* INIT once more: what it was entered with is not what the way needs. */
+	return enter(conn, IB_QPS_INIT) ?: enter(conn, IB_QPS_RTR) ?: enter(conn, IB_QPS_RTS);
+}
+
+/**
+ * rad_queues_trust - from now on the peer can write to what it is told a key of
+ * @conn: connection whose AUTH has been checked
+ *
+ * In time: it writes only to what we have told it a key of, in a message of a session.
+ *
+ * Context: process.
+ * Return: 0 or a negative errno.
+ */
+int rad_queues_trust(struct rad_conn *conn)
+{
+	struct ib_qp_attr attr = { .qp_access_flags = IB_ACCESS_REMOTE_WRITE };
+
+	return ib_modify_qp(conn->qp, &attr, IB_QP_ACCESS_FLAGS);
+}
+
 static int make_queue_pair(struct rad_conn *conn)
 {
 	struct ib_qp_init_attr attr = {
@@ -144,13 +189,14 @@ static int make_queue_pair(struct rad_conn *conn)
 		},
 		.sq_sig_type = IB_SIGNAL_REQ_WR,
 		.qp_type = IB_QPT_RC,
+		.port_num = conn->id->port_num,
 	};
-	int err = rdma_create_qp(conn->id, conn->dev->pd, &attr);
+	struct ib_qp *qp = ib_create_qp(conn->dev->pd, &attr);
 
-	if (err)
-		return err;
-	conn->qp = conn->id->qp;
-	return 0;
+	if (IS_ERR(qp))
+		return PTR_ERR(qp);
+	conn->qp = qp;
+	return enter(conn, IB_QPS_INIT);
 }
 
 /**
@@ -195,7 +241,7 @@ int rad_queues_create(struct rad_conn *conn)
 void rad_queues_destroy(struct rad_conn *conn)
 {
 	if (conn->qp)
-		rdma_destroy_qp(conn->id);
+		ib_destroy_qp(conn->qp);
 	clear_bit(RAD_CONN_LIVE, &conn->flags);
 	cancel_work_sync(&conn->auth_work);
 	/* rxe frees a completion queue without looking after its tasklet. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Nodes that may not join: one line says why."""
 
-from . import build
+from . import build, paths
 from .control import SPIN, migrate, nodes, radctl, rejoin, shown, start, stop
 
 
@@ -30,6 +30,19 @@ def wrong_key(context):
         join_is_refused(context, 2, "/tmp/wrong", "key")
     finally:
         radctl(bed, "node", "leave", node=2)
+        rejoin(context, 2)
+
+
+def stranger_cannot_write(context):
+    """Who has not shown the key cannot write to a node's memory, not even with the right key of
+    that; and the node has not noticed."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        said = bed.run(2, f"{paths.GUEST}/stranger node1", timeout=60 * context.slow).strip()
+        assert said == "invalid", f"its write: {said}"
+        assert nodes(bed, 1)[1]["state"] == "up", nodes(bed, 1)
+    finally:
         rejoin(context, 2)
 
 
