@@ -338,8 +338,11 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	rad_deputy_drop_boomerang(thread);
 
 	spin_lock(&thread->lock);
-	if (thread->wanted != wanted) {
-		/* Whoever recalls one that is at home is told at once, and summons us. */
+	if (thread->wanted != wanted || thread->asked != number) {
+		/*
+		 * Whoever recalls one that is at home is told at once, and summons us. So does who
+		 * asks for the same again; whether he may was not looked at.
+		 */
 		spin_unlock(&thread->lock);
 		rseq_set_notify_resume(current);
 		rad_node_put(node);

@@ -320,6 +320,24 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
 	spin_unlock(&process->lock);
 }
 
+/*
+ * Has the program got the memory still? One that it has executed since has lost nothing, even if
+ * somebody else still holds the memory of its predecessor.
+ */
+static bool has_memory(const struct rad_process *process)
+{
+	struct task_struct *leader, *task;
+	bool has = false;
+
+	rcu_read_lock();
+	leader = pid_task(process->pid, PIDTYPE_TGID);
+	if (leader)
+		for_each_thread(leader, task)
+			has |= READ_ONCE(task->mm) == process->mm;
+	rcu_read_unlock();
+	return has;
+}
+
 /**
  * rad_process_kill() - end a process that cannot go on
  * @process: whose pages or threads are lost
@@ -330,7 +348,7 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
  */
 void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 {
-	bool known;
+	bool known, has;
 
 	spin_lock(&process->lock);
 	known = process->killed;
@@ -338,9 +356,13 @@ void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 	spin_unlock(&process->lock);
 	if (known)
 		return;
+	has = has_memory(process);
 	/* First: a console may be slow. */
-	kill_pid(process->pid, SIGKILL, 1);
+	if (has)
+		kill_pid(process->pid, SIGKILL, 1);
 	rad_thread_kill_all(process);
+	if (!has)
+		return;
 	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
 		  pid_nr(process->pid), process->comm, node);
 	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);
