@@ -286,7 +286,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		stay_home(thread, number, reason);
 		return false;
 	}
-	thread->restart = rad_regs_restart_syscall(regs);
+	rad_regs_restart_syscall(regs, &thread->restart);
 	if (!rad_vvar_may_leave(regs)) {
 		rad_deputy_go_out_later(thread);
 		return false;

@@ -113,12 +113,17 @@ static void queue_event(struct ib_event *event, void *context)
 {
 	struct rad_conn *conn = context;
 
-	if (event->event == IB_EVENT_COMM_EST)
+	if (event->event == IB_EVENT_COMM_EST) {
 		rdma_notify(conn->id, event->event);
-	else if (event->event == IB_EVENT_QP_FATAL ||
-		 event->event == IB_EVENT_QP_ACCESS_ERR ||
-		 event->event == IB_EVENT_QP_REQ_ERR ||
-		 event->event == IB_EVENT_DEVICE_FATAL)
+		return;
+	}
+	/* Before, nobody may close it; what happens then its flushed receives tell. */
+	if (!conn->dialer && !test_bit(RAD_CONN_LIVE, &conn->flags))
+		return;
+	if (event->event == IB_EVENT_QP_FATAL ||
+	    event->event == IB_EVENT_QP_ACCESS_ERR ||
+	    event->event == IB_EVENT_QP_REQ_ERR ||
+	    event->event == IB_EVENT_DEVICE_FATAL)
 		rad_conn_close(conn, RADIUM_R_UNREACHABLE);
 }
 
@@ -142,6 +147,9 @@ static int enter(struct rad_conn *conn, enum ib_qp_state state)
 	if (err)
 		return err;
 	attr.qp_access_flags = 0;
+	/* Of what is never used, and what the peer has said. */
+	attr.max_rd_atomic = 1;
+	attr.max_dest_rd_atomic = 1;
 	return ib_modify_qp(conn->qp, &attr, mask);
 }
 

@@ -360,9 +360,13 @@ void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
 	/* First: a console may be slow. */
 	if (has)
 		kill_pid(process->pid, SIGKILL, 1);
-	rad_thread_kill_all(process);
-	if (!has)
+	if (!rad_thread_kill_all(process) && !has) {
+		/* Nobody; another one may come with the memory of before. */
+		spin_lock(&process->lock);
+		process->killed = false;
+		spin_unlock(&process->lock);
 		return;
+	}
 	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
 		  pid_nr(process->pid), process->comm, node);
 	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);

@@ -75,22 +75,23 @@ size_t rad_regs_xstate_len(void)
 /**
  * rad_regs_restart_syscall() - do the restart that the kernel would do
  * @regs: of current, on its way to user mode
+ * @restart: what was done, for rad_regs_undo_restart(); as it was if current is in no call
  *
  * A thread that was taken out of a blocking system call shows an internal restart
  * code in ax. Natively arch_do_signal_or_restart() turns it into a repetition of
  * the call before user mode sees it; the same is done here, because the
- * registers leave before the kernel gets there.
- *
- * Return: what was done, for rad_regs_undo_restart().
+ * registers leave before the kernel gets there. If it does not leave then, and comes here
+ * again, what was done is what was done the first time.
  */
-struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs)
+void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 {
-	struct rad_restart restart = { .nr = syscall_get_nr(current, regs) };
+	int nr = syscall_get_nr(current, regs);
 
-	if (restart.nr == -1)
-		return restart;
-	restart.code = syscall_get_error(current, regs);
-	switch (restart.code) {
+	if (nr == -1)
+		return;
+	restart->nr = nr;
+	restart->code = syscall_get_error(current, regs);
+	switch (restart->code) {
 	case -ERESTARTNOHAND:
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
@@ -102,18 +103,17 @@ struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs)
 		regs->ip -= 2;
 		break;
 	default:
-		restart.code = 0;
+		restart->code = 0;
 	}
 	/* As ppoll() and sigsuspend() have it: away it is as outside of the call. */
-	restart.masked = test_and_clear_restore_sigmask();
-	if (restart.masked) {
-		restart.mask = current->blocked;
+	restart->masked = test_and_clear_restore_sigmask();
+	if (restart->masked) {
+		restart->mask = current->blocked;
 		sigprocmask(SIG_SETMASK, &current->saved_sigmask, NULL);
 	}
 	regs->orig_ax = -1;
-	restart.ip = regs->ip;
-	restart.ax = regs->ax;
-	return restart;
+	restart->ip = regs->ip;
+	restart->ax = regs->ax;
 }
 
 /**

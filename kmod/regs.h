@@ -28,7 +28,7 @@ struct rad_restart {
 int rad_regs_init(void);
 size_t rad_regs_xstate_len(void);
 
-struct rad_restart rad_regs_restart_syscall(struct pt_regs *regs);
+void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_leave_rseq(struct pt_regs *regs);
 

@@ -329,17 +329,29 @@ void rad_thread_forget_all(struct rad_process *process)
 	}
 }
 
-/* rad_thread_kill_all() - wake every deputy of a process that is being killed */
-void rad_thread_kill_all(struct rad_process *process)
+/**
+ * rad_thread_kill_all() - kill, and wake, every thread of a process that is being killed
+ * @process: the process
+ *
+ * But who has executed another program since: he is in the list until he goes out again.
+ *
+ * Return: whether there was one.
+ */
+bool rad_thread_kill_all(struct rad_process *process)
 {
 	struct rad_thread *thread;
+	bool any = false;
 
 	spin_lock(&process->lock);
 	list_for_each_entry(thread, &process->threads, list) {
-		send_sig(SIGKILL, thread->task, 1);
+		if (READ_ONCE(thread->task->mm) == process->mm) {
+			send_sig(SIGKILL, thread->task, 1);
+			any = true;
+		}
 		wake_up_all(&thread->wait);
 	}
 	spin_unlock(&process->lock);
+	return any;
 }
 
 /**

@@ -153,7 +153,7 @@ void rad_thread_detach(struct rad_thread *thread, struct rad_process *from);
 void rad_thread_forget(struct rad_thread *thread);
 void rad_thread_end(struct rad_thread *thread);
 void rad_thread_forget_all(struct rad_process *process);
-void rad_thread_kill_all(struct rad_process *process);
+bool rad_thread_kill_all(struct rad_process *process);
 bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
 
 /* thread_ask.c */
