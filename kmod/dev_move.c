@@ -69,6 +69,23 @@ static struct task_struct *find_thread(struct task_struct *task, s32 tid)
 	return thread;
 }
 
+/* Whom a call is about: a process, or one of its threads. NULL: nobody, and the call says why. */
+static struct task_struct *find_meant(struct radium_move *move, bool process)
+{
+	struct task_struct *task = process ? rad_dev_find_process(move->pid) : find_task(move->pid);
+
+	if (!task) {
+		move->reason = RADIUM_R_NO_PROCESS;
+		return NULL;
+	}
+	if (!move->tid)
+		return task;
+	task = find_thread(task, move->tid);
+	if (!task)
+		move->reason = RADIUM_R_NO_THREAD;
+	return task;
+}
+
 static bool is_compat(struct task_struct *task)
 {
 	return test_tsk_thread_flag(task, TIF_ADDR32);
@@ -205,17 +222,9 @@ static int migrate(struct radium_move *move)
 		reason = check_task(current, move->node);
 		return reason ? refuse(move, reason, errno_of_refusal(reason)) : lead(move);
 	}
-	if (move->flags & RADIUM_MOVE_ALL_THREADS)
-		task = rad_dev_find_process(move->pid);
-	else
-		task = find_task(move->pid);
+	task = find_meant(move, move->flags & RADIUM_MOVE_ALL_THREADS);
 	if (!task)
-		return refuse(move, RADIUM_R_NO_PROCESS, -ESRCH);
-	if (move->tid) {
-		task = find_thread(task, move->tid);
-		if (!task)
-			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
-	}
+		return -ESRCH;
 	reason = check_task(task, move->node);
 	if (reason) {
 		err = refuse(move, reason, errno_of_refusal(reason));
@@ -233,7 +242,7 @@ static int recall(struct radium_move *move)
 	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
 	struct radium_move all_home = { .flags = RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT };
 	struct rad_process *process = NULL;
-	struct task_struct *task = rad_dev_find_process(move->pid);
+	struct task_struct *task = find_meant(move, true);
 	struct mm_struct *mm;
 	bool spread = false;
 	u32 reason, all;
@@ -241,12 +250,7 @@ static int recall(struct radium_move *move)
 	int err;
 
 	if (!task)
-		return refuse(move, RADIUM_R_NO_PROCESS, -ESRCH);
-	if (move->tid) {
-		task = find_thread(task, move->tid);
-		if (!task)
-			return refuse(move, RADIUM_R_NO_THREAD, -ESRCH);
-	}
+		return -ESRCH;
 	reason = check_task(task, 0);
 	/* What is called home is not to be followed out by new threads... */
 	if (!reason && move->tid)
