@@ -294,8 +294,7 @@ pid_t later(unsigned int ms, void (*function)(void *), void *argument)
 	_exit(0);
 }
 
-/* Whether a thread, which may be away, sleeps in a call of this number. */
-static bool is_in(pid_t pid, long nr)
+bool is_in(pid_t pid, long nr)
 {
 	char path[64], text[256] = "";
 	int file;

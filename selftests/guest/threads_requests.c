@@ -6,8 +6,10 @@
 #include "crew.h"
 #include "move.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -263,12 +265,91 @@ static void called_home_in_a_handler(void)
 	EQUAL(status, 24 << 8);
 }
 
+/* ------------------------------------------------------- taken out of a call */
+
+enum { SUSPENSIONS = 60, SIGNAL_US = 20000, SUSPENDED_MS = 10000 };
+
+static int returned[2];
+
+static void count_signal(int number)
+{
+	(void)number;
+	handled++;
+}
+
+/* Blocked but in the call: each ends it once. */
+static void suspend_for_ever(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGUSR1, count_signal);
+	for (int count = 1;; count++) {
+		char right;
+
+		errno = 0;
+		right = sigsuspend(&none) == -1 && errno == EINTR && handled == count;
+		if (write(returned[1], &right, 1) != 1)
+			_exit(1);
+	}
+}
+
+/*
+ * Asked for once more while it is on its way out of a call, it begins to leave anew; a signal
+ * that comes then ends the call, as if nobody had taken it out.
+ */
+static void asked_twice_in_a_call(void)
+{
+	int device = moving() ? DO(move_open()) : -1;
+	struct outcome outcomes[2];
+	struct asker askers[2];
+	uint64_t state = 1;
+	sigset_t usr1;
+	pid_t pid;
+
+	DO(pipe(returned));
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	DO(sigprocmask(SIG_BLOCK, &usr1, NULL));
+	pid = child_with(suspend_for_ever);
+	for (int i = 0; i < 2; i++)
+		asker_start(&askers[i], pid, 2);
+	for (unsigned int round = 0; round < SUSPENSIONS; round++) {
+		struct pollfd ready = { .fd = returned[0], .events = POLLIN };
+		unsigned int wait[2] = { 0 };
+		char right = 0;
+
+		all_home(device, pid);
+		while (!is_in(pid, SYS_rt_sigsuspend))
+			sleep_ms(1);
+		state = state * 6364136223846793005ull + 1442695040888963407ull;
+		wait[1] = (state >> 33) % LATEST_US;
+		for (int i = 0; i < 2; i++)
+			EQUAL(write(askers[i].ask, &wait[i], sizeof(wait[i])), sizeof(wait[i]));
+		usleep((state >> 13) % SIGNAL_US);
+		DO(kill(pid, SIGUSR1));
+		if (poll(&ready, 1, SUSPENDED_MS * slower()) != 1)
+			fail(__FILE__, __LINE__, "round %u: no signal has ended the call", round);
+		EQUAL(read(returned[0], &right, 1), 1);
+		CHECK(right);
+		for (int i = 0; i < 2; i++) {
+			EQUAL(read(askers[i].answer, &outcomes[i], sizeof(outcomes[i])),
+			      sizeof(outcomes[i]));
+			is_done(&outcomes[i]);
+		}
+	}
+	askers_end(askers);
+	DO(kill(pid, SIGKILL));
+	ends_with(pid, SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "each_gets_its_own_answer", each_gets_its_own_answer, 90 },
 		{ "recall_against_move", recall_against_move, 90 },
 		{ "called_home_in_a_handler", called_home_in_a_handler, 120 },
+		{ "asked_twice_in_a_call", asked_twice_in_a_call, 120 },
 		{ 0 }
 	};
 
