@@ -294,7 +294,7 @@ pid_t later(unsigned int ms, void (*function)(void *), void *argument)
 	_exit(0);
 }
 
-bool is_in(pid_t pid, long nr)
+bool sleeps_in(pid_t pid, long nr)
 {
 	char path[64], text[256] = "";
 	int file;
@@ -319,7 +319,7 @@ pid_t when_in(long nr, void (*function)(void *), void *argument)
 
 	if (pid)
 		return pid;
-	while (!is_in(getppid(), nr))
+	while (!sleeps_in(getppid(), nr))
 		sleep_ms(10);
 	function(argument);
 	_exit(0);

@@ -117,7 +117,7 @@ void compute_checked(unsigned int ms);
 /* Forks a process that sleeps, then runs the function, then ends with 0. */
 pid_t later(unsigned int ms, void (*function)(void *), void *argument);
 /* Whether a thread, which may be away, sleeps in a call of this number. */
-bool is_in(pid_t pid, long nr);
+bool sleeps_in(pid_t pid, long nr);
 /* As later(), as soon as the caller is blocked in a system call of this number. */
 pid_t when_in(long nr, void (*function)(void *), void *argument);
 void reap(pid_t pid);			/* waits for it; it must have ended with 0 */

@@ -320,7 +320,7 @@ static void asked_twice_in_a_call(void)
 		char right = 0;
 
 		all_home(device, pid);
-		while (!is_in(pid, SYS_rt_sigsuspend))
+		while (!sleeps_in(pid, SYS_rt_sigsuspend))
 			sleep_ms(1);
 		state = state * 6364136223846793005ull + 1442695040888963407ull;
 		wait[1] = (state >> 33) % LATEST_US;
