@@ -76,8 +76,10 @@ static void close_work(struct work_struct *work)
 	mutex_unlock(&conn->mutex);
 	if (node)
 		rad_link_detach(node, conn);
-	if (conn->qp)
+	if (conn->qp) {
+		rad_queues_stop(conn);
 		rdma_disconnect(conn->id);
+	}
 	rad_queues_destroy(conn);
 	rdma_destroy_id(conn->id);
 	/* The last event handler may have queued it. */

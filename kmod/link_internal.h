@@ -415,6 +415,7 @@ void rad_conn_close_all(void);
 int rad_queues_create(struct rad_conn *conn);
 int rad_queues_connect(struct rad_conn *conn);
 int rad_queues_trust(struct rad_conn *conn);
+void rad_queues_stop(struct rad_conn *conn);
 void rad_queues_destroy(struct rad_conn *conn);
 int rad_conn_repost(struct rad_conn *conn, struct rad_buf *buf);
 

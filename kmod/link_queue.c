@@ -241,6 +241,22 @@ int rad_queues_create(struct rad_conn *conn)
 }
 
 /**
+ * rad_queues_stop - neither send nor receive any more
+ * @conn: detached connection with a queue pair
+ *
+ * rxe waits for what is on its way when it destroys a queue pair that still sends and
+ * receives, for ever if the other side does not answer.
+ *
+ * Context: process, sleeps.
+ */
+void rad_queues_stop(struct rad_conn *conn)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+
+	ib_modify_qp(conn->qp, &attr, IB_QP_STATE);
+}
+
+/**
  * rad_queues_destroy - undo rad_queues_create(); steps 3 to 5 of closing (link_conn.c)
  * @conn: detached connection
  *
