@@ -5,7 +5,7 @@ survived without a trace, what is long ends what was away, and only that."""
 import re
 import time
 
-from . import copies
+from . import copies, paths
 from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, see_each_other, shown,
                       start, stop, within)
 from .context import each
@@ -231,8 +231,19 @@ def layout_waits_for_a_lost_node(context):
         stop(bed, pid)
 
 
+def survives_a_flood(context):
+    """64 MiB of pages in order, again and again: with so many at once a connection may break,
+    while it is busy, and is replaced."""
+    bed, rounds = context.bed, 4
+    before = nodes(bed)[2]["reconnects"]
+    for _ in range(rounds):
+        bed.run(1, f"{paths.GUEST}/bench-target sequential 64", timeout=90 * context.slow)
+    context.report.note(f"{nodes(bed)[2]['reconnects'] - before} connections were replaced")
+    nothing_left(context)
+
+
 def run(context, only):
     """The suite "links"."""
-    yield from each(context, [link_loss_heals, link_is_lossy, link_is_slow,
-                              link_is_cut_for_long, frozen_for_long,
+    yield from each(context, [survives_a_flood, link_loss_heals, link_is_lossy,
+                              link_is_slow, link_is_cut_for_long, frozen_for_long,
                               layout_waits_for_a_lost_node], only)
