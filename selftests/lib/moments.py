@@ -126,8 +126,9 @@ def shutdown_while_a_page_is_awaited(context):
     try:
         # Waits for memory that node 2 has: frames may be some pages below the top of the stack.
         reader = start(bed, f"sh -c 'cat /proc/{pid}/cmdline /proc/{pid}/environ; "
-                            f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$(grep -m1 stack "
-                            f"/proc/{pid}/maps | cut -d- -f2) / 4096 - 8)) count=8'")
+                            f"top=$(sed -n \"/stack/s/.*-\\([0-9a-f]*\\) .*/\\1/p\" "
+                            f"/proc/{pid}/maps); "
+                            f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$top / 4096 - 8)) count=8'")
         within(20 * context.slow, lambda: bed.run(
             1, f"cat /proc/{reader}/task/*/children /proc/{reader}/stat 2>/dev/null || true"),
                "a reader begins")
