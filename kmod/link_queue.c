@@ -170,7 +170,8 @@ int rad_queues_connect(struct rad_conn *conn)
  * rad_queues_trust - from now on the peer can write to what it is told a key of
  * @conn: connection whose AUTH has been checked
  *
- * In time: it writes only to what we have told it a key of, in a message of a session.
+ * In time: it writes only to what we have told it a key of, in a message of a session, or
+ * somebody else for us, and then only when we have answered its heartbeats in one.
  *
  * Context: process.
  * Return: 0 or a negative errno.

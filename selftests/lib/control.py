@@ -68,6 +68,15 @@ def migrate(bed, pid, node=2, **kwargs):
     assert done.returncode == 0, f"migrate: {done.stderr}"
 
 
+def one_moves(bed):
+    """A program begins, and moves to node 2: so that works, or works again."""
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+    finally:
+        stop(bed, pid)
+
+
 def within(seconds, condition, what):
     """Waits for a condition."""
     end = time.monotonic() + seconds

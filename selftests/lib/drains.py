@@ -3,8 +3,8 @@
 the machine is switched off or goes to sleep."""
 
 from . import paths
-from .control import (SPIN, boot_again, migrate, module_file, nodes, radctl, refused, rejoin,
-                      see_each_other, shown, start, stop, within)
+from .control import (SPIN, boot_again, migrate, module_file, nodes, one_moves, radctl,
+                      refused, rejoin, see_each_other, shown, start, stop, within)
 from .context import Skip
 from .remains import WRITER, has_memory_of_calls, nothing_distributed, nothing_left
 
@@ -98,11 +98,7 @@ def unload_while_joined(context):
     within(10 * context.slow, lambda: nodes(bed, 1).get(2, {}).get("state") != "up",
            "node1 sees that node2 has left")
     rejoin(context, 2)
-    pid = start(bed, SPIN)
-    try:
-        migrate(bed, pid)
-    finally:
-        stop(bed, pid)
+    one_moves(bed)
 
 
 def shutdown_empties(context):

@@ -5,8 +5,8 @@ machine that is shut down while somebody waits, or drained while others come."""
 import time
 
 from . import build, paths
-from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, migrate, module_file, nodes, radctl,
-                      refused, rejoin, shown, start, stop, within)
+from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, migrate, module_file, nodes,
+                      one_moves, radctl, refused, rejoin, shown, start, stop, within)
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
@@ -37,11 +37,7 @@ def node_missing_at_start(context):
             stop(bed, pid)
     finally:
         boot_again(context, 2)
-    pid = start(bed, SPIN)
-    try:
-        migrate(bed, pid)
-    finally:
-        stop(bed, pid)
+    one_moves(bed)
 
 
 def load_on_both(context, module):
@@ -142,11 +138,7 @@ def shutdown_while_a_page_is_awaited(context):
         bed.call("thaw", "node2")
         if off:
             boot_again(context, 1)
-    pid = start(bed, SPIN)
-    try:
-        migrate(bed, pid)
-    finally:
-        stop(bed, pid)
+    one_moves(bed)
 
 
 def refused_move(context, pid, to, by):
