@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Threads of one process on three machines, memory as on one: litmus tests and a sweep."""
 
+import contextlib
 import time
 
 from . import guest, paths
@@ -59,22 +60,29 @@ def tests(context, only, size):
         yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
 
 
-def begin_sweep(context):
-    """A sweep that goes on while something happens to the nodes."""
-    seed = context.random.randrange(1, 1 << 20)
-    # One that a test before has not come to end would go on beside it.
-    context.bed.run(1, "pkill -KILL -x sweep; rm -f /tmp/sweep.*; "
-                       f"setsid sh -c '{paths.GUEST}/sweep -n {NODES} -m 200 "
-                       f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
-                       "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 &")
-
-
-def end_sweep(context):
-    """Its end, which has to be a good one."""
-    bed = context.bed
-    bed.run(1, "pkill -TERM -x sweep")
-    within(60 * context.slow,
-           lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode, "the sweep ends")
+@contextlib.contextmanager
+def sweep_beside(context):
+    """A sweep that goes on while something happens to the nodes, and has to end well."""
+    bed, seed = context.bed, context.random.randrange(1, 1 << 20)
+    # By its group, not pkill, which looks at every process: for a minute, as busy as that
+    # machine is.
+    end = "kill -s {} -- -$(cat /tmp/sweep.group)"
+    bed.run(1, "rm -f /tmp/sweep.*; "
+               "setsid sh -c 'echo $$ >/tmp/sweep.group; trap : TERM; "
+               f"{paths.GUEST}/sweep -n {NODES} -m 200 "
+               f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
+               "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 & "
+               "until test -s /tmp/sweep.group; do sleep 0.1; done")
+    try:
+        yield
+        bed.run(1, end.format("TERM"))
+        within(60 * context.slow,
+               lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode,
+               "the sweep ends")
+    except BaseException:
+        # It would go on beside the next test.
+        bed.execute(1, "sh", "-c", end.format("KILL"))
+        raise
     said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
     assert said.split()[-1] == "0", said
 
@@ -96,37 +104,37 @@ def nodes_lose_each_other(context):
     def all_are(state):
         return all(nodes(bed, node)[other]["state"] == state for node, other in between)
 
-    begin_sweep(context)
-    within(60 * context.slow, lambda: count("pages_forwarded") > 20, "pages go from node to node")
-    # What one of them sends to the other goes to nobody.
-    neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
-    try:
-        within(dead_seconds(bed) + 10 * context.slow, lambda: all_are("dead"),
-               "the nodes believe each other dead")
-        assert {nodes(bed)[n]["state"] for n in (2, 3)} == {"up"}, nodes(bed)
-        # What was on its way is settled, and pages go by way of home.
-        alone, received = count("pages_forwarded"), count("pages_received")
-        within(60 * context.slow, lambda: count("pages_received") > received + 100,
-               "pages come and go")
-        assert count("pages_forwarded") == alone
-    finally:
-        neighbours("del")
-    within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
-    end_sweep(context)
+    with sweep_beside(context):
+        within(60 * context.slow, lambda: count("pages_forwarded") > 20,
+               "pages go from node to node")
+        # What one of them sends to the other goes to nobody.
+        neighbours("replace", "lladdr 02:00:00:00:00:01 nud permanent")
+        try:
+            within(dead_seconds(bed) + 10 * context.slow, lambda: all_are("dead"),
+                   "the nodes believe each other dead")
+            assert {nodes(bed)[n]["state"] for n in (2, 3)} == {"up"}, nodes(bed)
+            # What was on its way is settled, and pages go by way of home.
+            alone, received = count("pages_forwarded"), count("pages_received")
+            within(60 * context.slow, lambda: count("pages_received") > received + 100,
+                   "pages come and go")
+            assert count("pages_forwarded") == alone
+        finally:
+            neighbours("del")
+        within(60 * context.slow, lambda: all_are("up"), "the nodes see each other")
 
 
 def connections_are_replaced(context):
     """A node stops for so long that connections break, again and again, and goes on with
     what has come meanwhile: a page that its peers send again is not written twice."""
     bed = context.bed
-    begin_sweep(context)
-    for pause in range(8):
-        assert bed.call("freeze", "node2").returncode == 0
-        time.sleep(1.2 + pause % 4 * 0.4)
-        assert bed.call("thaw", "node2").returncode == 0
-        within(20 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
-    end_sweep(context)
-    assert nodes(bed)[2]["reconnects"] > 0, "no connection was replaced"
+    before = nodes(bed)[2]["reconnects"]
+    with sweep_beside(context):
+        for pause in range(8):
+            assert bed.call("freeze", "node2").returncode == 0
+            time.sleep(1.2 + pause % 4 * 0.4)
+            assert bed.call("thaw", "node2").returncode == 0
+            within(20 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
+    assert nodes(bed)[2]["reconnects"] > before, "no connection was replaced"
 
 
 def others_are_served(context):
