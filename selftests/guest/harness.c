@@ -21,7 +21,7 @@ enum {
 	MOVE_TIMEOUT	= 20000,	/* ms, a move that was asked for */
 	STEP_TIMEOUT	= 10000,	/* ms, a move of a thread that is blocked, the first perhaps */
 	TRY_TIMEOUT	= 400,	/* ms, of one whose call may have to end first */
-	KILL_TIMEOUT	= 2000,	/* ms until kill -9 has ended everything */
+	KILL_TIMEOUT	= 8000,	/* ms until kill -9 has ended everything */
 	SPOILED		= 4,	/* exit status: this machine is of no more use */
 };
 

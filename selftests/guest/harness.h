@@ -28,6 +28,9 @@ struct test_case {
 
 #define CASE(name) { #name, name, 0 }
 
+/* So much earlier a node's clock may be than home's was just before, on a busy host. */
+#define NODES_APART_NS 10000000
+
 int harness_main(int argc, char **argv, const struct test_case *cases);
 
 /* Whether the case is moved in this run. */
