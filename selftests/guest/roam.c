@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOVE_MS = 20000, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 /* What the process tells its parent when it begins. */
 struct begin {
@@ -156,7 +156,7 @@ static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 	unsigned int node = walk->roam->node[index];
 	struct radium_move move = {
 		.size = sizeof(move), .pid = walk->pid, .tid = walk->begin.tid[thread],
-		.node = node, .timeout_ms = MOVE_MS,
+		.node = node, .timeout_ms = walk->roam->limit_s * 1000 / 3,
 	};
 
 	walk->at[thread] = index;

@@ -138,6 +138,8 @@ static void *count_and_watch(struct hand *hand)
 		if (i % 4 == 0)
 			own++;
 		page[hand->number] = own;
+		if (!i)
+			DO(sem_post(&hand->done));
 	}
 	return (void *)own;
 }
@@ -180,6 +182,9 @@ static void upgraded_while_changing(void)
 	crew_start(crew, READERS, count_and_watch, NULL);
 	crew_spread(crew, READERS, 0);
 	crew_go(crew, READERS);
+	/* Each has pages to fetch before it counts. */
+	for (int i = 0; i < READERS; i++)
+		down(&crew[i].done);
 	for (int i = 0; i < 24; i++) {
 		usleep(20000);
 		disturb(i);

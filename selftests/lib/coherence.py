@@ -7,7 +7,7 @@ import time
 from . import guest, paths
 from .context import each
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
-from .ends import dead_seconds
+from .ends import dead_seconds, patience
 from .remains import nothing_left
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
@@ -112,7 +112,7 @@ def nodes_lose_each_other(context):
         try:
             within(dead_seconds(bed) + 10 * context.slow, lambda: all_are("dead"),
                    "the nodes believe each other dead")
-            assert {nodes(bed)[n]["state"] for n in (2, 3)} == {"up"}, nodes(bed)
+            assert {nodes(bed)[n]["state"] for n in (2, 3)} <= {"up", "suspect"}, nodes(bed)
             # What was on its way is settled, and pages go by way of home.
             alone, received = count("pages_forwarded"), count("pages_received")
             within(60 * context.slow, lambda: count("pages_received") > received + 100,
@@ -141,31 +141,28 @@ def others_are_served(context):
     """A page is to come from a machine that has stopped. A thread that asks for another page
     in whose turn it is asked for (their numbers are alike modulo 64) does not wait for that."""
     bed, name = context.bed, "/tmp/bystander"
-    dead = {node: int(dead_seconds(bed, node)) * 1000 for node in (1, 2, 3)}
 
     def said(*what):
         text = bed.run(1, f"cat {name}.out {name}.end 2>/dev/null || true")
         assert "ended" not in text or "ended 0" in text, text
         return set(what) <= set(text.split())
 
-    for node in dead:
-        bed.run(node, "echo 600000 >/sys/module/radium/parameters/dead_ms")
-    bed.run(1, f"rm -f {name}.*; setsid sh -c '{paths.GUEST}/bystander {name}.go >{name}.out 2>&1; "
-               f"echo ended $? >{name}.end' </dev/null >/dev/null 2>&1 &")
-    try:
-        within(60 * context.slow, lambda: said("ready"), "the threads are in their places")
-        assert bed.call("freeze", "node2").returncode == 0
+    with patience(bed, 600, (1, 2, 3)):
+        bed.run(1, f"rm -f {name}.*; "
+                   f"setsid sh -c '{paths.GUEST}/bystander {name}.go >{name}.out 2>&1; "
+                   f"echo ended $? >{name}.end' </dev/null >/dev/null 2>&1 &")
         try:
-            bed.run(1, f"touch {name}.go")
-            within(60 * context.slow, lambda: said("asked", "served"), "the other page comes")
+            within(60 * context.slow, lambda: said("ready"), "the threads are in their places")
+            assert bed.call("freeze", "node2").returncode == 0
+            try:
+                bed.run(1, f"touch {name}.go")
+                within(60 * context.slow, lambda: said("asked", "served"), "the other page comes")
+            finally:
+                assert bed.call("thaw", "node2").returncode == 0
+            within(60 * context.slow, lambda: said("done", "ended"), "the page comes, too")
         finally:
-            assert bed.call("thaw", "node2").returncode == 0
-        within(60 * context.slow, lambda: said("done", "ended"), "the page comes, too")
-    finally:
-        bed.run(1, "pkill -KILL -x bystander || true")
-        within(60 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
-        for node, milliseconds in dead.items():
-            bed.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+            bed.run(1, "pkill -KILL -x bystander || true")
+            within(60 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
 
 
 def two_claim_one_number(context):
@@ -186,8 +183,8 @@ def two_claim_one_number(context):
         lines = done.stderr.strip().splitlines()
         assert done.returncode == 1 and len(lines) == 1 and "same node id" in lines[0], done
         after = nodes(bed)[2]
-        assert (after["state"], after["epoch"], after["addr"]) == \
-            ("up", before["epoch"], before["addr"]), (before, after)
+        assert after["state"] in ("up", "suspect"), after
+        assert (after["epoch"], after["addr"]) == (before["epoch"], before["addr"]), (before, after)
         thread = shown(bed, "show", str(pid))["threads"][0]
         assert (thread["state"], thread["node"], thread["returns"]) == ("away", 2, 0), thread
     finally:

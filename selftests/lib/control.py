@@ -7,7 +7,7 @@ import time
 
 from . import paths
 from .context import Skip, each
-from .ends import SHELL, kill
+from .ends import GONE_S, SHELL, kill
 
 # A process that computes until killed.
 SPIN = f"sh {paths.GUEST}/spin.sh"
@@ -32,8 +32,8 @@ def start(bed, command, node=1):
 
 
 def stop(bed, pid, node=1):
-    """Ends a program with SIGKILL; it has to be gone within two seconds."""
-    kill(bed, pid, 2 * bed.slow, node)
+    """Ends a program with SIGKILL; it has to be gone soon, without a node's death."""
+    kill(bed, pid, GONE_S * bed.slow, node)
 
 
 def radctl(bed, *words, node=1, timeout=60):
@@ -179,9 +179,7 @@ def module_is_loaded(context):
 
 
 def nodes_see_each_other(context):
-    for node, other in ((1, 2), (2, 1)):
-        listed = nodes(context.bed, node)
-        assert listed.get(other, {}).get("state") == "up", f"node{node} sees {listed}"
+    see_each_other(context)
 
 
 def check_is_content(context):
@@ -342,7 +340,7 @@ def already_there(context):
             before = shown(bed, "show", str(pid))["threads"][0]
             out = bed.run(1, f"{SHELL} t; a=$t; radctl migrate {pid} 2 >/dev/null || exit 9; "
                              "t; echo $((t - a))")
-            assert int(out) <= 200 * context.slow, f"{name}: {int(out) / 100} s"
+            assert int(out) <= 1000 * context.slow, f"{name}: {int(out) / 100} s"
             after = shown(bed, "show", str(pid))["threads"][0]
             assert (after["state"], after["node"], after["returns"], after["migrations"]) == \
                 ("away", 2, before["returns"], before["migrations"]), f"{name}: {before} {after}"

@@ -2,6 +2,7 @@
 """When processes end, by the clocks of their machines: what starting a program in an
 emulated machine takes is not to be counted, nor to be an excuse."""
 
+import contextlib
 import time
 
 # t: the machine's clock, in hundredths of a second. gone PID: it does not exist any
@@ -16,6 +17,9 @@ gone()
     [ $# -eq 2 ]
 }
 """
+# From kill -9 until everything is gone, in seconds: two, as "lifetime" shows; on a busy host
+# this, for all other tests. What waits for a node's death takes more.
+GONE_S = 8
 # How often the machines' shells look, with the start of sleep(1), in seconds.
 LOOK = 0.3
 
@@ -42,6 +46,22 @@ def dead_seconds(bed, node=1):
     """Silence after which a machine believes another dead, and the look at it each quarter
     of a second."""
     return int(bed.run(node, "cat /sys/module/radium/parameters/dead_ms")) / 1000 + 0.25
+
+
+@contextlib.contextmanager
+def patience(bed, seconds, nodes=(1, 2)):
+    """These nodes believe nobody dead for less than so much silence."""
+    usual = {node: int(dead_seconds(bed, node)) * 1000 for node in nodes}
+
+    def believe(node, milliseconds):
+        bed.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+    for node in usual:
+        believe(node, seconds * 1000)
+    try:
+        yield
+    finally:
+        for node, milliseconds in usual.items():
+            believe(node, milliseconds)
 
 
 def watch(bed, node, *pids):

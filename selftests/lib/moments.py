@@ -100,7 +100,7 @@ def unload_after_interrupted_load(context):
         bed.run(1, "rmmod radium", timeout=30 * context.slow)
         loaded = int(bed.run(1, INTERRUPTED.format(
             rounds=rounds, module=f"{paths.TOP}/{module_file(context)}",
-            step=80000 * context.slow), timeout=90 * context.slow))
+            step=80000 * context.slow), timeout=300 * context.slow))
         context.report.note(f"loaded all the same {loaded} times of {rounds}")
     finally:
         rejoin(context, 1)
@@ -223,7 +223,7 @@ def drain_waits_once_for_all(context):
         done = radctl(bed, "node", "drain", "--timeout", str(limit), timeout=limit * 4 + 60)
         took = time.monotonic() - begin
         assert done.returncode == 1, "they have come home"
-        assert took < limit * 4 / 2, f"it took {took:.0f} s, with a time limit of {limit} s"
+        assert took < limit * 3, f"it took {took:.0f} s, with a time limit of {limit} s"
         within(20 * context.slow, lambda: pages() < before, "pages come home")
         away = [t for t in shown(bed, "show", str(pid))["threads"] if t["state"] == "away"]
         assert len(away) == 4, away

@@ -4,7 +4,7 @@ records of its threads. Nothing of it remains afterwards."""
 
 from . import paths
 from .control import migrate, processes, radctl, shown, start, stop, within
-from .ends import SHELL
+from .ends import GONE_S, SHELL
 
 
 def replicas(bed, node=2):
@@ -17,15 +17,15 @@ def replica(bed, node=2):
     return int(bed.run(node, "pgrep -n radium-replica"))
 
 
-def nothing_left(context, node=2, seconds=2):
-    """Two seconds after the end of a process its replica is gone too: from now on, as a
-    command reaches the machine."""
+def nothing_left(context, node=2, seconds=GONE_S):
+    """Soon after the end of a process its replica is gone too: from now on, as a command
+    reaches the machine, and by a look that begins in time."""
     done = context.bed.execute(node, "sh", "-c", SHELL + f"""
-t; a=$t
+t; a=$t; b=$t
 while pgrep radium-replica >/dev/null; do
-    t
-    [ $((t - a)) -le {int(seconds * context.slow * 100)} ] || {{ pgrep -a radium; exit 9; }}
+    [ $((b - a)) -le {int(seconds * context.slow * 100)} ] || {{ pgrep -a radium; exit 9; }}
     sleep 0.05
+    t; b=$t
 done""", timeout=seconds * context.slow + 30)
     assert done.returncode == 0, f"replicas on node{node}: {done.stdout}{done.stderr}"
 

@@ -5,8 +5,8 @@ import json
 import subprocess
 
 from . import paths
-from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, shown, start, stop,
-                      within)
+from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, see_each_other, shown,
+                      start, stop, within)
 from .context import each
 from .remains import nothing_distributed
 
@@ -100,6 +100,7 @@ def status_and_show(context):
     pid = start(bed, SPIN)
     try:
         migrate(bed, pid)
+        see_each_other(context)
         for node, distributed, visitors in ((1, 1, 0), (2, 0, 1)):
             status = shown(bed, node=node)
             assert (status["node"], status["nodes"], status["nodes_up"], status["processes"],
@@ -167,7 +168,7 @@ def false_sharing_is_named(context):
         assert line[:2] == [hex(fought), "[heap]"], text
         assert {f"{here}@1", f"{there}@2"} == set(line[4:]), text
         views = radctl(bed, "-j", "top", str(pid), "--count", "2", "--interval",
-                       str(2 * context.slow)).stdout.splitlines()
+                       str(10 * context.slow), timeout=120 * context.slow).stdout.splitlines()
         view = json.loads(views[1])
         rates = {t["tid"]: t for t in view["threads"]}
         assert view["hottest_pages"][0]["address"] == fought, view

@@ -106,8 +106,8 @@ class Testbed:
         """Whether a machine still executes a program."""
         if not self.running:
             return False
-        return self.call("exec", f"node{node}", "--timeout", 20, "--", "true",
-                         timeout=50).returncode == 0
+        return self.call("exec", f"node{node}", "--timeout", 60, "--", "true",
+                         timeout=90).returncode == 0
 
     def pids(self):
         """The machines' processes on the host."""

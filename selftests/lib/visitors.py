@@ -20,7 +20,8 @@ def replica_that_cannot_attach(context):
         out = bed.run(1, f"{SHELL} radctl migrate {pids[0]} 2 >/dev/null 2>&1 & "
                       f"sleep 0.7; t; a=$t; radctl migrate {pids[1]} 2 >/dev/null || exit 9; t; "
                       "echo $((t - a))")
-        assert int(out) <= 500 * context.slow, f"the other's move took {int(out) / 100} s"
+        # What it must not wait for takes ten.
+        assert int(out) <= 800 * context.slow, f"the other's move took {int(out) / 100} s"
         assert shown(bed, "show", str(pids[1]))["threads"][0]["node"] == 2
     finally:
         bed.run(2, f"chmod {mode} /dev/radium")
