@@ -89,7 +89,7 @@ ALL = [
           moments.run, native=False),
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
-    Suite("leaks", "200 moves leave nothing behind", leaks.run, native=False),
+    Suite("leaks", "200 moves, and 600 more, leave nothing behind", leaks.run, native=False),
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
