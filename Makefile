@@ -17,6 +17,12 @@ PREFIX	?= /usr/local
 
 CACHE	:= $(or $(RADIUM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/radium)
 
+# The machines of the testbed have the newest kernel whose headers are installed, which need not
+# be the running one: what they load is built for theirs, unless KDIR is given.
+ifeq ($(origin KDIR),undefined)
+THEIRS	:= KDIR="$$(qemu-testbed/testbed kernel-dir $(KERNEL))"
+endif
+
 ifeq ($(KERNEL),debug)
 KDIR	?= $(CACHE)/kernels/debug/build
 else
@@ -79,11 +85,13 @@ soak: DEPS := soak
 soak: deps
 	$(RUN) --tests '$(or $(TESTS),$(LONG))'
 
-demo: deps all
+demo: deps
+	+$(MAKE) all $(THEIRS)
 	qemu-testbed/demo
 
 bench: DEPS := bench
-bench: deps all selftests
+bench: deps selftests
+	+$(MAKE) all $(THEIRS)
 	selftests/bench/run --output build/bench.json --only '$(BENCH)'
 
 docs:
@@ -106,6 +114,7 @@ clean:
 
 help:
 	@echo 'all      module and tools against KDIR=$(KDIR)'
+	@echo '         (check, demo, bench: against the kernel of the testbed, unless KDIR is given)'
 	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern SMP=CPUs of each machine'
 	@echo '         APPEND=words for their kernels (preempt=full)'
 	@echo 'demo     two virtual machines, one program that moves between them'

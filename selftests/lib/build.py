@@ -44,9 +44,21 @@ def debug_kernel(_context):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def kernel_dir(kernel):
+    """What a module for the machines is built against: the headers of their kernel, which need
+    not be the running one; or KDIR, if that is given."""
+    if os.environ.get("KDIR"):
+        return os.environ["KDIR"]
+    found = subprocess.run([str(paths.TESTBED), "kernel-dir", kernel], check=False,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
 def module(context):
     """radium.ko, as it is loaded into the machines."""
-    found = warnings(make("module", "STRICT=1", f"KERNEL={context.kernel}"))
+    found = warnings(make("module", "STRICT=1", f"KERNEL={context.kernel}",
+                          f"KDIR={kernel_dir(context.kernel)}"))
     assert not found, "\n".join(found)
 
 
@@ -54,12 +66,10 @@ def other_module(context):
     """A module like that, but of another wire version, and one that trusts the page allocator
     with nothing that must be had; where it is."""
     place = paths.BUILD / f"{context.kernel}-other"
-    make("sources", f"KERNEL={context.kernel}", f"OUT={place.relative_to(paths.TOP)}")
-    found = subprocess.run([str(paths.TESTBED), "kernel-dir", context.kernel], check=False,
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-    assert found.returncode == 0, found.stderr
+    kdir = kernel_dir(context.kernel)
+    make("sources", f"KDIR={kdir}", f"OUT={place.relative_to(paths.TOP)}")
     make(f"M={place}", "KCFLAGS=-g0 -DRAD_WIRE_VERSION=65000 -DRAD_MSG_PROMISED=64", "modules",
-         directory=found.stdout.strip())
+         directory=kdir)
     return place / "radium.ko"
 
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from . import coverage, guest, named, paths
-from .build import make
+from .build import kernel_dir, make
 from .context import Skip, each
 
 CODE = {".c", ".h", ".S", ".py", ".sh"}
@@ -38,7 +38,8 @@ def scripts(language):
 
 def sparse(context):
     """Sparse has nothing to say about our sources (it has about the kernel's)."""
-    output = make("sparse", "STRICT=1", f"KERNEL={context.kernel}")
+    output = make("sparse", "STRICT=1", f"KERNEL={context.kernel}",
+                  f"KDIR={kernel_dir(context.kernel)}")
     found = [line for line in output.splitlines()
              if re.search(r"(kmod|uapi)/\S+:\d+:\d+:", line)]
     assert not found, "\n".join(found[:40])
