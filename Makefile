@@ -30,7 +30,8 @@ else
 KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell \
 	ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | \
 	grep -vE -- '-(cloud|rt)-amd64$$' | sort -V | tail -n 1),$(shell \
-	ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1))
+	ls -d /lib/modules/*/build 2>/dev/null | \
+	grep -vE -- '-(cloud|rt)-amd64/build$$' | sort -V | tail -n 1))
 endif
 
 OUT	:= build/$(KERNEL)
