@@ -11,6 +11,7 @@ from . import coverage, guest, model, moved, paths, threaded, threads
 
 TESTS = re.compile(r"\bTests?:\s+([^:]+)\.\s*\Z")
 NAME = re.compile(r"[a-z_]+/[\w.*?]+\Z")
+MENTION = re.compile(r"(?<![\w/.])([a-z_]+)/([\w.*?]*\w)")
 HEADING = re.compile(r"([=\-~^*])\1{3,}\Z")
 # Suites whose tests' names are made when they run: only all of one can be named.
 MADE = ("leaks", "soak", "testbed", "tools")
@@ -84,6 +85,14 @@ def named(item):
     """The tests that an item names at its end."""
     match = TESTS.search(item)
     return match[1].replace(",", " ").split() if match else []
+
+
+def unknown(page, suites):
+    """Tests that a page mentions, wherever, and that do not exist."""
+    known = tests(suites)
+    found = MENTION.findall((paths.TOP / page).read_text(encoding="utf-8"))
+    return [f"{page}: there is no test {suite}/{test}" for suite, test in found
+            if suite in known and not exists(f"{suite}/{test}", known)]
 
 
 def complaints(page, suites, free):
