@@ -4,7 +4,7 @@
  * time in ns per line, or, for "sequential", bytes per second.
  *
  *	target [-n NODE] fetch|null|write|read|sequential|first|again|home|resume COUNT
- *	target syscall|seccomp|fault|fork COUNT		one number: ns of each, at home
+ *	target syscall|seccomp|fault|cow|fork COUNT	one number: ns of each, at home
  *	target elsewhere COUNT		for CRIU: makes the file ELSEWHERE as its first step
  *					on another node
  */
@@ -234,9 +234,40 @@ static void allow_all(void)
 		die("seccomp", errno);
 }
 
-/* 64 of what an unrelated process does at home, or one fork. */
-static void do_some(const char *what)
+/*
+ * Has each of some pages be the shared zero page, as what has only been read is: the next
+ * write meets a page that is there, and write-protected. ns that this has taken.
+ */
+static uint64_t protect(volatile char *memory, size_t pages)
 {
+	uint64_t start = now_ns();
+
+	if (madvise((void *)memory, pages * PAGE, MADV_DONTNEED))
+		die("madvise", errno);
+	for (size_t i = 0; i < pages; i++)
+		(void)memory[i * PAGE];
+	return now_ns() - start;
+}
+
+/* Writes to 64 write-protected pages; ns of what does not count. */
+static uint64_t copy_on_write(void)
+{
+	static volatile char *memory;
+	uint64_t aside;
+
+	if (!memory)
+		memory = map(64);
+	aside = protect(memory, 64);
+	for (size_t i = 0; i < 64; i++)
+		memory[i * PAGE] = 1;
+	return aside;
+}
+
+/* 64 of what an unrelated process does at home, or one fork; ns of what does not count. */
+static uint64_t do_some(const char *what)
+{
+	if (!strcmp(what, "cow"))
+		return copy_on_write();
 	if (!strcmp(what, "fault")) {
 		munmap(map(64), 64 * PAGE);
 	} else if (!strcmp(what, "fork")) {
@@ -249,12 +280,13 @@ static void do_some(const char *what)
 		for (int i = 0; i < 64; i++)
 			syscall(SYS_getppid);
 	}
+	return 0;
 }
 
 /* ns of one of them, when the first ones have filled whatever is filled at first. */
 static void unrelated(const char *what, unsigned int count)
 {
-	uint64_t start;
+	uint64_t start, aside = 0;
 
 	if (!strcmp(what, "seccomp"))
 		allow_all();
@@ -262,8 +294,9 @@ static void unrelated(const char *what, unsigned int count)
 		do_some(what);
 	start = now_ns();
 	for (unsigned int i = 0; i < count; i++)
-		do_some(what);
-	printf("%.1f\n", (now_ns() - start) / (double)count / (strcmp(what, "fork") ? 64 : 1));
+		aside += do_some(what);
+	start = now_ns() - start - aside;
+	printf("%.1f\n", start / (double)count / (strcmp(what, "fork") ? 64 : 1));
 }
 
 static void ask(const char *what)
@@ -335,7 +368,7 @@ int main(int argc, char **argv)
 		elsewhere(count);
 		return 0;
 	}
-	if (strstr("syscall seccomp fault fork", what)) {
+	if (strstr("syscall seccomp fault cow fork", what)) {
 		unrelated(what, count);
 		return 0;
 	}
