@@ -2,14 +2,16 @@
 """Nodes that may not join: one line says why."""
 
 from . import build, paths
-from .control import nodes, one_moves, radctl, rejoin, shown
+from .control import nodes, one_moves, radctl, rejoin, shown, start, stop
+
+STRANGER_PORT = 18600       # not Radium's
 
 
-def join_is_refused(context, number, key, text):
+def join_is_refused(context, number, key, text, options=""):
     """Node 2, which has left, cannot come in like this: one line says why, it has not
     joined, and node 1 is what it was."""
     bed = context.bed
-    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} "
+    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} {options} "
                        f"--wait {30 * context.slow} "
                        "--addr $(getent hosts node2 | cut -d' ' -f1) "
                        "$(getent hosts node1 | cut -d' ' -f1)", timeout=60 * context.slow)
@@ -47,6 +49,28 @@ def stranger_cannot_write(context):
         assert said == "invalid", f"its write: {said}"
         assert nodes(bed, 1)[1]["state"] == "up", nodes(bed, 1)
     finally:
+        rejoin(context, 2)
+
+
+def stranger_is_dialed(context):
+    """Whom a node connects to has to show the key as well: it refuses who answers its AUTH with
+    something else, with one of another key, or with that AUTH itself."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        for answer, text in (("garbage", "broke the protocol"), ("wrong", "keys differ"),
+                             ("reflected", "keys differ")):
+            # Beside node 1, so that nobody but node 2 connects to it.
+            pid = start(bed, f"sh -c 'exec {paths.GUEST}/stranger listen {STRANGER_PORT} 1 {answer} "
+                             ">/tmp/stranger 2>&1'")
+            try:
+                join_is_refused(context, 2, "/run/radium.key", text, f"--port {STRANGER_PORT}")
+            finally:
+                stop(bed, pid)
+            said = bed.run(1, "cat /tmp/stranger")
+            assert "answered" in said, f"{answer}: {said}"
+    finally:
+        radctl(bed, "node", "leave", node=2)
         rejoin(context, 2)
 
 
