@@ -129,9 +129,15 @@ static int errno_of_refusal(u32 reason)
 	}
 }
 
-/* One thread, or all: the ones that exist now. */
+/*
+ * One thread, or all: the ones that exist now, one after another lest a node be flooded, in
+ * the time that is given for all of them. Where that is over, they are asked all the same. The
+ * reason is that of the first that was refused.
+ */
 static int move_threads(struct task_struct *task, struct radium_move *move, u32 node)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(move->timeout_ms ?: 30000);
+	struct radium_move one = *move;
 	struct task_struct *t, **array;
 	u32 n = 0, room, i;
 	int err = 0, e;
@@ -156,10 +162,15 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 		if (!node && move->flags & RADIUM_MOVE_NO_WAIT && !rad_thread_is_wanted(array[i]))
 			e = 0;
 		else
-			e = rad_thread_move(array[i], move, node);
-		err = err ?: e == -ESRCH ? 0 : e;
+			e = rad_thread_move(array[i], &one, node);
+		if (!err && e && e != -ESRCH)
+			err = refuse(move, one.reason, e);
+		/* 0 is the default. */
+		one.timeout_ms = max(jiffies_to_msecs(max_t(long, deadline - jiffies, 0)), 1u);
 		put_task_struct(array[i]);
 	}
+	move->threads = one.threads;
+	move->bytes = one.bytes;
 	kvfree(array);
 	return err;
 }

@@ -1,16 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Threads that 'radctl run --policy spread' sends to the nodes as they are made, and what
-'radctl run' sends after what has made it, of the suite "threads"."""
+"""Threads that 'radctl run --policy spread' sends to the nodes as they are made, what
+'radctl run' sends after what has made it, and all threads of a process at once, of the suite
+"threads"."""
 
 import json
 
 from . import paths
 from .control import (AS_NOBODY, EVENTS, SPIN, heard, listen, migrate, nodes, radctl, refused,
                       shown, start, stop, within)
+from .ends import SHELL
 
 ST = paths.GUEST
 SAID = "/tmp/spread"
 HOME = 1
+
+
+# Two threads in calls that are left alone, the first among them, and one that can go.
+STUCK = """import socket, struct, threading
+def wait():
+    ends = socket.socketpair()
+    ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 1000, 0))
+    ends[0].recv(1)
+threading.Thread(target=wait).start()
+threading.Thread(target=threading.Event().wait).start()
+wait()"""
+RECVFROM, FUTEX = "45", "202"
+
+
+def all_move_in_time(context):
+    """All threads of a process are asked to go, though the first cannot: what is said is why
+    it could not, and the time allowed is for all of them."""
+    bed, limit = context.bed, 4 * context.slow
+    pid = start(bed, f"python3 -c '{STUCK}'")
+
+    def calls():
+        return bed.run(1, f"cut -d' ' -f1 /proc/{pid}/task/*/syscall").split()
+    try:
+        within(60 * context.slow, lambda: calls() == [RECVFROM, RECVFROM, FUTEX], "they wait")
+        out = bed.run(1, f"{SHELL} t; a=$t; radctl migrate --all-threads --timeout {limit} {pid} 2 "
+                         "2>&1 >/dev/null && exit 9; t; echo $((t - a))", timeout=limit * 4 + 60)
+        said, took = out.rsplit("\n", 2)[:2]
+        assert "must not be interrupted" in said, out
+        assert limit * 100 <= int(took) < limit * 170, out
+        within(20 * context.slow, lambda: ("away", 2) in [
+            (t["state"], t["node"]) for t in shown(bed, "show", str(pid))["threads"]],
+               "the third is away")
+    finally:
+        stop(bed, pid)
 
 
 def begin(bed, command, *options):
@@ -287,7 +323,8 @@ def follow_not_after_refusal(context):
 TESTS = [spread_over_all_nodes, spread_from_away, spread_over_some, spread_follows_fork,
          spread_outlives_exec, spread_openmp, spread_passes_over, spread_refused,
          spread_is_shown, spread_ends_with_recall, follow_ends_with_recall,
-         follow_not_after_refusal]
+         follow_not_after_refusal, all_move_in_time]
 # Of a run that nobody asked for by name.
 SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over",
-         "spread_is_shown", "follow_ends_with_recall", "follow_not_after_refusal"}
+         "spread_is_shown", "follow_ends_with_recall", "follow_not_after_refusal",
+         "all_move_in_time"}

@@ -233,8 +233,8 @@ enum radium_move_flags {
  * @pid: process, in the caller's PID namespace
  * @tid: thread; 0: migrate the thread group leader, recall all threads
  * @node: target node; for a recall 0
- * @timeout_ms: how long to wait, 0 for the default (30,000)
- * @reason: out: enum radium_reason if the call failed
+ * @timeout_ms: how long to wait, for all threads together, 0 for the default (30,000)
+ * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
  * @threads: out: threads moved
  * @pages: out: pages that travelled during the move
  * @bytes: out: bytes sent for the move
