@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Kills a process with SIGKILL while it is being moved, at random moments and in
- * each phase of a move: it has to be gone, and known to nobody, within two seconds,
- * and the next process moves as if nothing had been. Says in which state it was met,
- * and fails if a phase cannot be met.
+ * each phase of a move: within two seconds it has to be gone, and known to nobody, and the
+ * node has no replica any more; the next process moves as if nothing had been. Says in which
+ * state it was met, and fails if a phase cannot be met.
  *
- *	killer [-s SEED] [-n NODE] [-t FACTOR] ROUNDS
+ *	killer [-s SEED] [-n NODE] [-t FACTOR] HOST ROUNDS
+ *
+ * HOST is the node's name in the network, where a lookout answers.
  */
+#include "lookout.h"
 #include "move.h"
 #include "ns.h"
 
+#include <err.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
 	GONE_MS		= 2000,
 	SEEN_MS		= 20000,	/* wait for the phase that a round aims at */
+	ANSWER_S	= 20,		/* wait for the lookout */
+	LOOK_US		= 10000,	/* between two questions to it */
 	TRIES		= 10,
 	WINDOW_US	= 60000,
 	STAY_US		= 20000,	/* away before the recall, at most */
@@ -36,12 +45,13 @@ enum { RECALLED = RADIUM_THREAD_STATE_COUNT, PHASES };
 
 enum outcome { MET, MISSED, FAILED };
 
-static int device;
+static int device, lookout;
 static unsigned int node = 2, factor = 1;
 
 /* Kills by the phase in which they met the thread. */
 static unsigned int met[PHASES];
 static uint64_t longest_us;		/* wait for a phase */
+static uint64_t slowest_us;		/* until one was gone everywhere */
 
 static uint64_t now_us(void)
 {
@@ -122,10 +132,62 @@ static bool await(pid_t pid, enum aim aim, unsigned int *phase)
 	return true;
 }
 
-/* Are the killed process and its mover gone in time? */
+static void call_lookout(const char *host)
+{
+	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found;
+	struct timeval patience = { .tv_sec = ANSWER_S * factor };
+	char port[16];
+
+	snprintf(port, sizeof(port), "%d", LOOKOUT_PORT);
+	if (getaddrinfo(host, port, &hints, &found))
+		errx(2, "no address of %s", host);
+	lookout = socket(found->ai_family, found->ai_socktype, 0);
+	if (lookout < 0 ||
+	    setsockopt(lookout, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    setsockopt(lookout, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(lookout, found->ai_addr, found->ai_addrlen))
+		err(2, "lookout on %s", host);
+	freeaddrinfo(found);
+}
+
+static lookout_answer ask_lookout(void)
+{
+	lookout_answer answer;
+
+	if (send(lookout, "?", 1, MSG_NOSIGNAL) != 1 ||
+	    recv(lookout, &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer))
+		err(2, "the lookout does not answer");
+	return answer;
+}
+
+/*
+ * Is the node rid of it in time? What an answer says was so after the question: if that was
+ * asked too late, and there is a replica, it has lived too long; however long the network,
+ * or the lookout, took.
+ */
+static bool gone_there(unsigned int i, uint64_t limit)
+{
+	lookout_answer replicas;
+	uint64_t asked;
+
+	for (;;) {
+		asked = now_us();
+		replicas = ask_lookout();
+		if (!replicas)
+			return true;
+		if (asked > limit) {
+			printf("round %u, kind %u, aim %u: %u replicas on node %u after %d ms\n", i,
+			       i % 5, i % AIMS, replicas, node, GONE_MS * factor);
+			return false;
+		}
+		usleep(LOOK_US);
+	}
+}
+
+/* Are the killed process and its mover gone in time, here and there? */
 static bool gone(unsigned int i, pid_t pid, pid_t mover)
 {
-	uint64_t limit = now_us() + GONE_MS * 1000ull * factor;
+	uint64_t killed = now_us(), limit = killed + GONE_MS * 1000ull * factor;
 	int status;
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
@@ -155,6 +217,10 @@ static bool gone(unsigned int i, pid_t pid, pid_t mover)
 		}
 		usleep(2000);
 	}
+	if (!gone_there(i, limit))
+		return false;
+	if (now_us() - killed > slowest_us)
+		slowest_us = now_us() - killed;
 	return true;
 }
 
@@ -220,7 +286,8 @@ static int report(void)
 	printf("%u killed:", kills);
 	for (unsigned int i = 0; i < PHASES; i++)
 		printf(" %u %s,", met[i], names[i]);
-	printf(" longest wait for a phase %u ms\n", (unsigned int)(longest_us / 1000));
+	printf(" longest wait for a phase %u ms, gone everywhere after %u ms at most\n",
+	       (unsigned int)(longest_us / 1000), (unsigned int)(slowest_us / 1000));
 	if (!met[RADIUM_THREAD_PREPARING] || !met[RADIUM_THREAD_AWAY] ||
 	    !(met[RADIUM_THREAD_RETURNING] + met[RECALLED])) {
 		puts("a phase of a move was never met");
@@ -243,14 +310,15 @@ int main(int argc, char **argv)
 		else if (option == 't')
 			factor = atoi(optarg);
 	}
-	if (optind + 1 != argc)
+	if (optind + 2 != argc)
 		return 2;
-	rounds = atoi(argv[optind]);
+	rounds = atoi(argv[optind + 1]);
 	device = move_open();
 	if (device < 0) {
 		perror(RADIUM_DEVICE);
 		return 2;
 	}
+	call_lookout(argv[optind]);
 	srandom(seed);
 	for (unsigned int i = 0; i < rounds && fine; i++)
 		fine = make_and_meet(i);

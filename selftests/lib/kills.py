@@ -28,10 +28,17 @@ def kill_away(context):
 
 
 def kill_during_moves(context):
-    """At chosen and random moments before, in and after moves: gone within two seconds."""
-    rounds = 20 if context.debug else 60
-    done = context.bed.execute(1, f"{paths.GUEST}/killer", "-s", context.seed, "-t", context.slow,
-                               rounds, timeout=240 * context.slow)
+    """At chosen and random moments before, in and after moves: each is gone on both nodes within
+    two seconds."""
+    bed, rounds = context.bed, 20 if context.debug else 60
+    nothing_left(context)
+    bed.run(2, f"{paths.GUEST}/lookout </dev/null >/dev/null")
+    try:
+        done = bed.execute(1, f"{paths.GUEST}/killer", "-s", context.seed, "-t", context.slow,
+                           "node2", rounds, timeout=240 * context.slow)
+    finally:
+        # It ends with the killer, if there has been one.
+        bed.run(2, "pkill -9 -x lookout || true")
     assert done.returncode == 0, done.stdout + done.stderr
     nothing_left(context)
     context.report.note(done.stdout.strip())
