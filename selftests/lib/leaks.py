@@ -93,5 +93,5 @@ def run(context, only):
 def soak(context, only):
     """The suite "soak"."""
     moves = context.moves or (1500 if context.debug else 10000)
-    yield from (r for r in ferry(context, moves) if only(r.name))
+    yield from (r for r in ferry(context, moves // 4, moves - moves // 4) if only(r.name))
     assert shown(context.bed, "ps") in ([], {"processes": []})
