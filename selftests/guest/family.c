@@ -88,6 +88,31 @@ bool family_look(struct candidate *process)
 	return process->state != 'Z' && process->state != 'X';
 }
 
+/* These and what descends from them, FAMILY_MOST at most. */
+static unsigned int gather(const pid_t *roots, unsigned int count, pid_t *list)
+{
+	if (count > FAMILY_MOST)
+		count = FAMILY_MOST;
+	memcpy(list, roots, count * sizeof(*list));
+	for (unsigned int i = 0; i < count && count < FAMILY_MOST; i++)
+		count += family_children(list[i], list + count, FAMILY_MOST - count);
+	return count;
+}
+
+bool family_find(const pid_t *roots, unsigned int count, const char *name,
+		 struct candidate *found)
+{
+	pid_t list[FAMILY_MOST];
+
+	count = gather(roots, count, list);
+	for (unsigned int i = 0; i < count; i++) {
+		found->pid = list[i];
+		if (family_look(found) && !strcmp(found->comm, name))
+			return true;
+	}
+	return false;
+}
+
 struct candidate family_choose(const pid_t *roots, unsigned int count)
 {
 	struct candidate all[FAMILY_MOST], best[FAMILY_MOST];
@@ -95,11 +120,7 @@ struct candidate family_choose(const pid_t *roots, unsigned int count)
 	unsigned int bests = 0, most = 0;
 	pid_t list[FAMILY_MOST];
 
-	if (count > FAMILY_MOST)
-		count = FAMILY_MOST;
-	memcpy(list, roots, count * sizeof(*list));
-	for (unsigned int i = 0; i < count && count < FAMILY_MOST; i++)
-		count += family_children(list[i], list + count, FAMILY_MOST - count);
+	count = gather(roots, count, list);
 	for (unsigned int i = 0; i < count; i++) {
 		unsigned int rank;
 

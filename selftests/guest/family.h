@@ -35,5 +35,8 @@ bool family_look(struct candidate *process);
  * is one, and of these in seven of eight one that computes.
  */
 struct candidate family_choose(const pid_t *roots, unsigned int count);
+/* One of them that has this name; false if there is none. */
+bool family_find(const pid_t *roots, unsigned int count, const char *name,
+		 struct candidate *found);
 
 #endif

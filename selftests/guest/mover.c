@@ -6,7 +6,7 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-c NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE...] CMD ARG...
+ *	      [-c NAME,NAME...] [-e NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE...] CMD ARG...
  *
  * What a program has left running, a server that has detached itself, belongs to it, and is
  * ended when it ends.
@@ -15,6 +15,9 @@
  * goes on until there are as many of each as wanted, mostly with such processes,
  * and of them with those that compute; with -C only with such processes. -l then leaves one
  * away.
+ *
+ * At least one process of each of the names of -e is to go, however short its life: the first is
+ * moved as soon as it is seen, and none but these when there are enough moves of others.
  *
  * With -T single threads go to any of the nodes, home among them, and stay there until
  * they are chosen again: a process is spread over all of them. When enough have gone it
@@ -43,12 +46,16 @@
 enum {
 	MOVE_MS	= 30000,	/* for one move, and for the end of what is killed */
 	COMMS	= 32,		/* different names */
+	MUSTS	= 8,		/* names of -e */
+	LOOK_MS	= 10,		/* how often one of these is looked for */
 };
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
 static bool leave_away, named_only, watching;
 static unsigned int spread[8], spread_count;
+static const char *musts[MUSTS];
+static unsigned int must_count;
 static int device = -1;
 
 static struct {
@@ -189,12 +196,41 @@ static bool spread_one(const struct candidate *who)
 }
 
 /* What the program has left to its subreaper, us, is chosen from like the program. */
+static unsigned int roots(pid_t root, pid_t *list)
+{
+	int count = family_children(getpid(), list, FAMILY_MOST);
+
+	if (!count)
+		list[count++] = root;
+	return count;
+}
+
 static struct candidate choose(pid_t root)
 {
 	pid_t list[FAMILY_MOST];
-	int count = family_children(getpid(), list, FAMILY_MOST);
 
-	return count ? family_choose(list, count) : family_choose(&root, 1);
+	return family_choose(list, roots(root, list));
+}
+
+/* Has one of each of the names gone that have to? */
+static bool all_have_gone(void)
+{
+	for (unsigned int i = 0; i < must_count; i++)
+		if (!count_of(musts[i])->away)
+			return false;
+	return true;
+}
+
+/* One that has to go, while none of its name has, if there is one now. */
+static bool find_due(pid_t root, struct candidate *who)
+{
+	pid_t list[FAMILY_MOST];
+
+	for (unsigned int i = 0; i < must_count; i++)
+		if (!count_of(musts[i])->away &&
+		    family_find(list, roots(root, list), musts[i], who))
+			return true;
+	return false;
 }
 
 static pid_t start(char **command)
@@ -247,6 +283,23 @@ static bool wait_or_end(pid_t pid, int *status, unsigned int us)
 	}
 }
 
+/* A random pause, which is over when somebody is there who has to go; true as above. */
+static bool pause_or_end(pid_t root, int *status)
+{
+	uint64_t left = family_pause_us(mean_ms), end = now_ns() / 1000 + left, now;
+	struct candidate due;
+
+	do {
+		bool looking = left > LOOK_MS * 1000 && !all_have_gone();
+
+		if (wait_or_end(root, status, looking ? LOOK_MS * 1000 : left))
+			return true;
+		now = now_ns() / 1000;
+		left = now < end ? end - now : 0;
+	} while (left && !find_due(root, &due));
+	return false;
+}
+
 static bool play(pid_t root, int *status)
 {
 	uint64_t end = now_ms() + limit_s * 1000ull;
@@ -262,15 +315,20 @@ static bool play(pid_t root, int *status)
 	}
 	while (!spread_count && now_ms() < end) {
 		/* Stays that met a process just gone are made up for. */
-		bool last = done.named_away >= moves_wanted && done.named_returned >= moves_wanted;
+		bool enough = done.named_away >= moves_wanted && done.named_returned >= moves_wanted;
+		bool last = enough && all_have_gone();
 		unsigned int before = done.away;
 		struct candidate who;
 
 		if (last && (!leave_away || !moves_wanted))
 			break;
-		if (wait_or_end(root, status, family_pause_us(mean_ms)))
+		if (pause_or_end(root, status))
 			return true;
-		who = choose(root);
+		if (!find_due(root, &who)) {
+			if (enough && !last)
+				continue;
+			who = choose(root);
+		}
 		if (named_only && !family_is_named(who.comm))
 			continue;
 		if (!go_away(&who))
@@ -279,7 +337,7 @@ static bool play(pid_t root, int *status)
 			break;
 		if (done.away == before)
 			continue;
-		if (wait_or_end(root, status, family_pause_us(mean_ms)))
+		if (pause_or_end(root, status))
 			return true;
 		if (!come_home(&who))
 			return false;
@@ -356,7 +414,7 @@ int main(int argc, char **argv)
 	uint64_t begin, end;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:ClwT:")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:e:ClwT:")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': family_seed(strtoull(optarg, NULL, 10)); break;
@@ -365,6 +423,11 @@ int main(int argc, char **argv)
 		case 'o': stem = optarg; break;
 		case 't': limit_s = atoi(optarg); break;
 		case 'c': family_name(optarg); break;
+		case 'e':
+			for (char *word = strtok(optarg, ","); word && must_count < MUSTS;
+			     word = strtok(NULL, ","))
+				musts[must_count++] = word;
+			break;
 		case 'C': named_only = true; break;
 		case 'l': leave_away = true; break;
 		case 'w': watching = true; break;

@@ -32,6 +32,7 @@ class Program:
     leaves: str = ""        # files to compare as well
     needs: str = ""         # command that shows whether the program can run here
     comms: str = ""         # whose moves count, by /proc/PID/comm; else the name's first word
+    each: str = ""          # of these at least one process of each name has to go, however short
     only: bool = False      # no other processes are moved
     limit: int = LIMIT      # seconds for one run
     status: int = -1        # it has to end with, -1: with any, moved or not
@@ -76,7 +77,7 @@ PROGRAMS = [
             "sqlite3 t.db .dump | cksum; exit $s"),
     Program("bash", "bash " + ST + "/shell.bash {size}", 8, 3),
     Program("gcc", "gcc -O2 -o hello " + ST + "/hello.c -lm && ./hello",
-            comms="cc1,as,ld,hello"),
+            comms="cc1,as,ld,hello", each="cc1,ld"),
     Program("openssl_digest", f"openssl dgst -sha512 {DATA}/quarter"),
     Program("openssl_rsa", "i=0; while [ $i -lt {size} ]; do openssl dgst -sha256 "
             f"-sign {DATA}/key.pem -out sig {DATA}/text && openssl rsa -in {DATA}/key.pem -pubout "
@@ -103,6 +104,7 @@ def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=
     """One run in a fresh directory: (report of the mover, digest of what it gave). With nodes
     in spread, threads go there one by one."""
     options = [f"-m {moves} -s {seed} -i {mean_ms} -c {shlex.quote(program.counts())}"]
+    options += [f"-e {program.each}"] * bool(moves and program.each)
     options += ["-C"] * program.only + ["-l"] * leave_away + [f"-T {spread}"] * bool(spread)
     report, _ = watch(context, " ".join(options), ["sh", "-c", program.command.format(size=size)],
                       program.limit * context.slow)
@@ -141,6 +143,10 @@ def lacks(program, report, moves):
     """What a run has not shown, or nothing."""
     if report["named_away"] < moves or report["named_returned"] < moves:
         return f"{program.counts()} ended before it had gone and returned {moves} times"
+    stayed = [comm for comm in program.each.split(",") if comm
+              and not report["comms"].get(comm, (0, 0))[0]]
+    if stayed:
+        return f"{' and '.join(stayed)} ended before it had gone"
     missing = [reason for reason in program.reasons.split() if reason not in report["came_home"]]
     return f"{program.counts()} has not come home for {' '.join(missing)}" if missing else ""
 
