@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Moves leave nothing behind: many of them, and what each node has more of than before."""
+"""Moves leave nothing behind: many of them, and what each node has more of than before; nor
+does the memory of processes that end while it is away."""
 
 from . import paths
+from .context import each
 from .control import shown
+from .remains import nothing_distributed
 from .tap import FAIL, PASS, Result
 
 # Shrinking makes what slabinfo says nearly exact: no objects in the CPUs' caches. Free
@@ -23,6 +26,9 @@ SLACK_KIB = {"MemFree": 1500, "SUnreclaim": 700, "KernelStack": 200, "PageTables
 SLACK = {"tasks": 1, "files": 100}
 SLACK_OBJECTS = 600             # one slab of the smallest, and some
 CHECKERS = 4
+
+# Of processes that end while their memory is away: pages of each, and ways in which they end.
+AWAY_PAGES, WAYS_TO_END = 160, 5
 
 
 def count(bed, node):
@@ -84,10 +90,38 @@ def ferry(context, *legs):
                          "\n".join(more))
 
 
+def taken(bed, node):
+    """KiB that are neither free nor in slabs, where the checkers keep what was freed."""
+    numbers = count(bed, node)
+    return numbers["MemFree"] - numbers["SUnreclaim"]
+
+
+def pages_of_the_ended(context):
+    """Processes that end while their memory is away, each in one of some ways, leave none of it
+    to either node. What is allowed is half of what those of one of the ways would leave."""
+    bed, processes = context.bed, 100 if context.debug else 200
+    limit = processes // WAYS_TO_END * AWAY_PAGES * 4 // 2
+
+    def end_processes(number):
+        done = bed.execute(1, f"{paths.GUEST}/emigrants", "-t", context.slow, AWAY_PAGES, number,
+                           timeout=(60 + 2 * number) * context.slow)
+        assert done.returncode == 0, done.stdout + done.stderr
+        nothing_distributed(context)
+    end_processes(2 * WAYS_TO_END)
+    before = {node: taken(bed, node) for node in (1, 2)}
+    end_processes(processes)
+    grown = {node: taken(bed, node) - before[node] for node in (1, 2)}
+    context.report.note(f"{processes} processes of {AWAY_PAGES} pages that were away: " + ", ".join(
+        f"{kib} KiB more on node{node}" for node, kib in grown.items()))
+    for node, kib in grown.items():
+        assert kib < limit, f"{kib} KiB more on node{node} than before, {limit} are allowed"
+
+
 def run(context, only):
     """The suite "leaks"."""
     moves = context.moves or 200
     yield from (r for r in ferry(context, moves, 3 * moves) if only(r.name))
+    yield from each(context, [pages_of_the_ended], only)
 
 
 def soak(context, only):
