@@ -135,6 +135,45 @@ static void boottime_is_homes(void)
 	agrees_with_home(CLOCK_BOOTTIME);
 }
 
+/*
+ * Reads all the time while it is moved. Where two reads in succession are far apart, so much
+ * time has passed, by the move or because others had the processor: home, which is asked after
+ * the second, is not behind it. A jump ahead right after the move would be gone later.
+ */
+static void gaps_are_homes(void)
+{
+	clockid_t clock = CLOCK_MONOTONIC;
+	struct partner teller;
+	int64_t longest = 0;
+	int asked = 0;
+
+	partner_start(&teller, tell_time, &clock);
+	for (int round = 0; round < ROUNDS; round++) {
+		int64_t last = read_clock(clock, false), end = last + 150000000, now, there;
+
+		during(round % 2 ? "20 H" : "20 A");
+		do {
+			now = read_clock(clock, false);
+			if (now - last > longest)
+				longest = now - last;
+			/* One that is not longer has no jump in it that could be told from an error. */
+			if (now - last > SKEW_NS) {
+				there = partner_ask(&teller);
+				if (now > there + SKEW_NS)
+					fail(__FILE__, __LINE__, "a gap of %lld ns, %lld ahead of home",
+					     (long long)(now - last), (long long)(now - there));
+				asked++;
+				/* The question took its time, too. */
+				now = read_clock(clock, false);
+			}
+			last = now;
+		} while (now < end);
+		during_end();
+	}
+	partner_end(&teller);
+	note("longest gap %lld us, home was asked %d times", (long long)longest / 1000, asked);
+}
+
 /* time() and gettimeofday() go other ways through the vdso. */
 static void time_and_timeofday(void)
 {
@@ -413,7 +452,8 @@ int main(int argc, char **argv)
 		CASE(monotonic), CASE(realtime), CASE(boottime), CASE(monotonic_raw), CASE(coarse),
 		CASE(coarse_after_call),
 		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
-		CASE(boottime_is_homes), CASE(time_and_timeofday), CASE(read_while_moving),
+		CASE(boottime_is_homes), CASE(gaps_are_homes),
+		CASE(time_and_timeofday), CASE(read_while_moving),
 		CASE(time_namespace), CASE(namespace_is_joined), CASE(intervals), CASE(file_times_fit),
 		CASE(old_page_is_the_nodes), CASE(counter_is_the_nodes),
 		{ 0 }
