@@ -35,7 +35,7 @@ def kill_during_moves(context):
     bed.run(2, f"{paths.GUEST}/lookout </dev/null >/dev/null")
     try:
         done = bed.execute(1, f"{paths.GUEST}/killer", "-s", context.seed, "-t", context.slow,
-                           "node2", rounds, timeout=240 * context.slow)
+                           "node2", rounds, timeout=900 * context.slow)
     finally:
         # It ends with the killer, if there has been one.
         bed.run(2, "pkill -9 -x lookout || true")
