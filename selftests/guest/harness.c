@@ -149,9 +149,9 @@ static const char *move_all(const struct ask *ask)
 				RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT, 0, &result);
 		if (!error)
 			error = move_to(device, ask->pid, node, RADIUM_MOVE_ALL_THREADS,
-					30000 * factor, &result);
+					80000 * factor, &result);
 	} else {
-		error = move_home(device, ask->pid, 0, 30000 * factor, &result);
+		error = move_home(device, ask->pid, 0, 80000 * factor, &result);
 		if (result.reason == RADIUM_R_NOT_AWAY)
 			error = 0;
 	}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Kills a process with SIGKILL while it is being moved, at random moments and in
- * each phase of a move: within two seconds it has to be gone, and known to nobody, and the
- * node has no replica any more; the next process moves as if nothing had been. Says in which
- * state it was met, and fails if a phase cannot be met.
+ * each phase of a move: within two seconds (one of ten on a busy host: within eight) it has
+ * to be gone, and known to nobody, and the node has no replica any more; the next process
+ * moves as if nothing had been. Says in which state it was met, and fails if a phase cannot
+ * be met.
  *
  *	killer [-s SEED] [-n NODE] [-t FACTOR] HOST ROUNDS
  *

@@ -486,7 +486,8 @@ static void rseq_is_aborted(void)
 	during("30 A 40 H 50 A 60 H 70 A 35 H 45 A 55 H 65 A 75 H 50 A 1500 H");
 	/* As the moves end one by one, on a busy host later. */
 	end = now_ns() + 4000000000ull;
-	while (now_ns() < end || (!at_home && now_ns() < end + 30000000000ull)) {
+	while (now_ns() < end || ((!at_home || !aborted || (moving() && !elsewhere)) &&
+				  now_ns() < end + 30000000000ull)) {
 		if (!restartable(area, &seen, spins)) {
 			aborted++;
 			continue;

@@ -283,7 +283,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(moves_again_and_again), CASE(node_to_node), CASE(moved_and_ended),
-		CASE(killed_while_faulting), { "many_move_together", many_move_together, 70 },
+		CASE(killed_while_faulting), { "many_move_together", many_move_together, 110 },
 		CASE(moved_while_blocked), { "thousand_threads", thousand_threads, 70 },
 		CASE(moved_at_random), CASE(killed_at_random),
 		{ 0 }

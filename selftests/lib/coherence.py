@@ -64,24 +64,24 @@ def tests(context, only, size):
 def sweep_beside(context):
     """A sweep that goes on while something happens to the nodes, and has to end well."""
     bed, seed = context.bed, context.random.randrange(1, 1 << 20)
-    # By its group, not pkill, which looks at every process: for a minute, as busy as that
-    # machine is.
-    end = "kill -s {} -- -$(cat /tmp/sweep.group)"
-    bed.run(1, "rm -f /tmp/sweep.*; "
-               "setsid sh -c 'echo $$ >/tmp/sweep.group; trap : TERM; "
-               f"{paths.GUEST}/sweep -n {NODES} -m 200 "
-               f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
-               "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 & "
-               "until test -s /tmp/sweep.group; do sleep 0.1; done")
+    bed.run(1, "rm -f /tmp/sweep.*")
     try:
+        bed.run(1, "setsid sh -c 'echo $$ >/tmp/sweep.group; trap : TERM; "
+                   f"{paths.GUEST}/sweep -n {NODES} -m 200 "
+                   f"-s {seed} -t {context.slow} -d 3600 >/tmp/sweep.out 2>&1; "
+                   "echo $? >/tmp/sweep.end' </dev/null >/dev/null 2>&1 & "
+                   "until test -s /tmp/sweep.group; do sleep 0.1; done")
         yield
-        bed.run(1, end.format("TERM"))
+        # By its group, not pkill, which looks at every process: for a minute, as busy as that
+        # machine is.
+        bed.run(1, "kill -s TERM -- -$(cat /tmp/sweep.group)")
         within(60 * context.slow,
                lambda: not bed.execute(1, "test", "-s", "/tmp/sweep.end").returncode,
                "the sweep ends")
     except BaseException:
         # It would go on beside the next test.
-        bed.execute(1, "sh", "-c", end.format("KILL"))
+        bed.execute(1, "sh", "-c", "g=$(cat /tmp/sweep.group) && kill -s KILL -- -$g; "
+                                   "while kill -0 -- -$g; do sleep 0.1; done 2>/dev/null")
         raise
     said = bed.run(1, "cat /tmp/sweep.out /tmp/sweep.end")
     assert said.split()[-1] == "0", said

@@ -17,8 +17,8 @@ gone()
     [ $# -eq 2 ]
 }
 """
-# From kill -9 until everything is gone, in seconds: two, as "lifetime" shows; on a busy host
-# this, for all other tests. What waits for a node's death takes more.
+# From kill -9 until everything is gone, in seconds: two, as lifetime/kill_away shows; on a
+# busy host this, for all other tests. What waits for a node's death takes more.
 GONE_S = 8
 # How often the machines' shells look, with the start of sleep(1), in seconds.
 LOOK = 0.3
@@ -48,20 +48,20 @@ def dead_seconds(bed, node=1):
     return int(bed.run(node, "cat /sys/module/radium/parameters/dead_ms")) / 1000 + 0.25
 
 
+def believe_dead_after(bed, node, milliseconds):
+    """Sets the silence of dead_seconds()."""
+    bed.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+
+
 @contextlib.contextmanager
 def patience(bed, seconds, nodes=(1, 2)):
     """These nodes believe nobody dead for less than so much silence."""
-    usual = {node: int(dead_seconds(bed, node)) * 1000 for node in nodes}
-
-    def believe(node, milliseconds):
-        bed.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
-    for node in usual:
-        believe(node, seconds * 1000)
-    try:
+    with contextlib.ExitStack() as stack:
+        for node in nodes:
+            usual = int(dead_seconds(bed, node)) * 1000
+            stack.callback(believe_dead_after, bed, node, usual)
+            believe_dead_after(bed, node, seconds * 1000)
         yield
-    finally:
-        for node, milliseconds in usual.items():
-            believe(node, milliseconds)
 
 
 def watch(bed, node, *pids):

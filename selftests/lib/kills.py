@@ -29,7 +29,7 @@ def kill_away(context):
 
 def kill_during_moves(context):
     """At chosen and random moments before, in and after moves: each is gone on both nodes within
-    two seconds."""
+    two seconds, one of ten on a busy host within eight."""
     bed, rounds = context.bed, 20 if context.debug else 60
     nothing_left(context)
     bed.run(2, f"{paths.GUEST}/lookout </dev/null >/dev/null")
