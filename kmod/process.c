@@ -27,6 +27,9 @@ static u32 count;
 
 /* Retiring talks to other nodes and waits for page tables. */
 static struct workqueue_struct *retire_wq, *drain_wq;
+/* Retire works that have not ended; who waits for their end is woken by the last one. */
+static atomic_t retirements;
+static DECLARE_WAIT_QUEUE_HEAD(retired);
 
 static void free_process(struct kref *ref)
 {
@@ -152,6 +155,18 @@ static void retire_work(struct work_struct *work)
 	rad_event_post(RADIUM_EVENT_PROCESS_GONE, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
 	mmdrop(process->mm);
 	rad_process_put(process);
+	/* The module can go then: its exit waits for this function. */
+	if (atomic_dec_and_test(&retirements))
+		wake_up_all(&retired);
+}
+
+/* Once for each process. */
+static void begin_retirement(struct rad_process *process)
+{
+	lockdep_assert_held(&processes_lock);
+	process->retiring = true;
+	atomic_inc(&retirements);
+	queue_work(retire_wq, &process->retire);
 }
 
 /**
@@ -162,14 +177,10 @@ static void retire_work(struct work_struct *work)
  */
 void rad_process_retire(struct rad_process *process)
 {
-	bool begun;
-
 	spin_lock(&processes_lock);
-	begun = process->retiring;
-	process->retiring = true;
+	if (!process->retiring)
+		begin_retirement(process);
 	spin_unlock(&processes_lock);
-	if (!begun)
-		queue_work(retire_wq, &process->retire);
 }
 
 /**
@@ -190,10 +201,9 @@ void rad_process_retire_if_idle(struct rad_process *process)
 		idle = !process->mem.away && !process->mem.copied;
 		spin_unlock(&process->mem.pages.xa_lock);
 	}
-	process->retiring |= idle;
-	spin_unlock(&processes_lock);
 	if (idle)
-		queue_work(retire_wq, &process->retire);
+		begin_retirement(process);
+	spin_unlock(&processes_lock);
 }
 
 /* Who may kill the replica on its node may kill the process natively. */
@@ -553,6 +563,8 @@ void rad_process_on_drain(struct rad_in *in)
  * rad_process_drain() - bring every thread and page of every process home
  * @reason: out: enum radium_reason of the first that did not come
  * @timeout: jiffies, for all together
+ *
+ * Context: process context; killable.
  * Return: 0, or the first error; -ENOMEM.
  */
 int rad_process_drain(u32 *reason, unsigned long timeout)
@@ -560,6 +572,7 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	unsigned long deadline = jiffies + timeout, left;
 	struct rad_process **array;
 	int err = 0, e;
+	long waited;
 	u32 n, i;
 
 	rad_spread_end_all();
@@ -583,7 +596,13 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 		rad_process_put(array[i]);
 	}
 	kvfree(array);
-	flush_workqueue(retire_wq);
+	/* Those as well that have retired by themselves: nothing of them is left either. */
+	left = max_t(long, deadline - jiffies, HZ);
+	waited = wait_event_killable_timeout(retired, !atomic_read(&retirements), left);
+	if (waited <= 0 && !err) {
+		err = waited ? -EINTR : -ETIMEDOUT;
+		*reason = waited ? RADIUM_R_NONE : RADIUM_R_TIMEOUT;
+	}
 	return err;
 }
 
