@@ -219,6 +219,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	case RADIUM_IOC_PROCESS_LIST: return rad_dev_list_processes(arg);
 	case RADIUM_IOC_THREAD_LIST: return rad_dev_list_threads(arg);
 	case RADIUM_IOC_PAGE_LIST: return rad_dev_list_pages(arg);
+	case RADIUM_IOC_PAGE_COUNT_LIST: return rad_dev_list_page_counts(arg);
 	case RADIUM_IOC_REPLICA: return run_replica(file, arg);
 	default: return -ENOTTY;
 	}

@@ -103,6 +103,32 @@ static int list_pages(const struct radium_list *list, struct entries *e)
 	return n;
 }
 
+static int list_page_counts(const struct radium_list *list, struct entries *e)
+{
+	struct rad_process *process = find_readable(list->pid);
+	struct radium_page_count *counts;
+	int i, n = 0;
+
+	if (IS_ERR(process))
+		return PTR_ERR(process);
+	counts = kvcalloc(RADIUM_NODE_MAX, sizeof(*counts), GFP_KERNEL_ACCOUNT);
+	e->size = sizeof(*counts);
+	e->array = counts;
+	if (counts)
+		rad_homemem_count(process, counts);
+	rad_process_put(process);
+	if (!counts)
+		return -ENOMEM;
+	for (i = 0; i < RADIUM_NODE_MAX; i++) {
+		if (!counts[i].owned && !counts[i].copied)
+			continue;
+		counts[n] = counts[i];
+		counts[n++].node = i + 1;
+	}
+	e->total = n;
+	return min_t(u32, n, list->count);
+}
+
 static long list(void __user *arg, int (*what)(const struct radium_list *, struct entries *))
 {
 	struct radium_list list;
@@ -155,4 +181,10 @@ long rad_dev_list_threads(void __user *arg)
 long rad_dev_list_pages(void __user *arg)
 {
 	return list(arg, list_pages);
+}
+
+/** rad_dev_list_page_counts() - RADIUM_IOC_PAGE_COUNT_LIST */
+long rad_dev_list_page_counts(void __user *arg)
+{
+	return list(arg, list_page_counts);
 }

@@ -140,6 +140,7 @@ void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait);
 void rad_homemem_drop_file(struct rad_process *process, struct inode *inode);
 void rad_homemem_die(struct rad_process *process);
+void rad_homemem_count(struct rad_process *process, struct radium_page_count *counts);
 
 int rad_notifier_register(struct rad_process *process);
 

@@ -45,6 +45,15 @@ static const struct out_field return_fields[] = {
 	OUT_END
 };
 
+#define COUNT(member, key, title) OUT_FIELD(radium_page_count, member, key, title, OUT_PLAIN)
+static const struct out_field count_fields[] = {
+	COUNT(node, "node", "NODE"),
+	COUNT(owned, "owned", "OWNED"),
+	COUNT(asked, "asked", "ASKED BACK"),
+	COUNT(copied, "copied", "COPIES"),
+	OUT_END
+};
+
 /* The same fields as of ps, one to a line. */
 #define FIELD(key, title) { key, title, OUT_U32, OUT_PLAIN, 0, 0, NULL }
 static const struct out_field summary_fields[] = {
@@ -75,6 +84,8 @@ struct show {
 	size_t thread_count;
 	struct page *pages;
 	size_t page_count;
+	struct radium_page_count *counts;
+	size_t node_count;
 	struct latency_row latencies[2];
 	__u64 returns[THREAD_REASONS];
 	struct syscall_count *calls;
@@ -125,6 +136,9 @@ static struct json_object *show_object(const struct show *show)
 	json_object_object_add(object, "threads",
 			       out_array(thread_fields, show->threads, sizeof(*show->threads),
 					 show->thread_count));
+	json_object_object_add(object, "pages_by_node",
+			       out_array(count_fields, show->counts, sizeof(*show->counts),
+					 show->node_count));
 	json_object_object_add(object, "hottest_pages",
 			       out_array(page_fields, show->pages, sizeof(*show->pages),
 					 show->page_count));
@@ -150,6 +164,7 @@ static void show_text(const struct show *show, struct json_object *object)
 			rows[count++] = (struct return_row) { i, show->returns[i] };
 	out_lines(summary_fields, object);
 	section(thread_fields, json_object_get(json_object_object_get(object, "threads")));
+	section(count_fields, json_object_get(json_object_object_get(object, "pages_by_node")));
 	page_table(page_fields, json_object_object_get(object, "hottest_pages"));
 	section(latency_fields, out_array(latency_fields, show->latencies,
 					  sizeof(show->latencies[0]),
@@ -175,7 +190,10 @@ int cmd_show(const struct command *c, int argc, char **argv)
 	status = process_need(&dev, subject, pid, &show.process);
 	if (!status) {
 		show.threads = thread_list(&dev, pid, &show.thread_count, &error);
-		show.pages = show.threads ? page_list(&dev, pid, &show.page_count, &error) : NULL;
+		show.counts = show.threads ? dev_list(&dev, RADIUM_IOC_PAGE_COUNT_LIST, pid,
+						      sizeof(*show.counts), &show.node_count,
+						      &error) : NULL;
+		show.pages = show.counts ? page_list(&dev, pid, &show.page_count, &error) : NULL;
 		if (!show.pages)
 			status = fail_errno(subject, error, "the process may just have ended");
 	}
@@ -191,6 +209,7 @@ int cmd_show(const struct command *c, int argc, char **argv)
 		json_object_put(object);
 	}
 	free(show.threads);
+	free(show.counts);
 	free(show.pages);
 	free(show.calls);
 	return EXIT_DONE;

@@ -67,7 +67,9 @@ int main(void)
 	expect("list to a bad address", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EFAULT);
 	list.pid = getpid();
 	expect("pages of a process at home", ioctl(fd, RADIUM_IOC_PAGE_LIST, &list), ENOENT);
+	expect("counts of one at home", ioctl(fd, RADIUM_IOC_PAGE_COUNT_LIST, &list), ENOENT);
 	list.pid = 4194303;
+	expect("counts of no process", ioctl(fd, RADIUM_IOC_PAGE_COUNT_LIST, &list), ESRCH);
 	expect("pages of no process", ioctl(fd, RADIUM_IOC_PAGE_LIST, &list), ESRCH);
 	list.reserved = 5;
 	expect("reserved not zero", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EINVAL);

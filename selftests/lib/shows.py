@@ -110,6 +110,17 @@ def status_and_show(context):
         detail = shown(bed, "show", str(pid))
         assert (detail["pid"], detail["comm"], detail["threads_away"], detail["nodes"]) == \
             (pid, "sh", 1, [2]), detail
+
+        def of_nodes():
+            """What the process has in all, and what its nodes have."""
+            detail = shown(bed, "show", str(pid))
+            return ([detail["pages_away"], detail["pages_copied"]],
+                    [[n["node"], n["owned"], n["copied"]] for n in detail["pages_by_node"]])
+
+        def agree():
+            (away, copied), counts = of_nodes()
+            return away and copied and counts == [[2, away, copied]]
+        within(20 * context.slow, agree, f"the counts agree: {of_nodes()}")
         lines = [line.split() for line in radctl(bed, "show", str(pid)).stdout.splitlines()]
         assert ["process", str(pid)] in lines and ["command", "sh"] in lines, lines
         assert [str(pid), "away", "2", "2", "1", "0"] in [words[:6] for words in lines], lines

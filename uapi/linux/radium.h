@@ -199,11 +199,12 @@ struct radium_node_info {
 };
 
 /**
- * struct radium_list - read an array (nodes, processes, threads or pages of a process)
+ * struct radium_list - read an array (nodes, processes; of a process threads, pages, counts of pages)
  * @size: sizeof(struct radium_list)
  * @entry_size: size of one entry as the caller knows it; entries are cut or
  *	zero-filled to it
- * @pid: for RADIUM_IOC_THREAD_LIST and RADIUM_IOC_PAGE_LIST: the process
+ * @pid: for RADIUM_IOC_THREAD_LIST, RADIUM_IOC_PAGE_LIST and RADIUM_IOC_PAGE_COUNT_LIST: the
+ *	process
  * @count: in: room; out: entries written
  * @total: out: entries there are
  * @reserved: 0
@@ -390,6 +391,22 @@ struct radium_page_info {
 	__u32 tid_nodes[RADIUM_PAGE_THREADS];
 };
 
+/**
+ * struct radium_page_count - pages of a distributed process that one node has
+ * @node: id
+ * @reserved: 0
+ * @owned: pages that it may write to
+ * @asked: of these, asked back for, to come home or to be read by others
+ * @copied: read-only copies
+ */
+struct radium_page_count {
+	__u32 node;
+	__u32 reserved;
+	__u64 owned;
+	__u64 asked;
+	__u64 copied;
+};
+
 /* Events: read() on the device gives whole structures, poll() says when. */
 #define RADIUM_EVENTS(X)		\
 	X(MIGRATED, "migrated")		\
@@ -470,5 +487,6 @@ struct radium_replica {
 #define RADIUM_IOC_REPLICA	_IOW(RADIUM_IOC_MAGIC, 9, struct radium_replica)
 #define RADIUM_IOC_PAGE_LIST	_IOWR(RADIUM_IOC_MAGIC, 10, struct radium_list)
 #define RADIUM_IOC_SPREAD	_IOWR(RADIUM_IOC_MAGIC, 11, struct radium_spread)
+#define RADIUM_IOC_PAGE_COUNT_LIST _IOWR(RADIUM_IOC_MAGIC, 12, struct radium_list)
 
 #endif /* _UAPI_LINUX_RADIUM_H */

@@ -90,6 +90,10 @@ static const struct radium_page_info pages[] = {
 	{ .address = 0x1000, .moves = 1, .nodes = 2 },
 };
 
+static const struct radium_page_count counts[] = {
+	{ .node = 2, .owned = 7, .asked = 1, .copied = 20 }, { .node = 64, .owned = 3 },
+};
+
 int device_open(void)
 {
 	static const struct radium_event event[] = {
@@ -225,6 +229,8 @@ int device_ioctl(int fd, unsigned long request, void *argument)
 		return answer_list(argument, threads, sizeof(threads[0]), ARRAY_SIZE(threads));
 	case RADIUM_IOC_PAGE_LIST:
 		return answer_list(argument, pages, sizeof(pages[0]), ARRAY_SIZE(pages));
+	case RADIUM_IOC_PAGE_COUNT_LIST:
+		return answer_list(argument, counts, sizeof(counts[0]), ARRAY_SIZE(counts));
 	default:
 		return -ENOTTY;
 	}
