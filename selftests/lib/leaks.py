@@ -99,7 +99,7 @@ def taken(bed, node):
 def pages_of_the_ended(context):
     """Processes that end while their memory is away, each in one of some ways, leave none of it
     to either node. What is allowed is half of what those of one of the ways would leave."""
-    bed, processes = context.bed, 100
+    bed, processes = context.bed, 50 if context.debug else 100
     limit = processes // WAYS_TO_END * AWAY_PAGES * 4 // 2
 
     def end_processes(number):
