@@ -450,6 +450,11 @@ int rad_replica_run_manager(struct file *file, u64 token)
 		send_sig(SIGKILL, current, 1);
 		return err;
 	}
+	/*
+	 * Behind the visitors that compute here already, on a CPU that is theirs, those to come
+	 * would wait for their tasks. They inherit this, and give it back when they are there.
+	 */
+	set_user_nice(current, MIN_NICE);
 	complete_all(&replica->attached);
 	while (!READ_ONCE(replica->dying) && !fatal_signal_pending(current)) {
 		visitor = next_birth(replica);

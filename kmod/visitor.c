@@ -74,6 +74,7 @@ struct rad_visitor *rad_visitor_current(void)
 /* The birth is complete: registers may be loaded once current sleeps. */
 static void grow_up(struct rad_visitor *visitor)
 {
+	set_user_nice(current, 0);	/* of its manager's haste */
 	visitor->newborn = false;
 	spin_lock(&visitors_lock);
 	hash_add_rcu(visitors, &visitor->hash, (unsigned long)current);
