@@ -159,7 +159,7 @@ static long leave(void __user *arg, bool drain_only)
 	if (err)
 		return err;
 	leave.reason = RADIUM_R_NONE;
-	timeout = msecs_to_jiffies(leave.timeout_ms ?: 30000);
+	timeout = rad_timeout_jiffies(leave.timeout_ms);
 	if (!rad_node_joined()) {
 		leave.reason = RADIUM_R_NOT_JOINED;
 		return rad_dev_store(arg, &leave, sizeof(leave)) ?: -ENOTCONN;

@@ -136,7 +136,7 @@ static int errno_of_refusal(u32 reason)
  */
 static int move_threads(struct task_struct *task, struct radium_move *move, u32 node)
 {
-	unsigned long deadline = jiffies + msecs_to_jiffies(move->timeout_ms ?: 30000);
+	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
 	struct radium_move one = *move;
 	struct task_struct *t, **array;
 	u32 n = 0, room, i;
@@ -250,7 +250,7 @@ static int migrate(struct radium_move *move)
 
 static int recall(struct radium_move *move)
 {
-	unsigned long timeout = msecs_to_jiffies(move->timeout_ms ?: 30000);
+	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms);
 	struct radium_move all_home = { .flags = RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT };
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_meant(move, true);

@@ -10,6 +10,7 @@
 #ifndef _RADIUM_PROCESS_H
 #define _RADIUM_PROCESS_H
 
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
@@ -110,5 +111,11 @@ void rad_process_node_up(struct rad_node *node);
 void rad_process_node_dead(struct rad_node *node);
 
 void rad_latency_add(atomic64_t *histogram, u64 ns);
+
+/* Of the calls that wait: 0 is the default. */
+static inline unsigned long rad_timeout_jiffies(u32 timeout_ms)
+{
+	return msecs_to_jiffies(timeout_ms ?: 30000);
+}
 
 #endif /* _RADIUM_PROCESS_H */

@@ -203,7 +203,7 @@ int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node
 		rad_thread_put(thread);
 		return 0;
 	}
-	err = outcome(thread, number, msecs_to_jiffies(move->timeout_ms ?: 30000), &move->reason);
+	err = outcome(thread, number, rad_timeout_jiffies(move->timeout_ms), &move->reason);
 	if (!err) {
 		move->threads++;
 		move->bytes += rad_regs_xstate_len() +
