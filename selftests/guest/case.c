@@ -325,6 +325,12 @@ pid_t when_in(long nr, void (*function)(void *), void *argument)
 	_exit(0);
 }
 
+void signal_parent(void *unused)
+{
+	(void)unused;
+	DO(kill(getppid(), SIGUSR1));
+}
+
 void reap(pid_t pid)
 {
 	int status;

@@ -123,6 +123,7 @@ pid_t later(unsigned int ms, void (*function)(void *), void *argument);
 bool sleeps_in(pid_t pid, long nr);
 /* As later(), as soon as the caller is blocked in a system call of this number. */
 pid_t when_in(long nr, void (*function)(void *), void *argument);
+void signal_parent(void *unused);	/* SIGUSR1, from a helper */
 void reap(pid_t pid);			/* waits for it; it must have ended with 0 */
 
 /* A child, at home, that does something whenever it is asked to. */

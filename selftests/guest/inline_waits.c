@@ -133,17 +133,11 @@ static void write_x(void *fd)
 		_exit(1);
 }
 
-static void signal_me(void *unused)
-{
-	(void)unused;
-	kill(getppid(), SIGUSR1);
-}
-
 static void signal_and_write(void *fd)
 {
 	char byte;
 
-	signal_me(NULL);
+	signal_parent(NULL);
 	if (read(handled[0], &byte, 1) != 1)
 		_exit(1);
 	write_x(fd);
@@ -157,7 +151,7 @@ static void read_interrupted(void)
 	DO(pipe(ends));
 	away_with_buffers();
 	catch(0);
-	helper = when_in(SYS_read, signal_me, NULL);
+	helper = when_in(SYS_read, signal_parent, NULL);
 	EQUAL(read(ends[0], in, 100), -1);
 	EQUAL(errno, EINTR);
 	EQUAL(caught, 1);
@@ -234,7 +228,7 @@ static void poll_interrupted(void)
 	away();
 	fd.fd = ends[0];
 	catch(0);
-	helper = when_in(SYS_poll, signal_me, NULL);
+	helper = when_in(SYS_poll, signal_parent, NULL);
 	EQUAL(poll(&fd, 1, 20000), -1);
 	EQUAL(errno, EINTR);
 	EQUAL(caught, 1);
@@ -248,7 +242,7 @@ static void sleep_interrupted(void)
 
 	away();
 	catch(0);
-	helper = when_in(SYS_clock_nanosleep, signal_me, NULL);
+	helper = when_in(SYS_clock_nanosleep, signal_parent, NULL);
 	EQUAL(nanosleep(&(struct timespec){ 30, 0 }, &left), -1);
 	EQUAL(errno, EINTR);
 	CHECK(left.tv_sec >= 15 && left.tv_sec < 30);

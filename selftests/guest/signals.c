@@ -166,21 +166,15 @@ static void read_restarts(void)
 	reap(writer);
 }
 
-static void send_signal(void *number)
-{
-	DO(kill(getppid(), *(int *)number));
-}
-
 static void read_is_interrupted(void)
 {
-	int number = SIGUSR1;
 	pid_t helper;
 	char byte;
 
 	DO(pipe(ends));
-	catch(number, 0);
+	catch(SIGUSR1, 0);
 	away();
-	helper = when_in(SYS_read, send_signal, &number);
+	helper = when_in(SYS_read, signal_parent, NULL);
 	EQUAL(read(ends[0], &byte, 1), -1);
 	EQUAL(errno, EINTR);
 	EQUAL(count, 1);
@@ -238,12 +232,11 @@ static void read_is_interrupted_while_moving(void)
 static void sleep_is_interrupted(void)
 {
 	struct timespec time = { 60, 0 }, rest = { 0 };
-	int number = SIGUSR1;
 	pid_t helper;
 
-	catch(number, SA_RESTART);
+	catch(SIGUSR1, SA_RESTART);
 	away();
-	helper = when_in(SYS_clock_nanosleep, send_signal, &number);
+	helper = when_in(SYS_clock_nanosleep, signal_parent, NULL);
 	EQUAL(nanosleep(&time, &rest), -1);
 	EQUAL(errno, EINTR);
 	CHECK(rest.tv_sec >= 15 && rest.tv_sec < 60);

@@ -36,7 +36,8 @@ def all_move_in_time(context):
     def calls():
         return bed.run(1, f"cut -d' ' -f1 /proc/{pid}/task/*/syscall").split()
     try:
-        within(60 * context.slow, lambda: sorted(calls()) == sorted([RECVFROM, RECVFROM, FUTEX]), "they wait")
+        within(60 * context.slow, lambda: sorted(calls()) == sorted([RECVFROM, RECVFROM, FUTEX]),
+               "they wait")
         out = bed.run(1, f"{SHELL} t; a=$t; radctl migrate --all-threads --timeout {limit} {pid} 2 "
                          "2>&1 >/dev/null && exit 9; t; echo $((t - a))", timeout=limit * 4 + 60)
         said, took = out.rsplit("\n", 2)[:2]

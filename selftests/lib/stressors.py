@@ -9,6 +9,7 @@ import subprocess
 
 from . import homecomings, paths
 from .control import AS_NOBODY, nodes, see_each_other
+from .ends import believe_dead_after
 from .moved import WORK, each_program, watch
 from .tap import FAIL, PASS, SKIP, Result
 from .testbed import Dead
@@ -34,7 +35,6 @@ LINE = re.compile(r"^stress-ng: (\w+): +\[\d+\] (.*)$")
 WHY_NOT = re.compile(r"skip|disabled '|cannot|not (?:available|implemented|supported|enabled|recogni)")
 REDUNDANT = re.compile(r"^(?:\S+:? )??(?:stressor )?(?:will be skipped|skipping stressor), |"
                        r"(?:, | )skipping (?:the )?(?:stressor|test)$")
-PATIENCE = "/sys/module/radium/parameters/dead_ms"
 UNFINISHED = "same, though it has counted nothing in its time"
 NOTHING = "No stress workers invoked"
 
@@ -111,7 +111,7 @@ def stress(context, name, ops, seconds, away, user, limit=LIMIT):
 def be_patient(context, ms):
     """After how long a silence the two nodes take each other for dead."""
     for node in (1, NODE) if not context.native else ():
-        context.bed.run(node, f"echo {ms} > {PATIENCE}")
+        believe_dead_after(context.bed, node, ms)
 
 
 def at_home(context, name, user=(), ops=0, seconds=CALIBRATE):
