@@ -84,11 +84,11 @@ static bool wait_a_while(void)
 	return !told && !all_gone();
 }
 
-/* That it is gone, or that no thread of it is away, is no error. */
+/* No error: it is gone, no thread of it is away, we were told to stop meanwhile. */
 static bool explained(int err, unsigned int reason)
 {
-	return !err || err == -ESRCH || reason == RADIUM_R_NOT_AWAY || reason == RADIUM_R_EXITING ||
-		reason == RADIUM_R_SHARED_MM;
+	return !err || err == -ESRCH || (err == -EINTR && told) || reason == RADIUM_R_NOT_AWAY ||
+		reason == RADIUM_R_EXITING || reason == RADIUM_R_SHARED_MM;
 }
 
 static bool ask(const struct candidate *who, unsigned int to)
