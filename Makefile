@@ -98,12 +98,15 @@ bench: deps selftests
 docs:
 	selftests/check-docs
 
+# The kernel that the module is for, which need not be the running one.
+RELEASE	 = $(or $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h),$(error '$(KDIR)' does not say which kernel it is of))
+
 install: all
-	install -D -m 644 radium.ko $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,\
-		$(patsubst /usr/src/linux-headers-%,%,$(KDIR))))/updates/radium.ko
+	install -D -m 644 $(OUT)/radium.ko $(DESTDIR)/lib/modules/$(RELEASE)/updates/radium.ko
 	install -D -m 644 uapi/linux/radium.h $(DESTDIR)$(PREFIX)/include/linux/radium.h
 	+$(MAKE) -C userspace-tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
-	$(if $(DESTDIR),,depmod -a)
+	$(if $(DESTDIR),,depmod -a $(RELEASE))
 
 # For one kernel; userspace-tools/packaging/deb says why.
 deb: all
