@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, builds, clocks, coherence, control, differences, groups, guest, leaks,
-               lifetime, links, model, moments, moved, peers, servers, sessions, shows, static,
+from . import (build, builds, clocks, coherence, control, differences, groups, guest, install,
+               leaks, lifetime, links, model, moments, moved, peers, servers, sessions, shows, static,
                stressors, testbeds, threaded, threads)
 
 
@@ -31,6 +31,8 @@ ALL = [
     Suite("unit", "pure parts, in user space", build.unit, machines=0),
     Suite("model", "the protocol, by a model checker", model.run, machines=0, native=False),
     Suite("tools", "the tools' own checks", build.tools_check, machines=0),
+    Suite("install", "what is installed and packaged, and where", install.run, machines=0,
+          native=False),
     Suite("testbed", "the testbed's own promises", testbeds.run, machines=0, native=False),
     Suite("boot", "machines, module, cluster", control.boot, native=False),
     program("inline", "data that travels with calls arrives as it does at home", "inline_files",
