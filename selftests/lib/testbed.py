@@ -60,7 +60,12 @@ class Testbed:
             words += ["--no-module"]
         if self.icount is not None:
             words += ["--icount", self.icount]
-        done = self.call(*words, timeout=300)
+        try:
+            done = self.call(*words, timeout=300)
+        except BaseException:
+            # Ctrl-C: what was about to take its machines down has been killed meanwhile.
+            self.call("down")
+            raise
         self.running = True
         self.boots += 1
         if done.returncode:

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Ctrl-C, at several moments: whatever was started for a command ends before it does."""
+
+import contextlib
+import os
+import pathlib
+import secrets
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import paths
+
+# In the environment of all that a command starts, however far away from it.
+MARK = "RADIUM_INTERRUPTED"
+# What the kernel keeps of a machine's name.
+MACHINE = "qemu-system-x86"
+READY_SECONDS, END_SECONDS = 180, 60
+
+
+def processes(mark):
+    """Names of the processes that have a mark, by PID."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        # One that ends meanwhile is none.
+        with contextlib.suppress(OSError):
+            if mark.encode() in (path / "environ").read_bytes().split(b"\0"):
+                found[int(path.name)] = (path / "comm").read_text(encoding="utf-8").strip()
+    return found
+
+
+def networks(pids):
+    """Network namespaces of processes."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(f"/proc/{pid}/ns/net"))
+    return found
+
+
+def everybody():
+    return [int(path.name) for path in pathlib.Path("/proc").glob("[0-9]*")]
+
+
+def heed_interrupts():
+    """Who runs all this in the background of a shell has them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Command:
+    """A command with a session of its own, as one has who types it."""
+
+    def __init__(self, command, **environment):
+        self.mark = f"{MARK}={secrets.token_hex(8)}"
+        name, _, value = self.mark.partition("=")
+        # Not what make and the tests around this have said.
+        kept = {key: text for key, text in os.environ.items()
+                if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "RADIUM_TESTBED")}
+        # pylint: disable-next=consider-using-with
+        self.output = tempfile.TemporaryFile("w+", errors="replace")
+        # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=self.output,
+            stderr=self.output, start_new_session=True, preexec_fn=heed_interrupts,
+            env=kept | environment | {name: value})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in processes(self.mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.output.close()
+
+    def said(self):
+        self.output.seek(0)
+        return self.output.read()
+
+    def until(self, ready):
+        """Waits for something that has no event to wait for."""
+        end = time.monotonic() + READY_SECONDS
+        while not ready():
+            assert self.process.poll() is None, f"it has ended: {self.said()[-1000:]}"
+            assert time.monotonic() < end, f"not within {READY_SECONDS} s: {self.said()[-1000:]}"
+            time.sleep(0.05)
+
+    def machines(self):
+        return [pid for pid, name in processes(self.mark).items() if name == MACHINE]
+
+    def interrupt(self):
+        """Ctrl-C goes to all in the foreground. Then the command ends, and is the last to."""
+        own = networks(processes(self.mark)) - networks([os.getpid()])
+        os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            status = self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it goes on: {self.said()[-1000:]}") from None
+        left = processes(self.mark)
+        assert not left, f"left: {left}"
+        assert not own & networks(everybody()), "a network namespace is left"
+        assert status == 130, f"status {status}: {self.said()[-1000:]}"
+
+
+def demo(ready):
+    """The demonstration, interrupted when it is ready for that."""
+    with tempfile.TemporaryDirectory() as place:
+        with Command([paths.TESTBED.parent / "demo"], TMPDIR=place) as command:
+            command.until(lambda: ready(command))
+            assert len(command.machines()) >= 2, processes(command.mark)
+            command.interrupt()
+        left = os.listdir(place)
+        assert not left, f"files left: {left}"
+
+
+def interrupted_demo_boots(_context):
+    """While its machines boot."""
+    demo(lambda command: len(command.machines()) >= 2)
+
+
+def interrupted_demo_moves(_context):
+    """While its program runs and two helpers show what that says."""
+    demo(lambda command: "It moves to node 2" in command.said())
+
+
+def interrupted_run_boots(context):
+    """The tests themselves, while their machines boot."""
+    name = f"{context.bed.name}-int"
+    with Command([paths.SELFTESTS / "run", "--kernel", context.kernel, "--name", name,
+                  "--tests", "boot/machines_answer"]) as command:
+        command.until(lambda: len(command.machines()) >= 2)
+        command.interrupt()
+
+
+TESTS = [interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots]
