@@ -36,6 +36,7 @@ class Machine:
         self.qemu = self.monitor = self.channel = None
         self.tasks = []
         self.shape, self.link = {}, "up"
+        self.without = None         # what its CPU lacks
         self.shutdown_reason = None
         self.booted_in = None
 
@@ -112,14 +113,15 @@ class Machine:
             "-netdev", self.segment.netdev(self.node),
             "-device", f"virtio-net-pci,id=nic,netdev=net,romfile=,host_mtu={network.MTU},"
                        f"mac={network.hardware_address(self.node)}"]
+        lacks = f",{self.without}=off" if self.without else ""
         if config["accelerator"] == "kvm":
-            arguments += ["-accel", "kvm", "-cpu", config["cpu"] or "host"]
+            arguments += ["-accel", "kvm", "-cpu", (config["cpu"] or "host") + lacks]
         else:
             # Five-level paging is off: while 6.1 identifies the boot CPU, an interrupt makes KASAN
             # report a wild access (the feature bit that it looks at is being re-read).
             counting = config["icount"] is not None
             arguments += ["-accel", f"tcg,thread={'single' if counting else 'multi'}",
-                          "-cpu", config["cpu"] or "max,la57=off"]
+                          "-cpu", (config["cpu"] or "max,la57=off") + lacks]
             if counting:
                 arguments += ["-icount", f"shift={config['icount']}"]
         shares = [("root", "/", True), ("modules", config["modules"], True),

@@ -221,6 +221,7 @@ class Supervisor:
 
     async def start(self, request):
         machine = self._machine(request, "killed", "dead")
+        machine.without = request.get("without")
         try:
             await self._boot_one(machine)
             await self._join([machine])

@@ -73,6 +73,15 @@ def other_module(context):
     return place / "radium.ko"
 
 
+def other_build(context):
+    """A module that makes a machine's kernel say that it is another build; where it is."""
+    place = paths.BUILD / f"{context.kernel}-kernel"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(paths.SELFTESTS / "kernel", place)
+    make(f"M={place}", "modules", directory=kernel_dir(context.kernel))
+    return place / "other_build.ko"
+
+
 def tools(_context):
     """radctl and radium-replica."""
     found = warnings(make("tools"))

@@ -139,10 +139,10 @@ def see_each_other(context):
     within(60 * context.slow, both, "the nodes see each other")
 
 
-def boot_again(context, node):
+def boot_again(context, node, *options):
     """Boots a machine that is down, and lets it join again."""
     bed = context.bed
-    started = bed.call("start", f"node{node}", timeout=200 * context.slow)
+    started = bed.call("start", f"node{node}", *options, timeout=200 * context.slow)
     assert started.returncode == 0, started.stderr
     bed.provision(node)
     see_each_other(context)

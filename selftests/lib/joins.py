@@ -85,6 +85,22 @@ def same_id(context):
         rejoin(context, 2)
 
 
+def kernel_build(context):
+    """A node whose kernel is another build of the same release is refused, and told why."""
+    bed, other = context.bed, build.other_build(context)
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        bed.run(2, f"insmod {other}")
+        said = [bed.run(node, "uname -rv") for node in (1, 2)]
+        assert said[0] != said[1], f"the same build on both: {said[0]}"
+        join_is_refused(context, 2, "/run/radium.key", "another kernel build")
+    finally:
+        radctl(bed, "node", "leave", node=2)
+        bed.run(2, "rmmod other_build || true")
+        rejoin(context, 2)
+    one_moves(bed)
+
+
 def wire_version(context):
     """A module that speaks another wire version is refused, and its node told why."""
     bed, other = context.bed, build.other_module(context)
