@@ -178,6 +178,13 @@ def module_is_loaded(context):
         context.bed.run(node, "grep -q ^radium /proc/modules && [ -c /dev/radium ]")
 
 
+def device_is_for_all(context):
+    """As the module makes it: each call decides who may do what."""
+    for node in (1, 2):
+        said = context.bed.run(node, "stat -c '%F, %a, %U, %G' /dev/radium").strip()
+        assert said == "character special file, 666, root, root", f"node{node}: {said}"
+
+
 def nodes_see_each_other(context):
     see_each_other(context)
 
@@ -248,8 +255,8 @@ def children_follow_from_home(context):
 
 def boot(context, only):
     """The suite "boot"."""
-    yield from each(context, [machines_answer, module_is_loaded, nodes_see_each_other,
-                              check_is_content, one_process_moves, run_on_node,
+    yield from each(context, [machines_answer, module_is_loaded, device_is_for_all,
+                              nodes_see_each_other, check_is_content, one_process_moves, run_on_node,
                               children_follow, children_follow_from_home], only)
 
 
@@ -421,6 +428,25 @@ def cluster_needs_privilege(context):
         refused(context, ["node", *words], "run as root (CAP_SYS_ADMIN)", prefix=AS_NOBODY)
 
 
+def ordinary_user(context):
+    """Each call of the device that needs no rights works, no other does; nor does it where the
+    user has all capabilities in a user namespace."""
+    bed = context.bed
+    bed.run(1, f"rm -rf /tmp/user; mkdir /tmp/user; cp {paths.GUEST}/ordinary /tmp/user; "
+               "chmod 755 /tmp/user")
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        for user in AS_NOBODY, (*AS_NOBODY, "unshare", "--map-root-user"):
+            done = bed.execute(1, *user, "/tmp/user/ordinary", pid, timeout=60 * context.slow)
+            assert done.returncode == 0, f"{user[-1]}: {done.stdout}{done.stderr}"
+        thread = shown(bed, "show", str(pid))["threads"][0]
+        assert (thread["state"], thread["node"]) == ("away", 2), thread
+        see_each_other(context)
+    finally:
+        stop(bed, pid)
+
+
 def join_twice(context):
     context.bed.run(1, "head -c 32 /dev/zero | od -An -v -tx1 | tr -d ' \\n' > /tmp/key; chmod 600 /tmp/key")
     address = nodes(context.bed)[1]["addr"]
@@ -466,5 +492,5 @@ def refusals(context, only):
     yield from each(context, [
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
-        own_process_without_privilege, cluster_needs_privilege, join_twice, usage,
+        own_process_without_privilege, cluster_needs_privilege, ordinary_user, join_twice, usage,
         device_garbage, kernel_without_ftrace], only)
