@@ -165,6 +165,26 @@ def others_are_served(context):
             within(60 * context.slow, lambda: nodes(bed)[2]["state"] == "up", "node 2 is up")
 
 
+def both_run_out_of_credit(context):
+    """Two nodes at once ask each other for more pages than there is credit for, while whoever has
+    to give them waits for answers of who asks, with the lock that all requests need."""
+    bed, name, case = context.bed, "/tmp/crowd", "answers_have_their_own_credit"
+    command = f"{paths.GUEST}/threads_crowd -t {context.slow} -n {{}} away {case}"
+    bed.run(2, f"rm -f {name}.*; setsid sh -c '{command.format(1)} >{name}.out 2>&1; "
+               f"echo $? >{name}.end' </dev/null >/dev/null 2>&1 &")
+    done = bed.execute(1, "sh", "-c", command.format(2), timeout=400 * context.slow)
+    within(400 * context.slow, lambda: not bed.execute(2, "test", "-s", f"{name}.end").returncode,
+           "the other node's is done")
+    said = bed.run(2, f"cat {name}.out {name}.end")
+    for line in (done.stdout + said).splitlines():
+        if line.startswith("# "):
+            context.report.note(line[2:])
+    assert not done.returncode, done.stdout + done.stderr
+    assert said.split()[-1] == "0", said
+    for node in range(1, MACHINES + 1):
+        nothing_left(context, node)
+
+
 def two_claim_one_number(context):
     """A machine that comes with the number of another one, which is there, is refused; what
     is on that other one goes on."""
@@ -232,8 +252,8 @@ def run(context, only):
     yield from tests(context, only, SHORT)
     if not context.native:
         yield from each(context, [nodes_lose_each_other, connections_are_replaced,
-                                  others_are_served, two_claim_one_number,
-                                  drain_leaves_others_alone], only)
+                                  others_are_served, both_run_out_of_credit,
+                                  two_claim_one_number, drain_leaves_others_alone], only)
 
 
 def soak(context, only):

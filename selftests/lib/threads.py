@@ -23,6 +23,7 @@ PROGRAMS = {
     "threads_own": {"spawned_from_anywhere", "files_of_one_thread", "seen_in_proc"},
     "threads_requests": {"each_gets_its_own_answer", "recall_against_move",
                          "called_home_in_a_handler"},
+    "threads_crowd": {"answers_have_their_own_credit"},
 }
 
 
