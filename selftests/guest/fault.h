@@ -9,6 +9,7 @@
 static sigjmp_buf fault_jump;
 static volatile int fault_code;
 static void *volatile fault_address;
+static volatile int fault_lsb;	/* of BUS_MCEERR_*: least bit of the address that counts */
 
 static void fault_caught(int number, siginfo_t *info, void *context)
 {
@@ -16,6 +17,7 @@ static void fault_caught(int number, siginfo_t *info, void *context)
 	(void)context;
 	fault_code = info->si_code;
 	fault_address = info->si_addr;
+	fault_lsb = info->si_addr_lsb;
 	siglongjmp(fault_jump, 1);
 }
 
