@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel does to memory by itself, swap, KSM, khugepaged, compaction and
- * memory groups, while pages of a process are away. Each case looks at the kernel's
+ * What the kernel does to memory by itself, swap, KSM, khugepaged, compaction, NUMA balancing
+ * and memory groups, while pages of a process are away. Each case looks at the kernel's
  * counters as well: one that has disturbed nothing shows nothing, and is skipped.
  */
 #include "harness.h"
 
 #include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -432,6 +435,110 @@ static void caches_dropped(void)
 	CHECK(vmstat("drop_pagecache ") > before);
 }
 
+/*
+ * NUMA balancing forbids access to pages, and looks at who faults, which tells the notifier
+ * what mprotect() tells it. It scans the memory of who computes; with one user that is on the
+ * right node it does nothing, with two it does so even where there is one node only. With
+ * several (numa=fake=2 on the kernel's command line) it moves pages as well.
+ */
+static const char balancing[] = "/proc/sys/kernel/numa_balancing";
+static const struct {
+	const char *path, *value;
+} haste[] = {
+	{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms", "20\n" },
+	{ "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "20\n" },
+	{ "/sys/kernel/debug/sched/numa_balancing/scan_period_max_ms", "100\n" },
+	{ "/sys/kernel/debug/sched/numa_balancing/scan_size_mb", "64\n" },
+	{ balancing, "1\n" },
+};
+enum { HASTE = sizeof(haste) / sizeof(*haste), LOOKED_AT = 7 };
+
+struct scanned {
+	char *memory;
+	size_t bytes;
+	volatile bool over;
+};
+
+/* The other user of the memory, at home: it computes, and looks at a page now and then. */
+static int be_scanned(void *argument)
+{
+	struct scanned *scanned = argument;
+
+	for (size_t i = 0; !scanned->over; i += LOOKED_AT * 4096) {
+		uint64_t end = now_ns() + 2000000;
+
+		(void)*(volatile char *)(scanned->memory + i % scanned->bytes);
+		while (now_ns() < end && !scanned->over)
+			;
+	}
+	return 0;
+}
+
+static void wait_for_balancing(char *memory, size_t bytes)
+{
+	(void)memory;
+	(void)bytes;
+	exceeds("/proc/vmstat", "numa_pte_updates ", vmstat("numa_pte_updates "));
+}
+
+/* Touched on the other node, if there is one: it is to be moved to where it is used. */
+static void put_on_other_node(char *memory, size_t bytes)
+{
+	unsigned long other = 1 << 1;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		return;
+	DO(syscall(SYS_set_mempolicy, MPOL_BIND, &other, 8 * sizeof(other)));
+	memset(memory, 1, bytes);
+	DO(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+}
+
+static void be_balanced(void)
+{
+	struct scanned *scanned = map_pages(1, RW);
+	char *stack = map_pages(8, RW);
+	pid_t other;
+
+	scanned->bytes = 128 * 4096;
+	scanned->memory = map_pages(128, RW);
+	put_on_other_node(scanned->memory, scanned->bytes);
+	other = DO(clone(be_scanned, stack + 8 * 4096, CLONE_VM | SIGCHLD, scanned));
+	disturbed(scanned->memory, scanned->bytes, wait_for_balancing);
+	scanned->over = true;
+	reap(other);
+}
+
+static void numa_balanced(void)
+{
+	long faults = vmstat("numa_hint_faults "), moved = vmstat("numa_pages_migrated ");
+	char was[HASTE][20];
+	int status;
+	pid_t pid;
+
+	need(balancing);
+	for (int i = 0; i < HASTE; i++) {
+		snprintf(was[i], sizeof(was[i]), "%.18s", read_text(haste[i].path));
+		if (*was[i])
+			write_text(haste[i].path, haste[i].value);
+	}
+	/* Born afterwards: so it is looked at as often. */
+	pid = DO(fork());
+	if (!pid) {
+		be_balanced();
+		_exit(0);
+	}
+	EQUAL(waitpid(pid, &status, 0), pid);
+	for (int i = 0; i < HASTE; i++)
+		if (*was[i])
+			write_text(haste[i].path, was[i]);
+	EQUAL(status, 0);
+	faults = vmstat("numa_hint_faults ") - faults;
+	moved = vmstat("numa_pages_migrated ") - moved;
+	note("%ld faults, %ld pages moved from node to node", faults, moved);
+	if (faults <= 0)
+		skip("NUMA balancing looks at nothing");
+}
+
 /* Children come and go while pages are away. */
 static void fork_and_check(char *memory, size_t bytes)
 {
@@ -508,7 +615,7 @@ int main(int argc, char **argv)
 		{ "khugepaged_collapses", khugepaged_collapses, 60 },
 		{ "huge_page_travels", huge_page_travels, 60 },
 		{ "huge_page_in_parts", huge_page_in_parts, 60 }, { "compacted", compacted, 60 },
-		CASE(caches_dropped), { "forked", forked, 60 }, CASE(protected),
+		CASE(caches_dropped), { "numa_balanced", numa_balanced, 60 }, { "forked", forked, 60 }, CASE(protected),
 		{ "out_of_memory", out_of_memory, 60 },
 		{ 0 }
 	};
