@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { CALLS = 6, FLICKER_MS = 3000, MOVE_EVERY = 50 };
+enum { CALLS = 6, FLICKER_MS = 3000, MOVE_EVERY = 50, ROUNDS = 40, ROUND_MS = 20 };
 
 #define PROBES "/sys/bus/event_source/devices/uprobe/type"
 
@@ -253,11 +253,36 @@ static void probe_flickers(void)
 	EQUAL(stepped(1), 4);
 }
 
+/*
+ * It is told to go while it is in the kernel for a probe, or steps over what was there: it goes
+ * a little later, and nobody is told that it cannot.
+ */
+static void probe_while_moving(void)
+{
+	struct probe probe = { .function = stepped, .file = -1 };
+	struct partner prober;
+	int64_t calls = 0;
+
+	need_probes();
+	partner_start(&prober, toggle, &probe);
+	EQUAL(partner_ask(&prober), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t end = now_ns() + ROUND_MS * 1000000ull;
+
+		during("%d A %d H", 1 + round % 7, 1 + round % 5);
+		for (; now_ns() < end; calls++)
+			EQUAL(stepped(calls), 3 * calls + 1);
+		during_end();
+	}
+	EQUAL(partner_ask(&prober), calls);
+	partner_end(&prober);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(probe_in_a_step), CASE(probe_emulated), CASE(probe_of_a_return),
-		CASE(probe_with_a_semaphore), CASE(probe_flickers),
+		CASE(probe_with_a_semaphore), CASE(probe_flickers), CASE(probe_while_moving),
 		{ 0 }
 	};
 
