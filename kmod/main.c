@@ -47,6 +47,7 @@ static const struct {
 	{ "spreading",	NULL,			rad_spread_uninit },
 	{ "memory",	rad_homemem_init,	rad_homemem_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
+	{ "recalls",	rad_recall_init,	rad_recall_uninit },
 	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },
 	{ "visitors",	rad_visitor_init,	rad_visitor_uninit },

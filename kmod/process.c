@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: distributed processes: how they begin, how they are found, and how they end when
+ * everything of them is home or their memory is no more.
+ */
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/module.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include "event.h"
 #include "hot.h"
 #include "link.h"
 #include "node.h"
 #include "process.h"
-#include "replica.h"
+#include "process_internal.h"
 #include "scratch.h"
-#include "spread.h"
 #include "thread.h"
-
-enum { DRAIN_JIFFIES = 30 * HZ };	/* for what another node asks for */
 
 /* All processes whose home is here; the list and the ids are under processes_lock. */
 static LIST_HEAD(processes);
@@ -26,7 +24,7 @@ static u64 last_id;
 static u32 count;
 
 /* Retiring talks to other nodes and waits for page tables. */
-static struct workqueue_struct *retire_wq, *drain_wq;
+static struct workqueue_struct *retire_wq;
 /* Retire works that have not ended; who waits for their end is woken by the last one. */
 static atomic_t retirements;
 static DECLARE_WAIT_QUEUE_HEAD(retired);
@@ -102,7 +100,8 @@ struct rad_process *rad_process_find_id(u64 id)
 	return NULL;
 }
 
-static void tell_gone(struct rad_node *node, u64 id)
+/* rad_process_tell_gone() - a node is to end its replica of the process with this number */
+void rad_process_tell_gone(struct rad_node *node, u64 id)
 {
 	struct rad_wire_process *body;
 	struct rad_out *msg;
@@ -125,7 +124,7 @@ static void tell_nodes(struct rad_process *process)
 		node = rad_node_get_up(id);
 		if (!node)
 			continue;
-		tell_gone(node, process->id);
+		rad_process_tell_gone(node, process->id);
 		rad_node_put(node);
 	}
 }
@@ -330,58 +329,6 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
 	spin_unlock(&process->lock);
 }
 
-/*
- * Has the program got the memory still? One that it has executed since has lost nothing, even if
- * somebody else still holds the memory of its predecessor.
- */
-static bool has_memory(const struct rad_process *process)
-{
-	struct task_struct *leader, *task;
-	bool has = false;
-
-	rcu_read_lock();
-	leader = pid_task(process->pid, PIDTYPE_TGID);
-	if (leader)
-		for_each_thread(leader, task)
-			has |= READ_ONCE(task->mm) == process->mm;
-	rcu_read_unlock();
-	return has;
-}
-
-/**
- * rad_process_kill() - end a process that cannot go on
- * @process: whose pages or threads are lost
- * @node: the node they were on
- * @reason: enum radium_reason
- *
- * Once; whoever comes later finds that somebody does it, and has perhaps not come to him yet.
- */
-void rad_process_kill(struct rad_process *process, u32 node, u32 reason)
-{
-	bool known, has;
-
-	spin_lock(&process->lock);
-	known = process->killed;
-	process->killed = true;
-	spin_unlock(&process->lock);
-	if (known)
-		return;
-	has = has_memory(process);
-	/* First: a console may be slow. */
-	if (has)
-		kill_pid(process->pid, SIGKILL, 1);
-	if (!rad_thread_kill_all(process) && !has) {
-		/* Nobody; another one may come with the memory of before. */
-		spin_lock(&process->lock);
-		process->killed = false;
-		spin_unlock(&process->lock);
-		return;
-	}
-	pr_notice("process %d (%s) is killed: a part of it was on node %u, which is lost\n",
-		  pid_nr(process->pid), process->comm, node);
-	rad_event_post(RADIUM_EVENT_PROCESS_KILLED, node, pid_nr(process->pid), 0, reason);
-}
-
 /* rad_process_count() - distributed processes whose home is here */
 u32 rad_process_count(void)
 {
@@ -401,8 +348,26 @@ u32 rad_process_count_on(u32 node)
 	return n;
 }
 
-/* The processes as they are now, each with a reference; the caller frees the array. */
-static struct rad_process **snapshot(u32 *n)
+/* rad_process_pages_away() - pages of processes of this node that others own */
+unsigned long rad_process_pages_away(void)
+{
+	struct rad_process *process;
+	unsigned long away = 0;
+
+	spin_lock(&processes_lock);
+	list_for_each_entry(process, &processes, list)
+		away += READ_ONCE(process->mem.away);
+	spin_unlock(&processes_lock);
+	return away;
+}
+
+/**
+ * rad_process_snapshot() - the processes as they are now
+ * @n: out: how many
+ *
+ * Return: an array that the caller frees, each with a reference; or NULL without memory.
+ */
+struct rad_process **rad_process_snapshot(u32 *n)
 {
 	struct rad_process **array, *process;
 	u32 room, i = 0;
@@ -429,202 +394,16 @@ static struct rad_process **snapshot(u32 *n)
 	return array;
 }
 
-static u64 spread(struct rad_process *process)
-{
-	struct task_struct *task;
-	u64 nodes;
-
-	rcu_read_lock();
-	task = pid_task(process->pid, PIDTYPE_TGID);
-	nodes = task ? rad_spread_nodes(task) : 0;
-	rcu_read_unlock();
-	return nodes;
-}
-
-static void fill(struct rad_process *process, struct radium_process_info *info)
-{
-	struct rad_process_stats *s = &process->stats;
-	int i;
-
-	memset(info, 0, sizeof(*info));
-	info->pid = pid_vnr(process->pid);
-	info->uid = from_kuid_munged(current_user_ns(), process->uid);
-	memcpy(info->comm, process->comm, sizeof(info->comm));
-	info->nodes = process->nodes;
-	rad_thread_count(process, &info->threads, &info->threads_away);
-	info->pages_away = process->mem.away;
-	info->pages_copied = process->mem.copied;
-	info->faults = atomic64_read(&s->faults);
-	info->pages_sent = atomic64_read(&s->pages_sent);
-	info->pages_received = atomic64_read(&s->pages_received);
-	info->pages_forwarded = atomic64_read(&s->pages_forwarded);
-	info->pages_upgraded = atomic64_read(&s->pages_upgraded);
-	info->spread = spread(process);
-	info->recalls = atomic64_read(&s->recalls);
-	info->syscalls = atomic64_read(&s->syscalls);
-	info->syscalls_inline = atomic64_read(&s->syscalls_inline);
-	info->migrations = atomic64_read(&s->migrations);
-	info->returns = atomic64_read(&s->returns);
-	for (i = 0; i < RADIUM_LATENCY_BUCKETS; i++) {
-		info->fault_latency[i] = atomic64_read(&s->fault_latency[i]);
-		info->syscall_latency[i] = atomic64_read(&s->syscall_latency[i]);
-	}
-}
-
 /**
- * rad_process_list() - describe the processes
- * @infos: room for @room entries
- * @room: entries that fit
- * @total: out: how many there are
- * Return: entries written, or -ENOMEM.
- */
-int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total)
-{
-	struct rad_process **array;
-	u32 n, i, written = 0;
-
-	array = snapshot(&n);
-	if (!array)
-		return -ENOMEM;
-	for (i = 0; i < n; i++) {
-		if (written < room)
-			fill(array[i], &infos[written++]);
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-	*total = n;
-	return written;
-}
-
-struct drain {
-	struct work_struct work;
-	struct rad_process *process;
-	u32 from;
-};
-
-static void drain_work(struct work_struct *work)
-{
-	struct drain *drain = container_of(work, struct drain, work);
-	struct rad_process *process = drain->process;
-	u32 reason;
-
-	rad_thread_recall_process(process, drain->from, &reason, DRAIN_JIFFIES);
-	/* Whatever has come of the threads: those that stay are asked for again. */
-	rad_homemem_recall_all(process, DRAIN_JIFFIES);
-	/* The node is told when the process retires, and who waits for that goes out again. */
-	rad_process_retire_if_idle(process);
-	spin_lock(&process->lock);
-	process->draining &= ~BIT_ULL(drain->from - 1);
-	spin_unlock(&process->lock);
-	kfree(drain);
-	rad_process_put(process);
-}
-
-/**
- * rad_process_on_drain() - DRAIN: a node wants to be rid of a process
- * @in: the message; the node says so again while it waits
- *
- * Context: a worker. It does not wait: what the threads come home with needs the
- * credit that this message holds.
- */
-void rad_process_on_drain(struct rad_in *in)
-{
-	const struct rad_wire_process *body = in->body;
-	struct rad_process *process = rad_process_find_id(le64_to_cpu(body->process));
-	struct drain *drain;
-	bool begin;
-	u64 node;
-
-	if (!process) {
-		/* A replica that was made when the process had just ended. */
-		tell_gone(in->from, le64_to_cpu(body->process));
-		return;
-	}
-	node = BIT_ULL(rad_node_id(in->from) - 1);
-	spin_lock(&process->lock);
-	begin = process->nodes & node && !(process->draining & node);
-	if (begin)
-		process->draining |= node;
-	spin_unlock(&process->lock);
-	if (!begin) {
-		rad_process_put(process);
-		return;
-	}
-	/* It would get new ones. */
-	rad_spread_avoid(rad_node_id(in->from));
-	drain = kmalloc(sizeof(*drain), GFP_KERNEL | __GFP_NOFAIL);
-	drain->process = process;
-	drain->from = rad_node_id(in->from);
-	INIT_WORK(&drain->work, drain_work);
-	queue_work(drain_wq, &drain->work);
-}
-
-/**
- * rad_process_drain() - bring every thread and page of every process home
- * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies, for all together
+ * rad_process_await_retired() - wait until what retires has retired
+ * @timeout: jiffies
  *
  * Context: process context; killable.
- * Return: 0, or the first error; -ENOMEM.
+ * Return: as wait_event_killable_timeout().
  */
-int rad_process_drain(u32 *reason, unsigned long timeout)
+long rad_process_await_retired(unsigned long timeout)
 {
-	unsigned long deadline = jiffies + timeout, left;
-	struct rad_process **array;
-	int err = 0, e;
-	long waited;
-	u32 n, i;
-
-	rad_spread_end_all();
-	array = snapshot(&n);
-	if (!array)
-		return -ENOMEM;
-	/* All of them before any is waited for. */
-	for (i = 0; i < n; i++)
-		rad_thread_recall_process(array[i], 0, reason, 0);
-	for (i = 0; i < n; i++) {
-		left = max_t(long, deadline - jiffies, 1);
-		e = rad_thread_recall_process(array[i], 0, reason, left);
-		err = err ?: e;
-		left = max_t(long, deadline - jiffies, 0);
-		/* Too late to wait for the pages, they are called all the same. */
-		if (e)
-			rad_homemem_trim(array[i], U32_MAX);
-		e = rad_homemem_recall_all(array[i], left);
-		rad_process_retire_if_idle(array[i]);
-		err = err ?: e;
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-	/* Those as well that have retired by themselves: nothing of them is left either. */
-	left = max_t(long, deadline - jiffies, HZ);
-	waited = wait_event_killable_timeout(retired, !atomic_read(&retirements), left);
-	if (waited <= 0 && !err) {
-		err = waited ? -EINTR : -ETIMEDOUT;
-		*reason = waited ? RADIUM_R_NONE : RADIUM_R_TIMEOUT;
-	}
-	return err;
-}
-
-/**
- * rad_process_file_opened() - drop the copies of pages of a file
- * @inode: is open for writing, so that no new ones are made
- *
- * Context: process context, no locks held; returns when they are gone.
- */
-void rad_process_file_opened(struct inode *inode)
-{
-	struct rad_process **array;
-	u32 n, i;
-
-	do
-		array = snapshot(&n);
-	while (!array);
-	for (i = 0; i < n; i++) {
-		rad_homemem_drop_file(array[i], inode);
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
+	return wait_event_killable_timeout(retired, !atomic_read(&retirements), timeout);
 }
 
 /* rad_process_node_up() - a node can be used; nothing to do for a process */
@@ -632,113 +411,14 @@ void rad_process_node_up(struct rad_node *node)
 {
 }
 
-/**
- * rad_process_node_dead() - a node was declared dead
- * @node: its session has ended: no message of it will be handled any more
- *
- * Processes that have a thread or the only copy of a page there end; those that
- * only had clean copies there go on. Visitors whose home it was are killed.
- *
- * Context: process context, once for each death.
- */
-void rad_process_node_dead(struct rad_node *node)
-{
-	struct rad_process **array;
-	u32 n, i;
-
-	rad_replica_node_dead(node);
-	do
-		array = snapshot(&n);
-	while (!array);
-	for (i = 0; i < n; i++) {
-		bool lost = rad_homemem_node_dead(array[i], node);
-
-		lost |= rad_thread_node_dead(array[i], node);
-		spin_lock(&array[i]->lock);
-		array[i]->nodes &= ~BIT_ULL(rad_node_id(node) - 1);
-		spin_unlock(&array[i]->lock);
-		/* After exec the process is another program, which has lost nothing. */
-		if (lost && !READ_ONCE(array[i]->retiring))
-			rad_process_kill(array[i], rad_node_id(node), RADIUM_R_NODE_LOST);
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-}
-
-/* --------------------------------------------------- shortage of memory */
-
-static void trim_work(struct work_struct *work)
-{
-	struct rad_process **array;
-	u32 n, i;
-
-	array = snapshot(&n);
-	if (!array)
-		return;
-	for (i = 0; i < n; i++) {
-		rad_homemem_trim(array[i], array[i]->mem.away / 8 + 1);
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-}
-
-static DECLARE_WORK(trim, trim_work);
-
-static unsigned long count_held(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	struct rad_process *process;
-	unsigned long held = 0;
-
-	spin_lock(&processes_lock);
-	list_for_each_entry(process, &processes, list)
-		held += READ_ONCE(process->mem.away);
-	spin_unlock(&processes_lock);
-	return held ?: SHRINK_EMPTY;
-}
-
-/* Never waits in reclaim: the pages come home by and by. */
-static unsigned long scan_held(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	queue_work(system_unbound_wq, &trim);
-	return SHRINK_STOP;
-}
-
-static struct shrinker shrinker = {
-	.count_objects = count_held,
-	.scan_objects = scan_held,
-	.seeks = DEFAULT_SEEKS,
-};
-
-/* rad_latency_add() - count one duration in a log2 histogram */
-void rad_latency_add(atomic64_t *histogram, u64 ns)
-{
-	int bucket = ns ? min(ilog2(ns), RADIUM_LATENCY_BUCKETS - 1) : 0;
-
-	atomic64_inc(&histogram[bucket]);
-}
-
 int rad_process_init(void)
 {
-	int err;
-
 	retire_wq = alloc_workqueue("radium_retire", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!retire_wq)
-		return -ENOMEM;
-	drain_wq = alloc_workqueue("radium_drain", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
-	err = drain_wq ? register_shrinker(&shrinker, "radium") : -ENOMEM;
-	if (!err)
-		return 0;
-	if (drain_wq)
-		destroy_workqueue(drain_wq);
-	destroy_workqueue(retire_wq);
-	return err;
+	return retire_wq ? 0 : -ENOMEM;
 }
 
 /* rad_process_uninit() - none is left: each held a reference to the module */
 void rad_process_uninit(void)
 {
-	unregister_shrinker(&shrinker);
-	cancel_work_sync(&trim);
-	destroy_workqueue(drain_wq);
 	destroy_workqueue(retire_wq);
 }

@@ -85,9 +85,9 @@ struct rad_process {
 	struct rad_process_stats stats;
 };
 
+/* process.c */
 int rad_process_init(void);
 void rad_process_uninit(void);
-
 struct rad_process *rad_process_enter(void);
 struct rad_process *rad_process_enter_if_any(void);
 void rad_process_leave(struct rad_process *process);
@@ -97,19 +97,25 @@ void rad_process_get(struct rad_process *process);
 void rad_process_put(struct rad_process *process);
 void rad_process_retire(struct rad_process *process);
 void rad_process_retire_if_idle(struct rad_process *process);
-void rad_process_kill(struct rad_process *process, u32 node, u32 reason);
 bool rad_process_is_draining(struct rad_process *process);
 void rad_process_note_replica(struct rad_process *process, struct rad_node *node);
 u32 rad_process_count(void);
 u32 rad_process_count_on(u32 node);
-int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
-int rad_process_drain(u32 *reason, unsigned long timeout);
-
-void rad_process_on_drain(struct rad_in *in);
-void rad_process_file_opened(struct inode *inode);
 void rad_process_node_up(struct rad_node *node);
+
+/* process_kill.c */
+void rad_process_kill(struct rad_process *process, u32 node, u32 reason);
 void rad_process_node_dead(struct rad_node *node);
 
+/* process_recall.c */
+int rad_recall_init(void);
+void rad_recall_uninit(void);
+int rad_process_drain(u32 *reason, unsigned long timeout);
+void rad_process_on_drain(struct rad_in *in);
+void rad_process_file_opened(struct inode *inode);
+
+/* process_info.c */
+int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
 void rad_latency_add(atomic64_t *histogram, u64 ns);
 
 /* Of the calls that wait: 0 is the default. */
