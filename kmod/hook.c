@@ -72,26 +72,27 @@ static bool enter_syscall_user_dispatch(struct pt_regs *regs)
 	return ret;
 }
 
-static long enter___x64_sys_seccomp(const struct pt_regs *regs)
+/* Its two entries differ in where the arguments are. */
+static long enter_seccomp(long (*original)(const struct pt_regs *regs), const struct pt_regs *regs,
+			  u32 operation, u32 flags)
 {
 	long ret;
 
 	atomic_inc(&active);
-	ret = rad_hook_original.__x64_sys_seccomp(regs);
-	rad_watch_after_seccomp(regs->di, regs->si, ret);
+	ret = original(regs);
+	rad_watch_after_seccomp(operation, flags, ret);
 	atomic_dec(&active);
 	return ret;
 }
 
+static long enter___x64_sys_seccomp(const struct pt_regs *regs)
+{
+	return enter_seccomp(rad_hook_original.__x64_sys_seccomp, regs, regs->di, regs->si);
+}
+
 static long enter___ia32_sys_seccomp(const struct pt_regs *regs)
 {
-	long ret;
-
-	atomic_inc(&active);
-	ret = rad_hook_original.__ia32_sys_seccomp(regs);
-	rad_watch_after_seccomp(regs->bx, regs->cx, ret);
-	atomic_dec(&active);
-	return ret;
+	return enter_seccomp(rad_hook_original.__ia32_sys_seccomp, regs, regs->bx, regs->cx);
 }
 
 static int enter_syscall_regfunc(void)
