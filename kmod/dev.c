@@ -212,16 +212,11 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	case RADIUM_IOC_NODE_JOIN: return join(arg);
 	case RADIUM_IOC_NODE_LEAVE: return leave(arg, false);
 	case RADIUM_IOC_NODE_DRAIN: return leave(arg, true);
-	case RADIUM_IOC_NODE_LIST: return rad_dev_list_nodes(arg);
 	case RADIUM_IOC_MIGRATE: return rad_dev_migrate(arg);
 	case RADIUM_IOC_RECALL: return rad_dev_recall(arg);
 	case RADIUM_IOC_SPREAD: return rad_dev_spread(arg);
-	case RADIUM_IOC_PROCESS_LIST: return rad_dev_list_processes(arg);
-	case RADIUM_IOC_THREAD_LIST: return rad_dev_list_threads(arg);
-	case RADIUM_IOC_PAGE_LIST: return rad_dev_list_pages(arg);
-	case RADIUM_IOC_PAGE_COUNT_LIST: return rad_dev_list_page_counts(arg);
 	case RADIUM_IOC_REPLICA: return run_replica(file, arg);
-	default: return -ENOTTY;
+	default: return rad_dev_list(cmd, arg);
 	}
 }
 

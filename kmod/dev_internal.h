@@ -16,10 +16,6 @@ long rad_dev_migrate(void __user *arg);
 long rad_dev_recall(void __user *arg);
 long rad_dev_spread(void __user *arg);
 
-long rad_dev_list_nodes(void __user *arg);
-long rad_dev_list_processes(void __user *arg);
-long rad_dev_list_threads(void __user *arg);
-long rad_dev_list_pages(void __user *arg);
-long rad_dev_list_page_counts(void __user *arg);
+long rad_dev_list(unsigned int cmd, void __user *arg);
 
 #endif /* _RADIUM_DEV_INTERNAL_H */

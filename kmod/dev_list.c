@@ -23,35 +23,77 @@ enum {
 	ENTRY_MAX	= 4096,		/* bytes of one entry */
 };
 
-struct entries {
-	void *array;
-	size_t size;
-	int n;
-	u32 total;
-};
-
-static int list_nodes(const struct radium_list *list, struct entries *e)
+static int fill_nodes(struct rad_process *process, void *entries, u32 room, u32 *total)
 {
-	struct radium_node_info *infos = kvcalloc(list->count, sizeof(*infos), GFP_KERNEL_ACCOUNT);
-	int i, n;
+	struct radium_node_info *infos = entries;
+	int i, n = rad_node_list(infos, room, total);
 
-	e->size = sizeof(*infos);
-	e->array = infos;
-	if (!infos)
-		return -ENOMEM;
-	n = rad_node_list(infos, list->count, &e->total);
 	for (i = 0; i < n; i++)
 		infos[i].visitors = infos[i].state == RADIUM_NODE_SELF ?
 			rad_replica_visitor_count() : rad_process_count_on(infos[i].id);
 	return n;
 }
 
-static int list_processes(const struct radium_list *list, struct entries *e)
+static int fill_processes(struct rad_process *process, void *entries, u32 room, u32 *total)
 {
-	e->size = sizeof(struct radium_process_info);
-	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
-	return e->array ? rad_process_list(e->array, list->count, &e->total) : -ENOMEM;
+	return rad_process_list(entries, room, total);
 }
+
+static int fill_threads(struct rad_process *process, void *entries, u32 room, u32 *total)
+{
+	return rad_thread_list(process, entries, room, total);
+}
+
+static int fill_pages(struct rad_process *process, void *entries, u32 room, u32 *total)
+{
+	return rad_hot_list(process->hot, entries, room, total);
+}
+
+/* Of all nodes are counted, those that have none left out. */
+static int fill_page_counts(struct rad_process *process, void *entries, u32 room, u32 *total)
+{
+	struct radium_page_count *counts, *out = entries;
+	u32 i, n = 0;
+
+	counts = kvcalloc(RADIUM_NODE_MAX, sizeof(*counts), GFP_KERNEL_ACCOUNT);
+	if (!counts)
+		return -ENOMEM;
+	rad_homemem_count(process, counts);
+	for (i = 0; i < RADIUM_NODE_MAX; i++) {
+		if (!counts[i].owned && !counts[i].copied)
+			continue;
+		counts[i].node = i + 1;
+		if (n < room)
+			out[n] = counts[i];
+		n++;
+	}
+	kvfree(counts);
+	*total = n;
+	return min(n, room);
+}
+
+/**
+ * struct listing - one kind of list
+ * @cmd: the call that asks for it
+ * @size: bytes of an entry, as this module knows it
+ * @fill: writes up to @room entries, which are zero; @total: out: how many there are. Returns how
+ *	many were written, or a negative error
+ * @of_process: @fill is given the process that the caller names, and may read; else NULL
+ */
+struct listing {
+	unsigned int cmd;
+	size_t size;
+	int (*fill)(struct rad_process *process, void *entries, u32 room, u32 *total);
+	bool of_process;
+};
+
+static const struct listing listings[] = {
+	{ RADIUM_IOC_NODE_LIST, sizeof(struct radium_node_info), fill_nodes },
+	{ RADIUM_IOC_PROCESS_LIST, sizeof(struct radium_process_info), fill_processes },
+	{ RADIUM_IOC_THREAD_LIST, sizeof(struct radium_thread_info), fill_threads, true },
+	{ RADIUM_IOC_PAGE_LIST, sizeof(struct radium_page_info), fill_pages, true },
+	{ RADIUM_IOC_PAGE_COUNT_LIST, sizeof(struct radium_page_count), fill_page_counts, true },
+};
 
 /* What it does, call by call and page by page, is its owner's business. Or an ERR_PTR. */
 static struct rad_process *find_readable(s32 pid)
@@ -75,67 +117,30 @@ static struct rad_process *find_readable(s32 pid)
 	return process ?: ERR_PTR(-ENOENT);
 }
 
-static int list_threads(const struct radium_list *list, struct entries *e)
+/* The entries that fit, in a new array; how many, or a negative error. */
+static int gather(const struct listing *listing, const struct radium_list *list, void **entries,
+		  u32 *total)
 {
-	struct rad_process *process = find_readable(list->pid);
-	int n;
+	struct rad_process *process = listing->of_process ? find_readable(list->pid) : NULL;
+	int n = -ENOMEM;
 
 	if (IS_ERR(process))
 		return PTR_ERR(process);
-	e->size = sizeof(struct radium_thread_info);
-	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
-	n = e->array ? rad_thread_list(process, e->array, list->count, &e->total) : -ENOMEM;
+	*entries = kvcalloc(list->count, listing->size, GFP_KERNEL_ACCOUNT);
+	if (*entries)
+		n = listing->fill(process, *entries, list->count, total);
 	rad_process_put(process);
 	return n;
 }
 
-static int list_pages(const struct radium_list *list, struct entries *e)
-{
-	struct rad_process *process = find_readable(list->pid);
-	int n;
-
-	if (IS_ERR(process))
-		return PTR_ERR(process);
-	e->size = sizeof(struct radium_page_info);
-	e->array = kvcalloc(list->count, e->size, GFP_KERNEL_ACCOUNT);
-	n = e->array ? rad_hot_list(process->hot, e->array, list->count, &e->total) : -ENOMEM;
-	rad_process_put(process);
-	return n;
-}
-
-static int list_page_counts(const struct radium_list *list, struct entries *e)
-{
-	struct rad_process *process = find_readable(list->pid);
-	struct radium_page_count *counts;
-	int i, n = 0;
-
-	if (IS_ERR(process))
-		return PTR_ERR(process);
-	counts = kvcalloc(RADIUM_NODE_MAX, sizeof(*counts), GFP_KERNEL_ACCOUNT);
-	e->size = sizeof(*counts);
-	e->array = counts;
-	if (counts)
-		rad_homemem_count(process, counts);
-	rad_process_put(process);
-	if (!counts)
-		return -ENOMEM;
-	for (i = 0; i < RADIUM_NODE_MAX; i++) {
-		if (!counts[i].owned && !counts[i].copied)
-			continue;
-		counts[n] = counts[i];
-		counts[n++].node = i + 1;
-	}
-	e->total = n;
-	return min_t(u32, n, list->count);
-}
-
-static long list(void __user *arg, int (*what)(const struct radium_list *, struct entries *))
+static long list(const struct listing *listing, void __user *arg)
 {
 	struct radium_list list;
-	struct entries e = { };
+	void *entries = NULL;
 	void __user *to;
+	u32 total = 0;
 	size_t common;
-	int i, err;
+	int i, n, err;
 
 	err = rad_dev_fetch(&list, sizeof(list), sizeof(list), arg);
 	if (err)
@@ -143,48 +148,35 @@ static long list(void __user *arg, int (*what)(const struct radium_list *, struc
 	if (list.reserved || !list.entry_size || list.entry_size > ENTRY_MAX)
 		return -EINVAL;
 	list.count = min_t(u32, list.count, LIST_MAX);
-	e.n = what(&list, &e);
-	err = min(e.n, 0);
-	common = min_t(size_t, e.size, list.entry_size);
+	n = gather(listing, &list, &entries, &total);
+	err = min(n, 0);
+	common = min_t(size_t, listing->size, list.entry_size);
 	to = u64_to_user_ptr(list.entries);
-	for (i = 0; i < e.n && !err; i++, to += list.entry_size)
-		if (copy_to_user(to, e.array + i * e.size, common) ||
+	for (i = 0; i < n && !err; i++, to += list.entry_size)
+		if (copy_to_user(to, entries + i * listing->size, common) ||
 		    clear_user(to + common, list.entry_size - common))
 			err = -EFAULT;
-	kvfree(e.array);
+	kvfree(entries);
 	if (err)
 		return err;
-	list.count = e.n;
-	list.total = e.total;
+	list.count = n;
+	list.total = total;
 	return rad_dev_store(arg, &list, sizeof(list));
 }
 
-/** rad_dev_list_nodes() - RADIUM_IOC_NODE_LIST */
-long rad_dev_list_nodes(void __user *arg)
+/**
+ * rad_dev_list() - RADIUM_IOC_NODE_LIST and its kin
+ * @cmd: the call
+ * @arg: its argument, a struct radium_list
+ *
+ * Return: 0 or a negative error; -ENOTTY: it is none of these calls.
+ */
+long rad_dev_list(unsigned int cmd, void __user *arg)
 {
-	return list(arg, list_nodes);
-}
+	size_t i;
 
-/** rad_dev_list_processes() - RADIUM_IOC_PROCESS_LIST */
-long rad_dev_list_processes(void __user *arg)
-{
-	return list(arg, list_processes);
-}
-
-/** rad_dev_list_threads() - RADIUM_IOC_THREAD_LIST */
-long rad_dev_list_threads(void __user *arg)
-{
-	return list(arg, list_threads);
-}
-
-/** rad_dev_list_pages() - RADIUM_IOC_PAGE_LIST */
-long rad_dev_list_pages(void __user *arg)
-{
-	return list(arg, list_pages);
-}
-
-/** rad_dev_list_page_counts() - RADIUM_IOC_PAGE_COUNT_LIST */
-long rad_dev_list_page_counts(void __user *arg)
-{
-	return list(arg, list_page_counts);
+	for (i = 0; i < ARRAY_SIZE(listings); i++)
+		if (listings[i].cmd == cmd)
+			return list(&listings[i], arg);
+	return -ENOTTY;
 }
