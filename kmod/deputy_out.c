@@ -248,30 +248,12 @@ static bool is_frozen(void)
 	return READ_ONCE(current->jobctl) & JOBCTL_TRAP_FREEZE || cgroup_task_frozen(current);
 }
 
-/*
- * The thread leaves, if it is wanted elsewhere. Returns whether it is away now.
- */
-bool rad_deputy_go_out(struct rad_thread *thread)
+/* May it leave now? If not, it stays, or tries again by and by. @number: of the request. */
+static bool may_leave(struct rad_thread *thread, u32 number)
 {
 	struct pt_regs *regs = current_pt_regs();
-	struct rad_process *process;
-	struct rad_node *node;
-	u32 wanted, number, reason;
-	bool changed;
+	u32 reason;
 
-	spin_lock(&thread->lock);
-	wanted = thread->wanted;
-	number = thread->asked;
-	if (wanted == rad_node_self())
-		wanted = thread->wanted = 0;
-	spin_unlock(&thread->lock);
-	if (!wanted) {
-		rad_deputy_drop_boomerang(thread);
-		process = rad_thread_process(thread);
-		rad_thread_answer(thread, number, RADIUM_R_NONE);
-		settle(thread, process);
-		return false;
-	}
 	if (task_sigpending(current) || is_frozen()) {
 		/* It is delivered first, natively, and decides about a restart. */
 		rad_deputy_go_out_later(thread);
@@ -301,53 +283,59 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		rad_deputy_go_out_later(thread);
 		return false;
 	}
-	node = rad_node_get_up(wanted);
-	if (!node) {
-		stay_home(thread, number, RADIUM_R_NODE_DOWN);
-		return false;
-	}
-	process = rad_process_enter();
+	return true;
+}
+
+/* After rad_process_enter(). */
+static void leave_process(struct rad_process *process)
+{
+	rad_process_leave(process);
+	rad_process_put(process);
+}
+
+/* The thread as one of its distributed process, which it has entered; or NULL: as may_leave(). */
+static struct rad_process *enter_process(struct rad_thread *thread, u32 number)
+{
+	struct rad_process *process = rad_process_enter();
+
 	if (IS_ERR(process)) {
-		rad_node_put(node);
 		if (PTR_ERR(process) == -EINTR)
-			/* A signal came meanwhile: as above. */
+			/* A signal came meanwhile: as in may_leave(). */
 			rad_deputy_go_out_later(thread);
 		else
 			stay_home(thread, number, RADIUM_R_NO_MEMORY);
-		return false;
+		return NULL;
 	}
 	rad_thread_attach(thread, process);
 	if (rad_node_is_emptying()) {
-		rad_node_put(node);
-		rad_process_leave(process);
-		rad_process_put(process);
+		leave_process(process);
 		stay_home(thread, number, RADIUM_R_DRAIN);
-		return false;
+		return NULL;
 	}
 	if (rad_process_is_draining(process)) {
 		/* A node has to be told that it has ended: it begins anew. */
-		rad_node_put(node);
 		rad_process_leave(process);
 		rad_process_retire_if_idle(process);
 		rad_process_put(process);
 		rad_deputy_go_out_later(thread);
-		return false;
+		return NULL;
 	}
-	rad_process_note_replica(process, node);
-	rad_regs_leave_rseq(regs);
-	rad_deputy_drop_boomerang(thread);
+	return process;
+}
+
+/*
+ * The stay begins: from here on the thread is on its way to @node, whose reference is its own.
+ * Returns false if somebody has asked for something else meanwhile. Whoever recalls one that is
+ * at home is told at once, and summons us. So does who asks for the same again; whether he may
+ * was not looked at.
+ */
+static bool begin(struct rad_thread *thread, struct rad_node *node, u32 wanted, u32 number)
+{
+	const struct pt_regs *regs = current_pt_regs();
 
 	spin_lock(&thread->lock);
 	if (thread->wanted != wanted || thread->asked != number) {
-		/*
-		 * Whoever recalls one that is at home is told at once, and summons us. So does who
-		 * asks for the same again; whether he may was not looked at.
-		 */
 		spin_unlock(&thread->lock);
-		rseq_set_notify_resume(current);
-		rad_node_put(node);
-		rad_process_leave(process);
-		rad_process_put(process);
 		return false;
 	}
 	rad_thread_set_state(thread, RADIUM_THREAD_FREEZING);
@@ -362,25 +350,17 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 	thread->lost = 0;
 	spin_unlock(&thread->lock);
 	thread->recall_sent = false;
-
 	thread->ip_out = regs->ip;
 	thread->sp_out = regs->sp;
 	thread->cx_out = regs->cx;
-	reason = prepare(thread);
-	if (reason) {
-		rad_process_leave(process);
-		rad_process_put(process);
-		stay_home(thread, number, reason);
-		return false;
-	}
-	/* It would never hear of the commit. */
-	if (rad_node_is_dead(node)) {
-		rad_process_leave(process);
-		rad_process_put(process);
-		stay_home(thread, number, RADIUM_R_NODE_DOWN);
-		return false;
-	}
-	/* The commit: from here on the visitor is the thread. */
+	return true;
+}
+
+/* The commit: from here on the visitor is the thread. */
+static void commit(struct rad_thread *thread, struct rad_process *process, u32 wanted, u32 number)
+{
+	bool changed;
+
 	spin_lock(&thread->lock);
 	rad_thread_set_state(thread, RADIUM_THREAD_AWAY);
 	thread->out_since = jiffies;
@@ -391,7 +371,7 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		thread->recall = RADIUM_R_ASKED;
 	else
 		number = thread->asked;
-	if (rad_node_is_dead(node))
+	if (rad_node_is_dead(thread->node))
 		thread->lost = RADIUM_R_NODE_LOST;
 	spin_unlock(&thread->lock);
 	rad_deputy_tell(thread, RAD_MSG_COMMIT, RADIUM_R_NONE);
@@ -400,7 +380,58 @@ bool rad_deputy_go_out(struct rad_thread *thread)
 		       RADIUM_R_NONE);
 	if (!changed)
 		rad_thread_answer(thread, number, RADIUM_R_NONE);
-	rad_process_leave(process);
-	rad_process_put(process);
-	return true;
+}
+
+/* rad_deputy_go_out() - the thread leaves, if it is wanted elsewhere; whether it is away now */
+bool rad_deputy_go_out(struct rad_thread *thread)
+{
+	struct rad_process *process;
+	struct rad_node *node;
+	u32 wanted, number, reason;
+
+	spin_lock(&thread->lock);
+	wanted = thread->wanted;
+	number = thread->asked;
+	if (wanted == rad_node_self())
+		wanted = thread->wanted = 0;
+	spin_unlock(&thread->lock);
+	if (!wanted) {
+		rad_deputy_drop_boomerang(thread);
+		process = rad_thread_process(thread);
+		rad_thread_answer(thread, number, RADIUM_R_NONE);
+		settle(thread, process);
+		return false;
+	}
+	if (!may_leave(thread, number))
+		return false;
+	node = rad_node_get_up(wanted);
+	if (!node) {
+		stay_home(thread, number, RADIUM_R_NODE_DOWN);
+		return false;
+	}
+	process = enter_process(thread, number);
+	if (!process) {
+		rad_node_put(node);
+		return false;
+	}
+	rad_process_note_replica(process, node);
+	rad_regs_leave_rseq(current_pt_regs());
+	rad_deputy_drop_boomerang(thread);
+	if (!begin(thread, node, wanted, number)) {
+		rseq_set_notify_resume(current);
+		rad_node_put(node);
+		leave_process(process);
+		return false;
+	}
+	reason = prepare(thread);
+	/* It would never hear of the commit. */
+	if (!reason && rad_node_is_dead(node))
+		reason = RADIUM_R_NODE_DOWN;
+	if (!reason)
+		commit(thread, process, wanted, number);
+	/* Before it settles at home, perhaps as the last: who has entered keeps the process. */
+	leave_process(process);
+	if (reason)
+		stay_home(thread, number, reason);
+	return !reason;
 }
