@@ -23,13 +23,12 @@ enum { AHEAD_MAX = 16 };	/* pages fetched behind one that was asked for */
 
 static DEFINE_IDA(slots);
 
-/* rad_wpage_put() - lets go of a page */
+/* rad_wpage_put() - lets go of a page; NULL is fine */
 void rad_wpage_put(struct rad_wpage *page)
 {
-	if (!refcount_dec_and_test(&page->ref))
+	if (!page || !refcount_dec_and_test(&page->ref))
 		return;
-	if (page->kept)
-		rad_wpage_put(page->kept);
+	rad_wpage_put(page->kept);
 	if (page->landing.page && page->exposed)
 		rad_landing_put_late(&page->landing);
 	else if (page->landing.page)
@@ -118,8 +117,7 @@ static void granted(struct rad_call *call)
 		if (!reason && flags & (held ? RAD_GRANT_HELD : RAD_GRANT_DATA | RAD_GRANT_ZERO)) {
 			if (!held && flags & RAD_GRANT_ZERO)
 				clear_highpage(page->landing.page);
-			if (page->kept)
-				rad_wpage_put(page->kept);
+			rad_wpage_put(page->kept);
 			page->kept = NULL;
 			page->prot = le32_to_cpu(grant->prot);
 			/* Home's frame is older than what its last owner wrote. */
@@ -368,6 +366,24 @@ static vm_fault_t leave(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
+/*
+ * Waits for home's answer, and says in @reason whether it has refused the page. Woken by the grant,
+ * the end of the session, a recall, or a fatal signal; an error for the last two.
+ */
+static int await_answer(struct rad_window *window, const struct rad_wpage *page,
+			struct rad_visitor *visitor, u32 *reason)
+{
+	u64 start = ktime_get_ns();
+	int err;
+
+	err = wait_event_interruptible(window->wait, !rad_wpage_is_asked_for(page));
+	if (visitor)
+		visitor->waited += ktime_get_ns() - start;
+	/* Pairs with the release in rad_wpage_refuse(). */
+	*reason = smp_load_acquire(&page->state) == PAGE_REFUSED ? page->reason : RADIUM_R_NONE;
+	return err;
+}
+
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
 	struct rad_replica *replica = vmf->vma->vm_private_data;
@@ -382,7 +398,6 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	bool here, asked;
 	u32 reason;
-	u64 start;
 	int err;
 
 	pfn = rad_vvar_pfn(&window->vvar, vmf->address);
@@ -394,8 +409,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	}
 	for (;;) {
 		if (READ_ONCE(window->dead)) {
-			if (new)
-				rad_wpage_put(new);
+			rad_wpage_put(new);
 			return leave(vmf);
 		}
 		reclaim = lock_page_entry(lock);
@@ -407,8 +421,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			else
 				ret = go_home(vmf, RADIUM_R_FAULT, access);
 			unlock_page_entry(lock, reclaim);
-			if (new)
-				rad_wpage_put(new);
+			rad_wpage_put(new);
 			return ret;
 		}
 		/* What has been sent on is fetched again. */
@@ -433,22 +446,14 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		if (!asked && !(here ? upgrade(page, visitor) : request(page, access, visitor))) {
 			unlock_page_entry(lock, reclaim);
 			rad_wpage_put(page);
-			if (new)
-				rad_wpage_put(new);
+			rad_wpage_put(new);
 			return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 		}
 		unlock_page_entry(lock, reclaim);
 		if (!asked)
 			fetch_ahead(replica, index, access);
 
-		/* Woken by the grant, the end of the session, a recall, or a fatal signal. */
-		start = ktime_get_ns();
-		err = wait_event_interruptible(window->wait,
-					       !rad_wpage_is_asked_for(page));
-		if (visitor)
-			visitor->waited += ktime_get_ns() - start;
-		reason = smp_load_acquire(&page->state) == PAGE_REFUSED ? page->reason :
-									  RADIUM_R_NONE;
+		err = await_answer(window, page, visitor, &reason);
 		rad_wpage_put(page);
 		if (new && (err || reason)) {
 			rad_wpage_put(new);

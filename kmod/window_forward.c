@@ -71,8 +71,7 @@ static void passed(void *arg, bool delivered)
 	} else {
 		rad_answer_to(passing->home, passing->call, passing->back);
 	}
-	if (kept)
-		rad_wpage_put(kept);
+	rad_wpage_put(kept);
 	rad_wpage_put(content);
 	rad_replica_put(replica);
 	rad_node_put(passing->home);
