@@ -46,7 +46,8 @@ void rad_device_set_replica(struct file *file, struct rad_replica *replica)
  * @size: of it
  * @least: bytes that the caller has to know
  * @from: user address
- * Return: 0, -EFAULT, -EINVAL for too little, -E2BIG for members that are not zero and unknown here.
+ * Return: 0, -EFAULT, -EINVAL for too little, -E2BIG for members that are not zero and unknown
+ * here, or for more than a page.
  */
 int rad_dev_fetch(void *to, size_t size, size_t least, const void __user *from)
 {

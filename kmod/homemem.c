@@ -341,8 +341,11 @@ void rad_homemem_limit(struct rad_process *process)
 /**
  * rad_homemem_recall_all() - bring every page home, have every copy dropped
  * @process: whose
- * @timeout: jiffies
- * Return: 0, -ETIMEDOUT, -EHOSTDOWN, -EINTR.
+ * @timeout: jiffies; looked at after each page, which is waited for until its owner has answered
+ *	or died
+ *
+ * Context: process context; killable.
+ * Return: 0, -ETIMEDOUT, -EHOSTDOWN (a page is lost), -EINTR.
  */
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 {

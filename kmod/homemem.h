@@ -104,7 +104,9 @@ struct rad_turn {
  * @wait: woken at every change of state
  * @invalidating: layout changes under way (between range_start and range_end)
  * @dead: the address space is gone; nothing goes over the network any more
- * @away, @recalling, @copied: entries in these states
+ * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
+ *	RECALLING, SHARING, LOST
+ * @recalling, @copied: entries in these states
  * @order: AWAY entries, the longest away first
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock

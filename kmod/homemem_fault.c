@@ -153,8 +153,7 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
 
 /**
  * rad_homemem_do_swap_page() - instead of do_swap_page()
- * @vmf: the fault; mmap_lock is held for reading (khugepaged: read, exclusive of
- *	nothing)
+ * @vmf: the fault; mmap_lock is held for reading
  *
  * Every access at home, by the process, by the kernel on its behalf or by another
  * process, that meets a held page comes through here, and waits until the page

@@ -438,7 +438,8 @@ static void slot_put(struct slot *slot)
  * Context: as @gfp; killable; may sleep until a lost connection has been replaced
  * or its peer declared dead.
  * Return: 0; -ENOMEM: no memory, or pool_mib is reached; -EHOSTDOWN: there is no
- * session, so that nothing can be registered; -EINTR: a fatal signal; -EIO.
+ * session, so that nothing can be registered; -EINTR: a fatal signal; or an error of
+ * the device.
  */
 int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
 {

@@ -102,7 +102,7 @@ void rad_peer_remove(struct rad_peer *peer)
 /**
  * rad_node_known - which nodes are there, up or not?
  *
- * Context: process, or under RCU.
+ * Context: process, also under spin locks and RCU.
  * Return: bit i: node i+1, this one among them.
  */
 u64 rad_node_known(void)
@@ -126,7 +126,7 @@ u64 rad_node_known(void)
  * A suspect node counts: nothing that it holds is lost yet, and messages to it
  * wait until it is heard of again or declared dead.
  *
- * Context: process.
+ * Context: process, also under spin locks.
  * Return: the node, up or suspect, with a reference for the caller; or NULL.
  */
 struct rad_node *rad_node_get_up(u32 id)

@@ -82,7 +82,7 @@ struct rad_process *rad_process_find_mm(struct mm_struct *mm)
  * rad_process_find_id() - the process with this number
  * @id: the number
  *
- * Return: with a reference, or NULL.
+ * Return: with a reference, also if it retires; or NULL.
  */
 struct rad_process *rad_process_find_id(u64 id)
 {
@@ -135,7 +135,7 @@ static void retire_work(struct work_struct *work)
 
 	/*
 	 * 1. No replica answers for the process any more once it has been told; no
-	 *    page goes out, because requests find a retiring process no longer.
+	 *    page goes out, because requests for one of a retiring process are refused.
 	 */
 	tell_nodes(process);
 	/* 2. Every held page goes back to the kernel, wherever it is mapped now. */
@@ -329,7 +329,7 @@ void rad_process_note_replica(struct rad_process *process, struct rad_node *node
 	spin_unlock(&process->lock);
 }
 
-/* rad_process_count() - distributed processes whose home is here */
+/* rad_process_count() - distributed processes whose home is here, those that retire among them */
 u32 rad_process_count(void)
 {
 	return READ_ONCE(count);
@@ -348,7 +348,7 @@ u32 rad_process_count_on(u32 node)
 	return n;
 }
 
-/* rad_process_pages_away() - pages of processes of this node that others own */
+/* rad_process_pages_away() - held pages: that other nodes own, or that are lost with their owner */
 unsigned long rad_process_pages_away(void)
 {
 	struct rad_process *process;

@@ -42,13 +42,13 @@ struct rad_process_stats {
 
 /**
  * struct rad_process - a distributed process at home
- * @ref: the list holds one until rad_process_retire()
+ * @ref: the list holds one until it has retired, each thread and each entry of @mem one
  * @id: never used twice while the module is loaded
  * @mm: its memory; the structure is held (mmgrab), not the address space
  * @notifier: sees every change of the layout
  * @mem: directory of the pages that have been away
  * @hot: which of them are fought for
- * @lock: protects @threads, @nodes and @draining
+ * @lock: protects @threads, and writing to @nodes and @draining
  * @threads: struct rad_thread
  * @nodes: bit i: node i+1 has, or may have, a replica
  * @draining: bit i: work is under way that node i+1 has asked for, which wants to be rid of it

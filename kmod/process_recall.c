@@ -87,7 +87,7 @@ void rad_process_on_drain(struct rad_in *in)
 /**
  * rad_process_drain() - bring every thread and page of every process home
  * @reason: out: enum radium_reason of the first that did not come
- * @timeout: jiffies, for all together
+ * @timeout: jiffies, for all together; what retires by then has a second more
  *
  * Context: process context; killable.
  * Return: 0, or the first error; -ENOMEM.

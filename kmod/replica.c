@@ -484,6 +484,7 @@ int rad_replica_run_manager(struct file *file, u64 token)
 	return -EINTR;
 }
 
+/* rad_replica_count() - replicas on this node, but those that die */
 u32 rad_replica_count(void)
 {
 	struct rad_replica *replica;

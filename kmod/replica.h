@@ -26,7 +26,8 @@ struct task_struct;
 
 /**
  * struct rad_replica - a replica on this node
- * @ref: the list has one until it dies, its open file one
+ * @ref: the list has one until it dies, its open file one, each visitor one, and so has each page
+ *	that is asked for, on its way to another node, or to be revoked late
  * @list: in replicas
  * @home: its home node; holds a reference
  * @process: home's number of the process

@@ -283,7 +283,7 @@ void rad_thread_attach(struct rad_thread *thread, struct rad_process *process)
  * rad_thread_end() - the task exits
  * @thread: the thread
  *
- * Context: the task itself.
+ * Context: the task itself, or whoever finds it exiting; may be atomic.
  */
 void rad_thread_end(struct rad_thread *thread)
 {

@@ -42,12 +42,12 @@ enum { RAD_THREAD_ANSWERS = 8 };
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
  * @hash: in the table by task
- * @forgotten: out of that table
  * @list: in rad_process.threads
  * @process: holds a reference; NULL before the first move; changes with exec
  * @task: holds a reference
  * @id: its number in the initial PID namespace
  * @lock: protects what follows; inside the table's lock
+ * @forgotten: out of the table by task
  * @state: see RAD_THREAD_MOVES
  * @stay: number of the stay away
  * @node: where it is, or is going to; holds a reference
@@ -76,8 +76,8 @@ enum { RAD_THREAD_ANSWERS = 8 };
  * @ip_out, @sp_out, @cx_out: of the thread when it went out; deputy only
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
- * @executing: delegated system call that the deputy is in, -1: none; deputy only
- * @boomerang: it executes one system call at home and goes out again; deputy only
+ * @executing: delegated system call that the deputy is in, -1: none; written by the deputy only
+ * @boomerang: it executes one system call at home and goes out again; written by the task only
  */
 struct rad_thread {
 	struct kref ref;

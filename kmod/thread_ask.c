@@ -186,9 +186,9 @@ static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout,
  * @move: flags and timeout; @move->reason says why it failed
  * @node: id, or 0 for home
  *
- * Context: process context of whoever asks; interruptible. For RADIUM_MOVE_SELF
- * the move happens on the way out of the call.
- * Return: 0 or a negative error.
+ * Context: process context of whoever asks; interruptible. Current itself does not wait, as with
+ * RADIUM_MOVE_NO_WAIT: it moves on the way out of the call.
+ * Return: 0 or a negative error; 0 if nobody waits, and @move->reason is left alone.
  */
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node)
 {

@@ -9,6 +9,7 @@
 #include "process.h"
 #include "thread.h"
 
+/* rad_thread_count() - threads of a process that Radium knows, and those that are away */
 void rad_thread_count(struct rad_process *process, u32 *n, u32 *away)
 {
 	struct rad_thread *thread;

@@ -40,7 +40,7 @@ struct rad_walk {
  * struct rad_window - window of one replica
  * @slot: its place in the device's file offsets: unmapping a page of one replica
  *	leaves the others alone
- * @file: through which it is mapped; the mapping holds the reference
+ * @mapping: of the device's file; the file that it is mapped through keeps it
  * @pages: struct page state by page number
  * @locks: by page number, modulo: orders insertion into the page table and
  *	revocation. Taken with mmap_lock held, or alone.
