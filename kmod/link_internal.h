@@ -41,7 +41,6 @@
 #include "node.h"
 
 /* Of the layers above, whose headers need not be known here. */
-void rad_process_node_up(struct rad_node *node);
 void rad_process_node_dead(struct rad_node *node);
 void rad_event_post(u32 type, u32 node, s32 pid, s32 tid, u32 reason);
 

@@ -169,7 +169,6 @@ static void update_state(struct rad_peer *peer, struct rad_node *node)
 	spin_lock(&rad_peers_lock);
 	peer->announced = true;
 	spin_unlock(&rad_peers_lock);
-	rad_process_node_up(node);
 }
 
 static void peer_work(struct work_struct *work)

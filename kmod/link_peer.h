@@ -15,7 +15,7 @@
  * @dial: we know its address, and try
  * @dialing: a connection attempt is under way
  * @node: session; changed by @work only
- * @announced: rad_process_node_up() was called for @node; @work only
+ * @announced: @node has been up, and rad_node_get_up() finds it; changed by @work only
  * @offered: authenticated connection for @work, with a reference
  * Under rad_peers_lock unless said otherwise.
  */

@@ -406,11 +406,6 @@ long rad_process_await_retired(unsigned long timeout)
 	return wait_event_killable_timeout(retired, !atomic_read(&retirements), timeout);
 }
 
-/* rad_process_node_up() - a node can be used; nothing to do for a process */
-void rad_process_node_up(struct rad_node *node)
-{
-}
-
 int rad_process_init(void)
 {
 	retire_wq = alloc_workqueue("radium_retire", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);

@@ -101,7 +101,6 @@ bool rad_process_is_draining(struct rad_process *process);
 void rad_process_note_replica(struct rad_process *process, struct rad_node *node);
 u32 rad_process_count(void);
 u32 rad_process_count_on(u32 node);
-void rad_process_node_up(struct rad_node *node);
 
 /* process_kill.c */
 void rad_process_kill(struct rad_process *process, u32 node, u32 reason);
