@@ -5,6 +5,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
@@ -12,9 +14,12 @@
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static int listener(struct sockaddr_in *address)
 {
@@ -89,6 +94,42 @@ static void receive(void)
 	EQUAL(byte, 'x');
 	during_end();
 	reap(helper);
+}
+
+/*
+ * Where the thread's socket was, another one puts the name of a socket, which has no time limit
+ * that could be looked at. The call is restarted, and finds that.
+ */
+static void socket_is_replaced(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int pair[2], name, named = DO(socket(AF_UNIX, SOCK_STREAM, 0));
+	char byte = 0;
+	ssize_t got;
+	pid_t child;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", own_directory());
+	DO(bind(named, (void *)&address, sizeof(address)));
+	name = DO(open(address.sun_path, O_PATH));
+	DO(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	warm_up();
+	child = DO(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
+	if (!child) {
+		while (!sleeps_in(getppid(), SYS_recvfrom))
+			sleep_ms(10);
+		DO(dup2(name, pair[0]));
+		during("%d:A", getppid());
+		during_end();
+		_exit(send(pair[1], "x", 1, 0) != 1);
+	}
+	got = recv(pair[0], &byte, 1, 0);
+	if (moving()) {
+		EQUAL(got, -1);
+		EQUAL(errno, EBADF);
+	} else {
+		EQUAL(got, 1);
+	}
+	reap(child);
 }
 
 static void lock_and_hold(void *path)
@@ -239,9 +280,10 @@ static void eventfd_wait(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(accept_and_receive), CASE(receive_timeout), CASE(receive), CASE(flock_wait),
-		CASE(record_lock_wait), CASE(open_fifo_wait), CASE(msgrcv_wait), CASE(semop_wait),
-		CASE(timerfd_wait), CASE(eventfd_wait),
+		CASE(accept_and_receive), CASE(receive_timeout), CASE(receive),
+		CASE(socket_is_replaced), CASE(flock_wait), CASE(record_lock_wait),
+		CASE(open_fifo_wait), CASE(msgrcv_wait), CASE(semop_wait), CASE(timerfd_wait),
+		CASE(eventfd_wait),
 		{ 0 }
 	};
 
