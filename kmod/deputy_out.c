@@ -11,6 +11,7 @@
 #include <linux/sched/coredump.h>
 #include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
+#include <linux/uprobes.h>
 #include <linux/user_namespace.h>
 #include <asm/debugreg.h>
 #include <asm/syscall.h>
@@ -248,14 +249,20 @@ static bool is_frozen(void)
 	return READ_ONCE(current->jobctl) & JOBCTL_TRAP_FREEZE || cgroup_task_frozen(current);
 }
 
+/* A probe (uprobe) steps over an instruction, with the trap flag set, in memory of its own. */
+static bool is_probed(void)
+{
+	return current->utask && current->utask->active_uprobe;
+}
+
 /* May it leave now? If not, it stays, or tries again by and by. @number: of the request. */
 static bool may_leave(struct rad_thread *thread, u32 number)
 {
 	struct pt_regs *regs = current_pt_regs();
 	u32 reason;
 
-	if (task_sigpending(current) || is_frozen()) {
-		/* It is delivered first, natively, and decides about a restart. */
+	if (task_sigpending(current) || is_frozen() || is_probed()) {
+		/* A signal is delivered first, natively, and decides about a restart. */
 		rad_deputy_go_out_later(thread);
 		return false;
 	}
