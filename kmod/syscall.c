@@ -83,6 +83,7 @@ static const u8 on_socket[NR_syscalls] = {
 static bool has_time_limit(struct task_struct *task, unsigned int fd)
 {
 	struct file *file = NULL;
+	struct socket *sock;
 	bool limit = false;
 
 	task_lock(task);
@@ -95,8 +96,10 @@ static bool has_time_limit(struct task_struct *task, unsigned int fd)
 	task_unlock(task);
 	if (!file)
 		return false;
-	if (S_ISSOCK(file_inode(file)->i_mode)) {
-		struct sock *sk = SOCKET_I(file_inode(file))->sk;
+	/* Not by the inode's mode: a name of a socket has that, too, if it is opened by O_PATH. */
+	sock = sock_from_file(file);
+	if (sock) {
+		struct sock *sk = sock->sk;
 
 		limit = sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
 			       sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT);
