@@ -102,11 +102,19 @@ static long find_page(struct rad_take *t, unsigned int flags, struct page **page
 	long n;
 
 	n = get_user_pages_remote(mm, t->address, 1, flags | FOLL_NOFAULT, page, NULL, NULL);
-	if (n == 1)
-		return n;
-	mutex_lock(&mem->faulting);
-	n = get_user_pages_remote(mm, t->address, 1, flags, page, NULL, NULL);
-	mutex_unlock(&mem->faulting);
+	if (n != 1) {
+		mutex_lock(&mem->faulting);
+		n = get_user_pages_remote(mm, t->address, 1, flags, page, NULL, NULL);
+		mutex_unlock(&mem->faulting);
+	}
+	/*
+	 * A frame that failed while we held it is mapped still. A process that reads it dies of
+	 * that, at home; the kernel would, if it or its adapter did.
+	 */
+	if (n == 1 && PageHWPoison(*page)) {
+		put_page(*page);
+		return -EHWPOISON;
+	}
 	return n;
 }
 
