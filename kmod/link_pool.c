@@ -226,7 +226,7 @@ static int chunk_post(struct chunk *chunk)
 	return err;
 }
 
-static int chunk_register_once(struct chunk *chunk)
+static int chunk_register_once(struct chunk *chunk, int segments)
 {
 	int err;
 
@@ -235,8 +235,8 @@ static int chunk_register_once(struct chunk *chunk)
 		return PTR_ERR(chunk->mr);
 	ib_update_fast_reg_key(chunk->mr, ib_inc_rkey(chunk->mr->rkey));
 	err = -EINVAL;
-	if (ib_map_mr_sg(chunk->mr, chunk->sg, RAD_CHUNK_PAGES, NULL,
-			 PAGE_SIZE) == RAD_CHUNK_PAGES)
+	if (ib_map_mr_sg(chunk->mr, chunk->sg, segments, NULL, PAGE_SIZE) == segments &&
+	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE)
 		err = chunk_post(chunk);
 	if (err)
 		ib_dereg_mr(chunk->mr);
@@ -261,13 +261,15 @@ static bool may_retry(int err, u32 *tries)
 static int chunk_register(struct chunk *chunk)
 {
 	u32 tries = REGISTER_TRIES;
-	int err;
+	int err, segments;
 
-	if (ib_dma_map_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
-			  DMA_FROM_DEVICE) != RAD_CHUNK_PAGES)
+	/* Fewer than pages where an IOMMU makes one address range of several: usually one. */
+	segments = ib_dma_map_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
+				 DMA_FROM_DEVICE);
+	if (!segments)
 		return -EIO;
 	do {
-		err = chunk_register_once(chunk);
+		err = chunk_register_once(chunk, segments);
 	} while (err && may_retry(err, &tries));
 	if (!err) {
 		chunk->rkey = chunk->mr->rkey;
@@ -324,10 +326,15 @@ static bool pool_capped(void)
 static int pool_grow(gfp_t gfp, u32 enough)
 {
 	struct chunk *chunk;
-	int err = 0;
+	int err;
 
 	if (mutex_lock_killable(&pool.growing))
 		return -EINTR;
+	/* Of what is closed nothing is given out, however much is free: it is on its way out. */
+	err = -EHOSTDOWN;
+	if (!READ_ONCE(pool.open))
+		goto out;
+	err = 0;
 	if (READ_ONCE(pool.free) >= enough)
 		goto out;
 	err = -ENOMEM;
