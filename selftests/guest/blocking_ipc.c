@@ -96,6 +96,30 @@ static void receive(void)
 	reap(helper);
 }
 
+static void send_half(void *fd)
+{
+	if (send(*(int *)fd, "half", 4, 0) != 4)
+		_exit(1);
+}
+
+/* A part of what it wants has come already: not told before the rest is there. */
+static void receive_low_water(void)
+{
+	int pair[2], enough = 8;
+	char text[9] = "";
+	pid_t helper;
+
+	DO(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	DO(setsockopt(pair[0], SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof(enough)));
+	EQUAL(send(pair[1], "one ", 4, 0), 4);
+	helper = event(send_half, &pair[1]);
+	during(MOVES);
+	EQUAL(read(pair[0], text, 8), 8);
+	CHECK(!strcmp(text, "one half"));
+	during_end();
+	reap(helper);
+}
+
 /*
  * Where the thread's socket was, another one puts the name of a socket, which has no time limit
  * that could be looked at. The call is restarted, and finds that.
@@ -282,7 +306,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(accept_and_receive), CASE(receive_timeout), CASE(receive),
-		CASE(socket_is_replaced), CASE(flock_wait), CASE(record_lock_wait),
+		CASE(receive_low_water), CASE(socket_is_replaced), CASE(flock_wait), CASE(record_lock_wait),
 		CASE(open_fifo_wait), CASE(msgrcv_wait), CASE(semop_wait), CASE(timerfd_wait),
 		CASE(eventfd_wait),
 		{ 0 }

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 enum { COUNT = 451, PAGE_BYTES = 8192 };
@@ -195,14 +196,19 @@ static void unknown_numbers(void)
 	EQUAL(raw(0x100000000l + SYS_getpid, none), getpid());
 }
 
-static long gate(long ax)
+static long gate2(long ax, long first, long second)
 {
-	asm volatile("int $0x80" : "+a"(ax) : : "r8", "r9", "r10", "r11", "memory");
+	asm volatile("int $0x80" : "+a"(ax) : "b"(first), "c"(second)
+		     : "r8", "r9", "r10", "r11", "memory");
 	return ax;
 }
 
-/* The gate of 32-bit programs, which a 64-bit one may use as well. */
-static void old_gate(void)
+static long gate(long ax)
+{
+	return gate2(ax, 0, 0);
+}
+
+static void need_old_gate(void)
 {
 	pid_t pid = DO(fork());
 	int status;
@@ -212,6 +218,12 @@ static void old_gate(void)
 	EQUAL(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status))
 		skip("no 32-bit programs");
+}
+
+/* The gate of 32-bit programs, which a 64-bit one may use as well. */
+static void old_gate(void)
+{
+	need_old_gate();
 	for (int round = 0; round < 3; round++) {
 		EQUAL(gate(20), getpid());
 		EQUAL(gate(9999), -ENOSYS);
@@ -220,6 +232,60 @@ static void old_gate(void)
 		else
 			away();
 	}
+}
+
+/* Those that follow are 64-bit calls again, though a 32-bit one was what it came home for. */
+static void calls_after_the_old_gate(void)
+{
+	char first[4] = "", second[4] = "";
+	struct iovec from[] = { { "abc", 3 }, { "defg", 4 } }, to[] = { { first, 3 }, { second, 4 } };
+	int ends[2];
+
+	need_old_gate();
+	DO(pipe(ends));
+	for (int round = 0; round < 3; round++) {
+		away();
+		EQUAL(gate(20), getpid());
+		EQUAL(writev(ends[1], from, 2), 7);
+		EQUAL(readv(ends[0], to, 2), 7);
+		CHECK(!memcmp(first, "abc", 3) && !memcmp(second, "defg", 4));
+		CHECK((uintptr_t)DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) >> 32);
+		memset(second, 0, sizeof(second));
+	}
+}
+
+/* It is not taken for the 64-bit call of its number: not woken, nor begun again as another. */
+static void sleep_in_the_old_gate(void)
+{
+	const struct timespec time = { 0, 600000000 };
+	int32_t *low = DO(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
+	uint64_t begin;
+
+	need_old_gate();
+	away();
+	home();
+	low[0] = time.tv_sec;
+	low[1] = time.tv_nsec;
+	during("100 a 100 h 100 a");
+	begin = now_ns();
+	EQUAL(gate2(162, (uintptr_t)low, 0), 0);
+	CHECK(now_ns() - begin >= (uint64_t)time.tv_nsec);
+	during_end();
+}
+
+/* umask, whose number is that of exit in 64-bit calls: it goes out again. */
+static void old_gate_is_no_end(void)
+{
+	uint64_t end;
+
+	need_old_gate();
+	away();
+	EQUAL(gate2(60, 022, 0), gate2(60, 022, 0));
+	end = now_ns() + 20000000000ull;
+	while (moving() && !where() && now_ns() < end)
+		compute_ms(20);
+	EQUAL(!where(), !moving());
 }
 
 /* What only a privileged process may do, and this one is not. */
@@ -326,7 +392,9 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "zeros", zeros, 60 }, { "ones", ones, 60 }, { "page_of_zeros", page_of_zeros, 60 },
 		{ "watched", watched, 60 },
-		CASE(unknown_numbers), CASE(old_gate), CASE(privileged_calls), CASE(harmless_forms),
+		CASE(unknown_numbers), CASE(old_gate), CASE(calls_after_the_old_gate),
+		CASE(sleep_in_the_old_gate), CASE(old_gate_is_no_end),
+		CASE(privileged_calls), CASE(harmless_forms),
 		{ 0 }
 	};
 

@@ -7,6 +7,8 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -386,12 +388,47 @@ static void disk_and_cpu_share_pages(void)
 	syscall(SYS_io_destroy, context);
 }
 
+static void write_to_ring(void *end)
+{
+	EQUAL(write(*(int *)end, "ring", 4), 4);
+}
+
+/* What a ring has completed ends epoll_pwait; the mask that it had for the time of that goes. */
+static void mask_comes_back(void)
+{
+	int data[2], poller = DO(epoll_create1(0));
+	sigset_t all_but, none, found;
+	struct epoll_event event;
+	char buffer[8];
+	struct ring ring;
+	pid_t writer;
+
+	ring_open(&ring);
+	DO(pipe(data));
+	sigemptyset(&none);
+	sigemptyset(&all_but);
+	sigaddset(&all_but, SIGUSR1);
+	DO(sigprocmask(SIG_SETMASK, &all_but, NULL));
+	for (uint64_t round = 1; round <= 3; round++) {
+		ring_read(&ring, data[0], buffer, 4, round);
+		away();
+		writer = later(150, write_to_ring, &data[1]);
+		EQUAL(epoll_pwait(poller, &event, 1, 1500, &none), -1);
+		EQUAL(errno, EINTR);
+		DO(sigprocmask(SIG_SETMASK, NULL, &found));
+		EQUAL(sigismember(&found, SIGUSR1), 1);
+		check_completion(&ring, round, 4);
+		reap(writer);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(io_uring_completes), CASE(io_uring_waits), CASE(io_uring_wait_is_left_alone),
 		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
 		CASE(disk_and_cpu_share_pages), CASE(mapping_of_a_device),
+		CASE(mask_comes_back),
 		{ 0 }
 	};
 

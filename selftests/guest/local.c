@@ -5,6 +5,7 @@
  */
 #include "crew.h"
 
+#include <asm/prctl.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -411,12 +412,25 @@ static void is_filtered(int call, int error)
 	}
 }
 
+/* What is made where the thread is, and changes nothing but its registers. */
+static void base_is_filtered(int error)
+{
+	unsigned long base;
+
+	errno = 0;
+	EQUAL(syscall(SYS_arch_prctl, ARCH_GET_FS, &base), -1);
+	EQUAL(errno, error);
+}
+
 static void filter_from_before(void)
 {
 	install(SYS_getegid, SECCOMP_RET_ERRNO | 77);
 	is_filtered(SYS_getegid, 77);
+	install(SYS_arch_prctl, SECCOMP_RET_ERRNO | 76);
+	base_is_filtered(76);
 	away();
 	is_filtered(SYS_getegid, 77);
+	base_is_filtered(76);
 	EQUAL(syscall(SYS_getpid), getpid());
 	EQUAL(returns("WATCHED") > 4, moving());
 }
@@ -434,6 +448,8 @@ static void filter_while_away(void)
 	is_filtered(SYS_clock_gettime, 79);
 	install(SYS_sched_yield, SECCOMP_RET_ERRNO | 80);
 	is_filtered(SYS_sched_yield, 80);
+	install(SYS_arch_prctl, SECCOMP_RET_ERRNO | 76);
+	base_is_filtered(76);
 	handle(SIGSYS);
 	install(SYS_gettid, SECCOMP_RET_TRAP);
 	syscall(SYS_gettid);

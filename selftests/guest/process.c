@@ -531,6 +531,37 @@ static void ldt_is_refused(void)
 	kill(pid, SIGKILL);
 }
 
+/* A segment of its own in the table of the CPU, which the old gate only makes. */
+static void own_segment_is_refused(void)
+{
+	struct user_desc *segment = DO(mmap(NULL, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+					    -1, 0));
+	int ends[2];
+	pid_t pid;
+	char byte;
+
+	DO(pipe(ends));
+	pid = DO(fork());
+	if (!pid) {
+		long ax = 243;
+
+		*segment = (struct user_desc){ .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1,
+					       .limit_in_pages = 1 };
+		asm volatile("int $0x80" : "+a"(ax) : "b"(segment) : "r8", "r9", "r10", "r11", "memory");
+		if (ax)
+			_exit(9);
+		EQUAL(write(ends[1], "x", 1), 1);
+		for (;;)
+			;
+	}
+	close(ends[1]);
+	if (read(ends[0], &byte, 1) != 1)
+		skip("no set_thread_area");
+	away_refused(pid, "LDT");
+	CHECK(kill(pid, 0) == 0);
+	kill(pid, SIGKILL);
+}
+
 /* Its parent waits in vfork, and uses this memory next. */
 static void vfork_child_is_refused(void)
 {
@@ -672,7 +703,7 @@ int main(int argc, char **argv)
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
 		CASE(robust_list), CASE(rseq_is_aborted), CASE(ldt_is_refused),
-		CASE(vfork_child_is_refused),
+		CASE(own_segment_is_refused), CASE(vfork_child_is_refused),
 		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
 		{ 0 }
 	};

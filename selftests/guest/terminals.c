@@ -120,6 +120,36 @@ static void raw_keys(void)
 	ended(pid);
 }
 
+static void read_raw_slowly(void)
+{
+	struct termios mode;
+	char keys[8];
+
+	DO(tcgetattr(0, &mode));
+	cfmakeraw(&mode);
+	mode.c_cc[VMIN] = 3;
+	mode.c_cc[VTIME] = 0;
+	DO(tcsetattr(0, TCSANOW, &mode));
+	home();
+	EQUAL(write(1, "slow", 4), 4);
+	during("100 a 100 h 100 a");
+	EQUAL(read(0, keys, 8), 3);
+	CHECK(!memcmp(keys, "abc", 3));
+	during_end();
+}
+
+/* One at a time, while the reader is moved, who wants three. */
+static void raw_keys_one_by_one(void)
+{
+	pid_t pid = session(read_raw_slowly);
+
+	shown("slow");
+	type("ab");
+	sleep_ms(600);
+	type("c");
+	ended(pid);
+}
+
 static volatile sig_atomic_t caught;
 
 static void catch(int number)
@@ -306,7 +336,8 @@ static void master_is_away(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(line_editing), CASE(raw_keys), CASE(window_size), CASE(background_jobs),
+		CASE(line_editing), CASE(raw_keys), CASE(raw_keys_one_by_one),
+		CASE(window_size), CASE(background_jobs),
 		CASE(hang_up), CASE(controlling_terminal), CASE(master_is_away),
 		{ 0 }
 	};
