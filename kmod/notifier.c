@@ -79,11 +79,11 @@ static const struct mmu_notifier_ops ops = {
  * rad_notifier_register() - watch the address space of current
  * @process: of current
  *
- * Context: may sleep; takes mmap_lock for writing.
+ * Context: may sleep; mmap_lock is held for writing.
  * Return: 0, -ENOMEM, -EINTR.
  */
 int rad_notifier_register(struct rad_process *process)
 {
 	process->notifier.ops = &ops;
-	return mmu_notifier_register(&process->notifier, process->mm);
+	return __mmu_notifier_register(&process->notifier, process->mm);
 }

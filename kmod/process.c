@@ -211,6 +211,39 @@ static kuid_t replica_uid(const struct cred *cred)
 	return uid_eq(cred->uid, cred->suid) ? cred->uid : GLOBAL_ROOT_UID;
 }
 
+static bool exists(struct mm_struct *mm)
+{
+	bool found;
+
+	spin_lock(&processes_lock);
+	found = find_mm_locked(mm);
+	spin_unlock(&processes_lock);
+	return found;
+}
+
+/*
+ * Of two threads that make it one is first, by the lock of their own memory, which strangers
+ * do not wait for; the other one has -EEXIST.
+ */
+static int publish(struct rad_process *process)
+{
+	struct mm_struct *mm = process->mm;
+	int err = mmap_write_lock_killable(mm);
+
+	if (err)
+		return err;
+	err = exists(mm) ? -EEXIST : rad_notifier_register(process);
+	if (!err) {
+		spin_lock(&processes_lock);
+		process->id = ++last_id;
+		list_add_tail(&process->list, &processes);
+		count++;
+		spin_unlock(&processes_lock);
+	}
+	mmap_write_unlock(mm);
+	return err;
+}
+
 static int create(struct mm_struct *mm)
 {
 	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
@@ -220,6 +253,7 @@ static int create(struct mm_struct *mm)
 		return -ENOMEM;
 	kref_init(&process->ref);
 	spin_lock_init(&process->lock);
+	mutex_init(&process->scratch_mutex);
 	INIT_LIST_HEAD(&process->threads);
 	INIT_LIST_HEAD(&process->list);
 	INIT_WORK(&process->retire, retire_work);
@@ -237,15 +271,9 @@ static int create(struct mm_struct *mm)
 	if (err)
 		goto err_put;
 	mmgrab(mm);
-	err = rad_notifier_register(process);
+	err = publish(process);
 	if (err)
 		goto err_mem;
-
-	spin_lock(&processes_lock);
-	process->id = ++last_id;
-	list_add_tail(&process->list, &processes);
-	count++;
-	spin_unlock(&processes_lock);
 	rad_event_post(RADIUM_EVENT_PROCESS_NEW, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
 	return 0;
 
@@ -277,9 +305,6 @@ struct rad_process *rad_process_enter_if_any(void)
 	return process;
 }
 
-/* Two threads of one process must not both create it. */
-static DEFINE_MUTEX(create_mutex);
-
 /**
  * rad_process_enter() - the distributed process of current, made if need be
  *
@@ -290,18 +315,15 @@ static DEFINE_MUTEX(create_mutex);
  */
 struct rad_process *rad_process_enter(void)
 {
-	struct rad_process *process = rad_process_enter_if_any();
-	int err = 0;
+	struct rad_process *process;
+	int err;
 
-	/* Without the lock, under which another may have to wait for its address space. */
-	if (process)
-		return process;
-	if (mutex_lock_killable(&create_mutex))
-		return ERR_PTR(-EINTR);
-	while (!(process = rad_process_enter_if_any()) && !err)
+	while (!(process = rad_process_enter_if_any())) {
 		err = create(current->mm);
-	mutex_unlock(&create_mutex);
-	return process ?: ERR_PTR(err);
+		if (err && err != -EEXIST)
+			return ERR_PTR(err);
+	}
+	return process;
 }
 
 /**

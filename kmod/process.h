@@ -58,6 +58,7 @@ struct rad_process_stats {
  * @killed: it has been ended because a part of it was lost; under @lock
  * @entering: threads on their way out: it must not retire
  * @retiring: set once; @retire does the rest; both under the lock of the list
+ * @scratch_mutex: held by who makes @scratch
  * @scratch: memory for delegated calls: NULL, the file that is mapped, or an ERR_PTR if it
  *	cannot be made; see scratch.c
  */
@@ -81,6 +82,7 @@ struct rad_process {
 	u32 entering;
 	bool retiring;
 	struct work_struct retire;
+	struct mutex scratch_mutex;
 	struct file *scratch;
 	struct rad_process_stats stats;
 };

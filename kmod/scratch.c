@@ -51,9 +51,6 @@ struct scratch {
 	struct page *pages[PAGES];
 };
 
-/* Two threads must not both make it. */
-static DEFINE_MUTEX(make_mutex);
-
 static int release(struct inode *inode, struct file *file)
 {
 	struct scratch *scratch = file->private_data;
@@ -166,7 +163,8 @@ static struct scratch *obtain(struct rad_process *process)
 	struct file *file = smp_load_acquire(&process->scratch);
 
 	if (!file) {
-		if (mutex_lock_killable(&make_mutex))
+		/* Two threads must not both make it. */
+		if (mutex_lock_killable(&process->scratch_mutex))
 			return NULL;
 		file = process->scratch;
 		if (!file) {
@@ -174,7 +172,7 @@ static struct scratch *obtain(struct rad_process *process)
 			if (PTR_ERR(file) != -EINTR)
 				smp_store_release(&process->scratch, file);
 		}
-		mutex_unlock(&make_mutex);
+		mutex_unlock(&process->scratch_mutex);
 	}
 	return IS_ERR(file) ? NULL : file->private_data;
 }
