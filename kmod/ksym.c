@@ -21,6 +21,7 @@ static const struct {
 	{ "migration_entry_wait_on_locked",
 	  (void **)&rad_ksym.migration_entry_wait_on_locked },
 	{ "ptrace_may_access", (void **)&rad_ksym.ptrace_may_access },
+	{ "tty_read", (void **)&rad_ksym.tty_read },
 };
 
 /**

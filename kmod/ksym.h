@@ -14,7 +14,9 @@
 
 struct anon_vma;
 struct folio;
+struct iov_iter;
 struct kernel_clone_args;
+struct kiocb;
 struct list_head;
 struct page;
 struct pt_regs;
@@ -34,6 +36,7 @@ struct task_struct;
  * @migration_entry_wait_on_locked: waits for a page that somebody else migrates, from the
  *	moment on at which the lock of the page table is released
  * @ptrace_may_access: who may move a process is who may trace it
+ * @tty_read: never called; what a terminal's file has for reading, and no other
  */
 struct rad_ksym {
 	long (*x64_sys_call)(const struct pt_regs *regs, unsigned int nr);
@@ -45,6 +48,7 @@ struct rad_ksym {
 	void (*put_task_stack)(struct task_struct *task);
 	void (*migration_entry_wait_on_locked)(swp_entry_t entry, pte_t *pte, spinlock_t *ptl);
 	bool (*ptrace_may_access)(struct task_struct *task, unsigned int mode);
+	ssize_t (*tty_read)(struct kiocb *iocb, struct iov_iter *to);
 };
 
 extern struct rad_ksym rad_ksym;

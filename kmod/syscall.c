@@ -7,11 +7,13 @@
 #include <linux/nospec.h>
 #include <linux/sched/task.h>
 #include <linux/socket.h>
+#include <linux/tty.h>
 #include <net/sock.h>
 #include <asm/prctl.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 #include "hook.h"
+#include "ksym.h"
 #include "syscall.h"
 #include "thread.h"
 #include "visitor.h"
@@ -72,19 +74,40 @@ bool rad_syscall_is_own(int nr, unsigned long what)
 	return false;
 }
 
-/* 2 + the argument that holds the flags; 1: it has none; 0: not a call on a socket. */
+/* 2 + the argument that holds the flags; 1: it has none; 0: neither on a socket nor terminal. */
 static const u8 on_socket[NR_syscalls] = {
 #define ROW(call, flags) [__NR_##call] = (flags) + 2,
 	RAD_SYSCALLS_ON_SOCKET(ROW)
 #undef ROW
 };
 
-/* Has this descriptor of the task, if it is a socket, a time limit? */
-static bool has_time_limit(struct task_struct *task, unsigned int fd)
+/* Has it a time limit, or wants more at once than a byte: would it end with what there is? */
+static bool socket_may_end(struct file *file)
+{
+	/* Not by the inode's mode: a name of a socket has that, too, if it is opened by O_PATH. */
+	struct socket *sock = sock_from_file(file);
+	struct sock *sk = sock ? sock->sk : NULL;
+
+	return sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
+		      sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT || READ_ONCE(sk->sk_rcvlowat) > 1);
+}
+
+/* The same for a terminal that gives keys as they come, but several at once. */
+static bool terminal_may_end(struct file *file)
+{
+	struct tty_struct *tty;
+
+	if (file->f_op->read_iter != rad_ksym.tty_read)
+		return false;
+	tty = ((struct tty_file_private *)file->private_data)->tty;
+	return !L_ICANON(tty) && MIN_CHAR(tty) > 1;
+}
+
+/* Would a call on this descriptor of the task, when it is woken, not be made again? */
+static bool may_end(struct task_struct *task, unsigned int fd)
 {
 	struct file *file = NULL;
-	struct socket *sock;
-	bool limit = false;
+	bool may;
 
 	task_lock(task);
 	rcu_read_lock();
@@ -96,16 +119,9 @@ static bool has_time_limit(struct task_struct *task, unsigned int fd)
 	task_unlock(task);
 	if (!file)
 		return false;
-	/* Not by the inode's mode: a name of a socket has that, too, if it is opened by O_PATH. */
-	sock = sock_from_file(file);
-	if (sock) {
-		struct sock *sk = sock->sk;
-
-		limit = sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
-			       sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT);
-	}
+	may = socket_may_end(file) || terminal_may_end(file);
 	fput(file);
-	return limit;
+	return may;
 }
 
 /**
@@ -128,7 +144,7 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 	flags = on_socket[nr] - 2;
 	if (flags >= 0 && args[flags] & MSG_WAITALL)
 		return false;
-	return !has_time_limit(task, args[0]);
+	return !may_end(task, args[0]);
 }
 
 /**

@@ -414,12 +414,14 @@ enum rad_syscall_class {
 	X(io_getevents) X(io_pgetevents) X(io_uring_enter)			\
 	X(write) X(writev) X(pwrite64) X(pwritev) X(pwritev2)			\
 	X(sendto) X(sendmsg) X(sendmmsg) X(recvmmsg) X(sendfile)		\
-	X(splice) X(vmsplice) X(tee) X(copy_file_range)
+	X(splice) X(vmsplice) X(tee) X(copy_file_range)				\
+	X(close) X(close_range) X(dup2) X(dup3)
 
 /*
- * Calls on a socket that are restarted only if it has no time limit of its own
- * (SO_RCVTIMEO, SO_SNDTIMEO): X(call, argument with MSG_WAITALL in it or -1).
- * The first argument is the descriptor.
+ * Calls on a socket that are restarted only if it has no time limit of its own (SO_RCVTIMEO,
+ * SO_SNDTIMEO) and does not want more than a byte (SO_RCVLOWAT), and on a terminal that does not
+ * want more than a key (VMIN): X(call, argument with MSG_WAITALL in it or -1). The first argument
+ * is the descriptor.
  */
 #define RAD_SYSCALLS_ON_SOCKET(X)						\
 	X(read, -1) X(readv, -1)						\
