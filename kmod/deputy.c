@@ -75,6 +75,7 @@ static bool interrupt(struct rad_thread *thread)
 	struct task_struct *task = thread->task;
 	unsigned int state = READ_ONCE(task->__state);
 	unsigned long args[6] = { };
+	bool compat = false;
 	int nr = -1, i;
 
 	lockdep_assert_held(&thread->lock);
@@ -85,12 +86,14 @@ static bool interrupt(struct rad_thread *thread)
 	} else if (test_bit(0, &thread->queued) && try_get_task_stack(task)) {
 		nr = syscall_get_nr(task, task_pt_regs(task));
 		syscall_get_arguments(task, task_pt_regs(task), args);
+		/* Numbered otherwise: what it is is not known. */
+		compat = task_thread_info(task)->status & TS_COMPAT;
 		rad_ksym.put_task_stack(task);
 	}
 	/* Not in a call: it is on its way, or at work for us. */
 	if (nr < 0 || !state || READ_ONCE(task->on_cpu))
 		return true;
-	if (!(state & TASK_INTERRUPTIBLE) || !rad_syscall_is_restarted(task, nr, args))
+	if (!(state & TASK_INTERRUPTIBLE) || compat || !rad_syscall_is_restarted(task, nr, args))
 		return false;
 	if (!test_and_set_bit(0, &thread->nudged)) {
 		rad_thread_get(thread);
@@ -391,6 +394,9 @@ static bool serve(struct rad_thread *thread)
 			perish(thread);
 			return false;
 		}
+		/* What was announced is seen below, and is not to interrupt a call that comes later. */
+		clear_thread_flag(TIF_NOTIFY_SIGNAL);
+		smp_mb__after_atomic();
 		if (task_work_pending(current)) {
 			/*
 			 * A delegated close has queued its fput, or somebody else has work
@@ -407,9 +413,6 @@ static bool serve(struct rad_thread *thread)
 			rad_deputy_execute(thread);
 			continue;
 		}
-		/* Whatever was announced has been run, or is pending and seen above. */
-		clear_thread_flag(TIF_NOTIFY_SIGNAL);
-		smp_mb__after_atomic();
 		if ((READ_ONCE(thread->recall) || task_sigpending(current)) &&
 		    !thread->recall_sent) {
 			thread->recall_sent = true;

@@ -137,7 +137,9 @@ static u32 why_home(struct rad_thread *thread)
 		return thread->recall;
 	if (rad_regs_forbid())
 		return RADIUM_R_INSTRUCTIONS;
-	return task_sigpending(current) ? RADIUM_R_SIGNAL : RADIUM_R_NONE;
+	/* A mask that the call had for its own time is taken back on the way to user mode. */
+	return task_sigpending(current) || test_restore_sigmask() ? RADIUM_R_SIGNAL :
+								    RADIUM_R_NONE;
 }
 
 /* rad_deputy_execute() - the system call that the visitor wants done */
