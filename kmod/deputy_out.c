@@ -14,6 +14,7 @@
 #include <linux/uprobes.h>
 #include <linux/user_namespace.h>
 #include <asm/debugreg.h>
+#include <asm/desc.h>
 #include <asm/syscall.h>
 #include "deputy_internal.h"
 #include "event.h"
@@ -91,6 +92,17 @@ static bool is_out_of_reach(struct rad_thread *thread)
 	return !may;
 }
 
+/* Of its own, in the table of the CPU: set_thread_area() of 32-bit calls. */
+static bool has_segments(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(current->thread.tls_array); i++)
+		if (!desc_empty(&current->thread.tls_array[i]))
+			return true;
+	return false;
+}
+
 static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)
 {
 	bool shared;
@@ -101,7 +113,7 @@ static u32 why_not(struct rad_thread *thread, struct pt_regs *regs)
 	if (current->ptrace || regs->flags & X86_EFLAGS_TF ||
 	    current->thread.ptrace_dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK))
 		return RADIUM_R_TRACED;
-	if (current->mm->context.ldt)
+	if (current->mm->context.ldt || has_segments())
 		return RADIUM_R_LDT;
 	if (rad_regs_forbid())
 		return RADIUM_R_INSTRUCTIONS;
@@ -357,6 +369,8 @@ static bool begin(struct rad_thread *thread, struct rad_node *node, u32 wanted, 
 	thread->lost = 0;
 	spin_unlock(&thread->lock);
 	thread->recall_sent = false;
+	/* The kernel would on the way to user mode, after us: the calls that come are 64-bit ones. */
+	current_thread_info()->status &= ~TS_COMPAT;
 	thread->ip_out = regs->ip;
 	thread->sp_out = regs->sp;
 	thread->cx_out = regs->cx;

@@ -15,6 +15,9 @@
 #include "regs.h"
 #include "wire_check.h"
 
+/* restart_syscall() as 32-bit calls number it; that of get_nr_restart_syscall() */
+enum { NR_RESTART_32 = 0 };
+
 static u64 own_features;
 static size_t xstate_len;
 /* Of a 64-bit task, whatever code segment a thread happens to be in. */
@@ -99,7 +102,8 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 		regs->ip -= 2;
 		break;
 	case -ERESTART_RESTARTBLOCK:
-		regs->ax = __NR_restart_syscall;
+		regs->ax = current->restart_block.arch_data & TS_COMPAT ? NR_RESTART_32 :
+									   __NR_restart_syscall;
 		regs->ip -= 2;
 		break;
 	default:

@@ -363,10 +363,10 @@ void rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 {
 	int nr = syscall_get_nr(current, regs);
 
-	/* The 32-bit ways into the kernel number their calls differently. */
+	/* The 32-bit ways into the kernel number their calls differently: by none of ours. */
 	if (in_ia32_syscall() || nr & __X32_SYSCALL_BIT) {
 		rad_visitor_rewind(regs);
-		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr);
+		rad_visitor_go_home(visitor, RADIUM_R_SYSCALL, nr | __X32_SYSCALL_BIT);
 		return;
 	}
 	switch (rad_syscall_class(nr)) {
@@ -379,7 +379,7 @@ void rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs)
 		rad_visitor_delegate(visitor, regs, nr);
 		return;
 	case RAD_SYSCALL_OWN:
-		if (make_own(regs, nr))
+		if (!rad_visitor_is_watched(visitor) && make_own(regs, nr))
 			return;
 		fallthrough;
 	default:

@@ -76,6 +76,12 @@ struct rad_visitor {
 	struct { u64 utime, stime, runtime; } told;
 };
 
+/* Somebody at home watches its calls: none is made here. */
+static inline bool rad_visitor_is_watched(const struct rad_visitor *visitor)
+{
+	return le32_to_cpu(visitor->self.flags) & RAD_SELF_WATCHED;
+}
+
 int rad_visitor_init(void);
 void rad_visitor_uninit(void);
 

@@ -112,7 +112,7 @@ bool rad_visitor_answer(struct rad_visitor *visitor, struct pt_regs *regs, int n
 	const struct rad_vvar *vvar = &visitor->replica->window.vvar;
 	const struct rad_wire_self *self = &visitor->self;
 
-	if (le32_to_cpu(self->flags) & RAD_SELF_WATCHED)
+	if (rad_visitor_is_watched(visitor))
 		return false;
 	switch (nr) {
 	case __NR_getpid:

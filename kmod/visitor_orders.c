@@ -136,7 +136,8 @@ static u32 hold_ready(const struct rad_in *in)
 	if (!end_loading(visitor, !err))
 		err = -ESRCH;
 	if (err)
-		reason = err == -ESRCH ? RADIUM_R_EXITING : RADIUM_R_PROTOCOL;
+		reason = err == -ESRCH ? RADIUM_R_EXITING :
+			 err == -EINVAL ? RADIUM_R_XSTATE : RADIUM_R_PROTOCOL;
 	rad_visitor_put(visitor);
 	return reason;
 }
