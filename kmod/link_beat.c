@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/sched/loadavg.h>
 #include "link_internal.h"
+#include "silence.h"
 
 unsigned int rad_suspect_ms = RAD_SUSPECT_MS;
 module_param_named(suspect_ms, rad_suspect_ms, uint, 0644);
@@ -62,7 +63,7 @@ static void beat_send(struct rad_node *node)
 
 static void check_silence(struct rad_node *node)
 {
-	u32 ms = jiffies_to_msecs(jiffies - READ_ONCE(node->beat.heard));
+	u32 ms = jiffies_to_msecs(rad_silence(jiffies, READ_ONCE(node->beat.heard)));
 	bool silent = ms >= READ_ONCE(rad_suspect_ms);
 
 	if (ms >= READ_ONCE(rad_dead_ms))
