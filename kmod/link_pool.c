@@ -482,12 +482,14 @@ void rad_landing_put(struct rad_landing *landing)
 static void put_late(bool all)
 {
 	struct slot *slot, *next;
+	unsigned long now;
 	LIST_HEAD(due);
 
 	spin_lock_irq(&pool.lock);
+	now = jiffies;		/* once: the time left must not become less than none */
 	list_for_each_entry_safe(slot, next, &pool.late, entry) {
-		if (!all && time_before(jiffies, slot->until)) {
-			mod_delayed_work(rad_worker_wq, &pool.late_work, slot->until - jiffies);
+		if (!all && time_before(now, slot->until)) {
+			mod_delayed_work(rad_worker_wq, &pool.late_work, slot->until - now);
 			break;
 		}
 		list_move_tail(&slot->entry, &due);
