@@ -202,7 +202,7 @@ void rad_beat_init(struct rad_node *node)
 
 /**
  * rad_beat_start - begin, or begin anew with quick ones after a connection was lost
- * @node: session, connected
+ * @node: session; connected, or it has lost that connection already
  *
  * Context: process.
  */

@@ -245,9 +245,10 @@ static int attach(struct rad_peer *peer, struct rad_node *node, struct rad_conn 
 	err = rad_link_attach(node, conn, resumed);
 	if (err == -EPROTO)
 		rad_node_protocol_error(node, "cannot have received that");
+	/* Without a connection, too: if none ever comes, silence ends the session. */
+	rad_beat_start(node);
 	if (err)
 		return err;
-	rad_beat_start(node);
 	spin_lock(&rad_peers_lock);
 	peer->backoff_ms = RAD_BACKOFF_MIN_MS;
 	spin_unlock(&rad_peers_lock);
