@@ -622,7 +622,9 @@ static void chunk_bury(struct chunk *chunk)
  *    fails without a connection), so that no chunk is added after step 4.
  * 3. Pages that were put late are free: no connection is left to write to them.
  * 4. All chunks are unregistered. Pages that somebody has stay his.
- * 5. The last reference to the device goes.
+ * 5. The pool's work is through with the chunks that it took, if pages given back in 3 or 4
+ *    have queued it again; there are no others for it.
+ * 6. The last reference to the device goes.
  *
  * Context: process.
  */
@@ -647,6 +649,7 @@ void rad_dev_close(void)
 	put_late(true);
 	while ((chunk = pool_take_any()))
 		chunk_bury(chunk);
+	cancel_work_sync(&pool.work);
 	rad_dev_put(dev);
 }
 
