@@ -89,7 +89,9 @@ void rad_peer_closed(struct rad_conn *conn)
 	struct rad_peer *peer = conn->dialer;
 
 	if (conn->node) {
-		rad_peer_dial_in(conn->node->peer, 0);
+		/* Whoever ends a session dials when it is time. */
+		if (!READ_ONCE(conn->node->end_reason))
+			rad_peer_dial_in(conn->node->peer, 0);
 		rad_peer_kick(conn->node->peer);
 	} else if (peer) {
 		rad_peer_show_failure(peer, conn->reason);
