@@ -93,20 +93,21 @@ u32 rad_peer_offer(struct rad_conn *conn)
 	struct rad_peer *peer = NULL, *merged = NULL;
 	struct rad_conn *old = NULL;
 
-	if (!fresh)
-		return RADIUM_R_NO_MEMORY;
-	fresh->id = conn->peer_id;
 	spin_lock(&rad_peers_lock);
 	if (conn->dialer)
 		conn->dialer->dialing = false;
-	if (rad_peers_joined)
+	if (fresh && rad_peers_joined) {
+		fresh->id = conn->peer_id;
 		peer = find_owner(conn, fresh, &merged);
+	}
 	if (peer) {
 		rad_peer_get(peer);
 		old = peer->offered;
 		peer->offered = rad_conn_get(conn);
 	}
 	spin_unlock(&rad_peers_lock);
+	if (!fresh)
+		return RADIUM_R_NO_MEMORY;
 	if (peer != fresh)
 		rad_peer_put(fresh);
 	if (merged) {
