@@ -128,22 +128,23 @@ ssize_t rad_event_read(struct rad_event_reader *reader, char __user *buf, size_t
 		       bool nonblock)
 {
 	struct radium_event event;
-	size_t done = 0;
+	ssize_t done = 0;
 	int err;
 
 	if (len < sizeof(event))
 		return -EINVAL;
-	while (!pending(reader)) {
-		if (nonblock)
+	/* Another one may take what we have waited for. */
+	while (!done) {
+		if (nonblock && !pending(reader))
 			return -EAGAIN;
-		err = wait_event_interruptible(reader->wait, pending(reader));
+		err = nonblock ? 0 : wait_event_interruptible(reader->wait, pending(reader));
 		if (err)
 			return err;
-	}
-	while (len - done >= sizeof(event) && take(reader, &event)) {
-		if (copy_to_user(buf + done, &event, sizeof(event)))
-			return done ?: -EFAULT;
-		done += sizeof(event);
+		while (len - done >= sizeof(event) && take(reader, &event)) {
+			if (copy_to_user(buf + done, &event, sizeof(event)))
+				return done ?: -EFAULT;
+			done += sizeof(event);
+		}
 	}
 	return done;
 }
