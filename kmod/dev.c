@@ -170,7 +170,7 @@ static long leave(void __user *arg, bool drain_only)
 		err = rad_process_drain(&leave.reason, timeout);
 		if (!err)
 			err = rad_replica_drain(timeout);
-		if (err && !leave.reason)
+		if (err == -ETIMEDOUT && !leave.reason)
 			leave.reason = RADIUM_R_TIMEOUT;
 	}
 	if (!err && !drain_only) {
