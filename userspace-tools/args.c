@@ -27,10 +27,24 @@ void args_fail(const struct command *c, const char *format, ...)
 	exit(EXIT_USAGE);
 }
 
+/* Is JSON asked for? Before all else: what is wrong may stand before the option that asks. */
+void args_json(int argc, char **argv, const char *shorts, const struct option *longs)
+{
+	int option;
+
+	opterr = 0;
+	optind = 0;			/* glibc: scan anew */
+	while ((option = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
+		options.json |= option == 'j';
+	optind = 0;
+}
+
 /**
  * args_next() - getopt_long() with the options that every command has
  * @shorts: begins with ":" or "+:", and holds "jvh"
  * @longs: ends with ARGS_COMMON
+ *
+ * The first time optind is 0.
  *
  * Return: the next option of the command's own, or -1 at the end.
  */
@@ -39,7 +53,8 @@ int args_next(const struct command *c, int argc, char **argv, const char *shorts
 {
 	int option;
 
-	opterr = 0;
+	if (!optind)
+		args_json(argc, argv, shorts, longs);
 	while ((option = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		switch (option) {
 		case 'j':

@@ -93,6 +93,7 @@ static int command_dispatch(const struct command *self, int argc, char **argv)
 		ARGS_COMMON
 	};
 	const struct command *c;
+	const char *word;
 
 	optind = 0;			/* glibc: scan anew */
 	while (args_next(self, argc, argv, "+:jvhV", longs) != -1) {
@@ -103,11 +104,14 @@ static int command_dispatch(const struct command *self, int argc, char **argv)
 		return self->run(self, argc, argv);
 	if (optind == argc)
 		args_fail(self, "expected a command");
-	c = command_find(self->table, self->name, argv[optind]);
+	word = argv[optind];
+	c = command_find(self->table, self->name, word);
 	if (!c && self == &program)
-		c = command_find(absent, "", argv[optind]);
-	if (!c)
-		args_fail(self, "no such command '%s'", argv[optind]);
+		c = command_find(absent, "", word);
+	if (!c) {
+		args_json(argc, argv, ":jvhV", longs);
+		args_fail(self, "no such command '%s'", word);
+	}
 	argc -= optind;
 	argv += optind;
 	if (c->table)

@@ -53,6 +53,7 @@ struct command {
 	{ "help", no_argument, NULL, 'h' }, \
 	{ NULL, 0, NULL, 0 }
 
+void args_json(int argc, char **argv, const char *shorts, const struct option *longs);
 int args_next(const struct command *c, int argc, char **argv, const char *shorts,
 	      const struct option *longs);
 void args_done(const struct command *c, int argc, char **argv, int least, int most);

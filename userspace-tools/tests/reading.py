@@ -36,6 +36,12 @@ def usage():
         result = radctl("-j", *line.split())
         equal(result.status, 2, line)
         equal(result.json()["reason"], "usage", line)
+    # Asked for behind what is wrong; but what a program is told is not for us.
+    for line in ("ps --bogus -j", "migrate 1 --timeout x --json", "ps x -j", "nonsense -j",
+                 "node foo --json", "run --node 65 -j -- true"):
+        equal(radctl(*line.split()).json()["reason"], "usage", line)
+    for line in "run --node 65 ls -j", "run --node 65 -- ls -j", "ps --bogus -- -j":
+        equal(radctl(*line.split()).out, "", line)
 
 
 @test
