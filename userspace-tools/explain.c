@@ -2,6 +2,7 @@
 /* radctl explain: why a thread is where it is, in sentences. */
 #include "radctl.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,24 +100,59 @@ static void say_habits(struct json_object *text, const struct radium_thread_info
 	free(calls);
 }
 
-/* "Name:	value" of /proc/PID/status; false if there is none. */
-static bool proc_status(__s32 pid, const char *name, unsigned long *value)
+/* "Name:	value" of /proc/PID/status, "" if there is none; whether there is one. */
+static bool proc_text(__s32 pid, const char *name, char *value, size_t size)
 {
 	char path[256], line[256];
 	size_t length = strlen(name);
 	bool found = false;
 	FILE *file;
 
+	*value = '\0';
+
 	snprintf(path, sizeof(path), "%s/proc/%d/status", device_root(), pid);
 	file = fopen(path, "re");
 	while (file && !found && fgets(line, sizeof(line), file)) {
 		found = !strncmp(line, name, length) && line[length] == ':';
 		if (found)
-			*value = strtoul(line + length + 1, NULL, 10);
+			snprintf(value, size, "%.*s", (int)strcspn(line + length + 2, "\n"),
+				 line + length + 2);
 	}
 	if (file)
 		fclose(file);
 	return found;
+}
+
+static unsigned long proc_number(__s32 pid, const char *name)
+{
+	char value[32];
+
+	return proc_text(pid, name, value, sizeof(value)) ? strtoul(value, NULL, 10) : 0;
+}
+
+/* A zombie has no memory either, as kernel threads have none. */
+static bool has_ended(__s32 pid)
+{
+	char state[32];
+
+	return proc_text(pid, "State", state, sizeof(state)) && (*state == 'Z' || *state == 'X');
+}
+
+/* By its program; by its name, which others can choose as well, where we may not see that. */
+static bool is_replica(__s32 pid)
+{
+	static const char replica[] = "radium-replica";
+	char path[256], program[PATH_MAX];
+	const char *name;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/exe", device_root(), pid);
+	length = readlink(path, program, sizeof(program) - 1);
+	if (length < 0)
+		return proc_text(pid, "Name", program, sizeof(program)) && !strcmp(program, replica);
+	program[length] = '\0';
+	name = strrchr(program, '/');
+	return name && !strncmp(name + 1, replica, strlen(replica));
 }
 
 static bool is_32_bit(__s32 pid)
@@ -140,16 +176,21 @@ static struct json_object *explain_undistributed(__s32 pid, uint32_t home)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *text = json_object_new_array();
-	unsigned long value = 0;
 	unsigned int reason = RADIUM_R_NONE;
 
-	if (!proc_status(pid, "VmSize", &value))
+	if (has_ended(pid))
+		reason = RADIUM_R_EXITING;
+	else if (!proc_number(pid, "VmSize"))
 		reason = RADIUM_R_KERNEL_THREAD;
+	else if (pid == 1)
+		reason = RADIUM_R_INIT;
+	else if (is_replica(pid))
+		reason = RADIUM_R_IS_REPLICA;
 	else if (is_32_bit(pid))
 		reason = RADIUM_R_COMPAT;
-	else if (proc_status(pid, "TracerPid", &value) && value)
+	else if (proc_number(pid, "TracerPid"))
 		reason = RADIUM_R_TRACED;
-	else if (proc_status(pid, "Seccomp", &value) && value)
+	else if (proc_number(pid, "Seccomp"))
 		reason = RADIUM_R_WATCHED;
 	else if (!home)
 		reason = RADIUM_R_NOT_JOINED;

@@ -23,8 +23,16 @@ def explain_undistributed():
     plain = "Name:\tx\nVmSize:\t 10 kB\nTracerPid:\t0\nSeccomp:\t0\n"
     for content, reason in ((plain, "none"), (plain.replace("TracerPid:\t0", "TracerPid:\t9"),
                             "traced"), (plain.replace("Seccomp:\t0", "Seccomp:\t2"), "watched"),
-                            ("Name:\tkthreadd\n", "kernel_thread")):
+                            ("Name:\tkthreadd\nState:\tS (sleeping)\n", "kernel_thread"),
+                            ("Name:\tx\nState:\tZ (zombie)\n", "exiting"),
+                            (plain.replace("\tx", "\tradium-replica"), "is_replica")):
         root = tree(proc__5__status=content)
+        equal(radctl("explain", "5", "-j", root=root).json()["reason"], reason)
+    equal(radctl("explain", "1", "-j", root=tree(proc__1__status=plain)).json()["reason"], "init")
+    for program, name, reason in (("/usr/libexec/radium/radium-replica", "x", "is_replica"),
+                                  ("/bin/x", "radium-replica", "none")):
+        root = tree(proc__5__status=plain.replace("\tx", "\t" + name))
+        os.symlink(program, os.path.join(root, "proc/5/exe"))
         equal(radctl("explain", "5", "-j", root=root).json()["reason"], reason)
     root = tree(proc__5__status=plain)
     contains(radctl("explain", "5", root=root, fake="node=0").out, "has not joined a cluster")
