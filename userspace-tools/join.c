@@ -58,6 +58,12 @@ static int resolve(const char *subject, const char *name, char address[RADIUM_AD
 	return fail_text(subject, "no_address", what, "give a numeric IPv4 or IPv6 address");
 }
 
+static int replica_failed(const char *subject)
+{
+	return fail_text(subject, "replica", "the replica program cannot be run",
+			 "name it with --replica");
+}
+
 static int join_failed(const char *subject, int error)
 {
 	switch (error) {
@@ -73,10 +79,6 @@ static int join_failed(const char *subject, int error)
 				 "use 'radctl node up', and give the address of its network device");
 	case EADDRINUSE:
 		return fail_errno(subject, error, "choose another --port");
-	case ENOENT:
-	case EACCES:
-		return fail_text(subject, "replica", "the replica program cannot be run",
-				 "name it with --replica");
 	default:
 		return fail_errno(subject, error, "see 'radctl check' and the kernel log");
 	}
@@ -197,7 +199,7 @@ int node_join(const struct command *c, int argc, char **argv)
 		return fail_text(subject, "key_file", what, todo);
 	snprintf(subject, sizeof(subject), "%s as %u", c->name, request.id);
 	if (access(replica, X_OK))
-		return join_failed(subject, errno);
+		return replica_failed(subject);
 	memcpy(request.replica, replica, strlen(replica) + 1);
 
 	request.peer_count = (uint32_t)(argc - optind);

@@ -63,7 +63,8 @@ def join():
     equal((result.status, "LEAVE" in result.log), (1, False))
     contains(result.err, "cannot be reached")
     for code, text in ((errno.EPERM, "run as root"), (errno.EEXIST, "is a node already"),
-                       (errno.EADDRNOTAVAIL, "no RDMA device has this address")):
+                       (errno.EADDRNOTAVAIL, "no RDMA device has this address"),
+                       (errno.ENOENT, "see 'radctl check' and the kernel log")):
         contains(radctl(*JOIN, fake=f"errno={code}").err, text)
     contains(radctl(*JOIN, "--replica", "/nonexistent").err, "cannot be run")
     contains(radctl(*JOIN, "not an address").err, "is no address")
