@@ -2,6 +2,7 @@
 /* radctl node join: make this machine a node, and see whether its peers agree. */
 #include "radctl.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
@@ -84,26 +85,68 @@ static int join_failed(const char *subject, int error)
 	}
 }
 
+/* Are these two texts the same address? The module's has no scope. */
+static bool same_address(const char *a, const char *b)
+{
+	unsigned char numbers[2][sizeof(struct in6_addr)];
+	const char *const texts[] = { a, b };
+	char plain[RADIUM_ADDR_SIZE];
+	int family = strchr(a, ':') ? AF_INET6 : AF_INET;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(texts[i], "%"), texts[i]);
+		if (inet_pton(family, plain, numbers[i]) != 1)
+			return false;
+	}
+	return !memcmp(numbers[0], numbers[1], family == AF_INET6 ? sizeof(struct in6_addr) :
+								     sizeof(struct in_addr));
+}
+
+static bool is_among(const char *address, const char (*all)[RADIUM_ADDR_SIZE], uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (same_address(all[i], address))
+			return true;
+	return false;
+}
+
+/* Drop who is named twice, and this node itself, as the module does. */
+static uint32_t distinct(const char *own, char (*peers)[RADIUM_ADDR_SIZE], uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!same_address(own, peers[i]) && !is_among(peers[i], peers, kept))
+			memmove(peers[kept++], peers[i], sizeof(*peers));
+	return kept;
+}
+
 /**
  * look() - wait until every peer has accepted or refused this node
+ * @peers: their addresses, each once
  * @strict: silence is a failure too
  *
  * A node that is refused by the cluster and accepted by nobody has not joined
  * anything: it leaves again, so that a wrong key or id changes nothing.
  */
-static int look(struct dev *dev, const char *subject, uint32_t peers, uint32_t ms, bool strict)
+static int look(struct dev *dev, const char *subject, const char (*peers)[RADIUM_ADDR_SIZE],
+		uint32_t count, uint32_t ms, bool strict)
 {
 	uint64_t end = stop_clock_ms() + ms;
 
 	for (;;) {
 		uint32_t up = 0, refused = 0, reason = RADIUM_R_NONE;
-		size_t count;
+		bool accepted = false;
+		size_t rows;
 		int error;
-		struct radium_node_info *nodes = node_list(dev, &count, &error);
+		struct radium_node_info *nodes = node_list(dev, &rows, &error);
 
 		if (!nodes)
 			return fail_errno(subject, error, "");
-		for (size_t i = 0; i < count; i++) {
+		for (size_t i = 0; i < rows; i++) {
+			accepted |= nodes[i].state == RADIUM_NODE_UP;
+			if (!is_among(nodes[i].addr, peers, count))
+				continue;
 			up += nodes[i].state == RADIUM_NODE_UP;
 			if (nodes[i].state != RADIUM_NODE_REFUSED)
 				continue;
@@ -111,12 +154,12 @@ static int look(struct dev *dev, const char *subject, uint32_t peers, uint32_t m
 			reason = nodes[i].reason;
 		}
 		free(nodes);
-		if (up >= peers)
+		if (up >= count)
 			return 0;
-		if (up + refused >= peers || stop_clock_ms() >= end) {
+		if (up + refused >= count || stop_clock_ms() >= end) {
 			struct radium_node_leave leave = { .size = sizeof(leave) };
 
-			if (refused && !up)
+			if (refused && !accepted)
 				device_ioctl(dev->fd, RADIUM_IOC_NODE_LEAVE, &leave);
 			if (refused)
 				return fail_reason(subject, reason);
@@ -128,6 +171,8 @@ static int look(struct dev *dev, const char *subject, uint32_t peers, uint32_t m
 
 static int join(const char *subject, struct radium_node_join *join, uint32_t wait_ms, bool strict)
 {
+	char (*peers)[RADIUM_ADDR_SIZE] = (void *)(uintptr_t)join->peers;
+	uint32_t count;
 	struct dev dev;
 	int status, error;
 
@@ -135,10 +180,11 @@ static int join(const char *subject, struct radium_node_join *join, uint32_t wai
 	if (status)
 		return status;
 	error = -device_ioctl(dev.fd, RADIUM_IOC_NODE_JOIN, join);
+	count = distinct(join->addr, peers, join->peer_count);
 	if (error)
 		status = join_failed(subject, error);
-	else if (join->peer_count && wait_ms)
-		status = look(&dev, subject, join->peer_count, wait_ms, strict);
+	else if (count && wait_ms)
+		status = look(&dev, subject, peers, count, wait_ms, strict);
 	dev_close(&dev);
 	if (!status && options.json) {
 		struct json_object *object = json_object_new_object();

@@ -132,20 +132,32 @@ static int answer_list(struct radium_list *list, const void *entries, size_t siz
 	return 0;
 }
 
-/* Which nodes there are: all, only this one, or what came of "node join". */
+/* What came of "node join": this node, one that has come by itself, and those named. */
+static struct radium_node_info joined[2 + RADIUM_NODE_MAX];
+static uint32_t joined_count;
+
+/* Without the scope, and once, as the module has them. */
+static void add_joined(const char *addr, long state)
+{
+	char plain[RADIUM_ADDR_SIZE];
+
+	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(addr, "%"), addr);
+	for (uint32_t i = 0; i < joined_count; i++)
+		if (!strcmp(joined[i].addr, plain))
+			return;
+	joined[joined_count] = nodes[4];
+	joined[joined_count].state = (__u32)state;
+	strcpy(joined[joined_count++].addr, plain);
+}
+
+/* Which nodes there are: all, only this one, or those of "node join". */
 static int answer_nodes(struct radium_list *list)
 {
-	static struct radium_node_info joined[2];
-	long state = setting("peer", -1);
-
 	if (setting("alone", 0))
 		return answer_list(list, nodes, sizeof(nodes[0]), 1);
-	if (state < 0)
-		return answer_list(list, nodes, sizeof(nodes[0]), ARRAY_SIZE(nodes));
-	joined[0] = nodes[0];
-	joined[1] = nodes[4];
-	joined[1].state = (__u32)state;
-	return answer_list(list, joined, sizeof(joined[0]), 2);
+	if (joined_count)
+		return answer_list(list, joined, sizeof(joined[0]), joined_count);
+	return answer_list(list, nodes, sizeof(nodes[0]), ARRAY_SIZE(nodes));
 }
 
 static int answer_move(const char *name, struct radium_move *move)
@@ -178,8 +190,14 @@ static int answer_join(const struct radium_node_join *join)
 	     join->replica);
 	for (size_t i = 0; i < RADIUM_KEY_SIZE; i++)
 		note("%02x", join->key[i]);
-	for (uint32_t i = 0; i < join->peer_count; i++)
+	joined_count = 0;
+	add_joined(join->addr, RADIUM_NODE_SELF);
+	if (setting("other", -1) >= 0)
+		add_joined("10.0.0.9", setting("other", -1));
+	for (uint32_t i = 0; i < join->peer_count; i++) {
 		note(" peer=%s", peers[i]);
+		add_joined(peers[i], i ? setting("second", setting("peer", 1)) : setting("peer", 1));
+	}
 	note("\n");
 	return -(int)setting("errno", 0);
 }

@@ -48,7 +48,7 @@ def keys():
 def join():
     "node join passes on its arguments, and says when the cluster refuses"
     up, silent, refused = "peer=2", "peer=1", "peer=5"
-    result = radctl(*JOIN, "--port", "99", "::1", "127.0.0.2", fake="peer=2 repeat=2")
+    result = radctl(*JOIN, "--port", "99", "::1", "127.0.0.2", fake=up)
     equal((result.status, result.err), (0, ""))
     contains(result.log, "id=1 port=99 addr=127.0.0.1 replica=/bin/true")
     contains(result.log, "peer=::1 peer=127.0.0.2\n")
@@ -62,6 +62,17 @@ def join():
     result = radctl(*JOIN, "--wait", "0.2", "::1", fake=silent)
     equal((result.status, "LEAVE" in result.log), (1, False))
     contains(result.err, "cannot be reached")
+    strict = JOIN + ("--wait", "0.2")
+    for peers, fake, status in (
+            (("::1",), "peer=1 other=2", 1),                    # the other one is not it
+            (("127.0.0.2", "::1"), "peer=2 second=1", 1),
+            (("127.0.0.1", "::1"), "second=2", 0),              # itself
+            (("::1", "0:0::1", "127.0.0.2", "::1"), up, 0),
+            (("fe80::1%lo", "127.0.0.2"), up, 0),
+            (("127.0.0.1",), silent, 0)):
+        equal((peers, radctl(*strict, *peers, fake=fake).status), (peers, status))
+    result = radctl(*strict, "::1", fake="peer=5 other=2")      # who is accepted by one stays
+    equal((result.status, "LEAVE" in result.log), (1, False))
     for code, text in ((errno.EPERM, "run as root"), (errno.EEXIST, "is a node already"),
                        (errno.EADDRNOTAVAIL, "no RDMA device has this address"),
                        (errno.ENOENT, "see 'radctl check' and the kernel log")):
