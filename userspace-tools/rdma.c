@@ -189,8 +189,11 @@ static int device_make(const char *subject, const char *netdev, char *device, si
 
 	if (!error)
 		return 0;
-	if (error == EPERM)
+	if (error == EPERM && geteuid())
 		return fail_errno(subject, error, "run as root");
+	if (error == EPERM)
+		return fail_errno(subject, error,
+				  "Soft-RoCE takes no VLAN device: name the one below it");
 	if (error == ENODEV)
 		return fail_text(subject, "no_netdev", "no such network device",
 				 "see 'ip link'");

@@ -428,6 +428,18 @@ def cluster_needs_privilege(context):
         refused(context, ["node", *words], "run as root (CAP_SYS_ADMIN)", prefix=AS_NOBODY)
 
 
+def vlan_device(context):
+    """Soft-RoCE takes none, whoever asks."""
+    bed = context.bed
+    if bed.execute(1, "sh", "-c", "modprobe -q 8021q; "
+                   "ip link add link eth0 name vlan5 type vlan id 5").returncode:
+        raise Skip("this kernel has no VLAN devices")
+    try:
+        refused(context, ["node", "up", "vlan5"], "Soft-RoCE takes no VLAN device")
+    finally:
+        bed.run(1, "ip link del vlan5")
+
+
 def ordinary_user(context):
     """Each call of the device that needs no rights works, no other does; nor does it where the
     user has all capabilities in a user namespace."""
@@ -492,5 +504,5 @@ def refusals(context, only):
     yield from each(context, [
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
-        own_process_without_privilege, cluster_needs_privilege, ordinary_user, join_twice, usage,
-        device_garbage, kernel_without_ftrace], only)
+        own_process_without_privilege, cluster_needs_privilege, vlan_device, ordinary_user,
+        join_twice, usage, device_garbage, kernel_without_ftrace], only)
