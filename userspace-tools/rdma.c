@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <rdma/rdma_netlink.h>
@@ -32,6 +33,36 @@ static bool read_word(const char *path, char *word, size_t size)
 	return found && *word;
 }
 
+/* Is it what one of the files says? */
+static bool any_says(const char *pattern, const char *netdev)
+{
+	char word[IFNAMSIZ];
+	bool found = false;
+	glob_t files = { 0 };
+
+	if (!glob(pattern, 0, NULL, &files))
+		for (size_t i = 0; !found && i < files.gl_pathc; i++)
+			found = read_word(files.gl_pathv[i], word, sizeof(word)) &&
+				!strcmp(word, netdev);
+	globfree(&files);
+	return found;
+}
+
+/* The GIDs of all its ports name network devices; Soft-RoCE without an address has its parent. */
+static bool is_on(const char *device, const char *netdev)
+{
+	static const char *const places[] = { "ports/*/gid_attrs/ndevs/*", "parent" };
+	char pattern[512];
+	bool found = false;
+
+	for (size_t i = 0; !found && i < ARRAY_SIZE(places); i++) {
+		snprintf(pattern, sizeof(pattern), "%s/sys/class/infiniband/%s/%s", device_root(),
+			 device, places[i]);
+		found = any_says(pattern, netdev);
+	}
+	return found;
+}
+
 /**
  * rdma_device_for() - find the RDMA device of a network device
  * @netdev: name, or NULL for any that has a network device
@@ -39,9 +70,9 @@ static bool read_word(const char *path, char *word, size_t size)
  */
 bool rdma_device_for(const char *netdev, char *device, size_t size)
 {
-	char path[512], word[IFNAMSIZ];
 	bool found = false;
 	struct dirent *entry;
+	char path[512];
 	DIR *directory;
 
 	snprintf(path, sizeof(path), "%s/sys/class/infiniband", device_root());
@@ -49,14 +80,7 @@ bool rdma_device_for(const char *netdev, char *device, size_t size)
 	while (directory && !found && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/ports/1/gid_attrs/ndevs/0",
-			 device_root(), entry->d_name);
-		if (!read_word(path, word, sizeof(word)))
-			snprintf(path, sizeof(path), "%s/sys/class/infiniband/%s/parent",
-				 device_root(), entry->d_name);
-		if (!read_word(path, word, sizeof(word)))
-			*word = '\0';
-		found = !netdev || !strcmp(word, netdev);
+		found = !netdev || is_on(entry->d_name, netdev);
 		if (found)
 			snprintf(device, size, "%s", entry->d_name);
 	}
@@ -166,12 +190,12 @@ bool rdma_netdev_default(char *netdev, size_t size)
 /* Load a module unless it is there already; modprobe's status, or 127. */
 static int module_load(const char *module)
 {
-	char path[128], quiet[] = "-q", program[] = "modprobe", name[64];
+	char path[512], quiet[] = "-q", program[] = "modprobe", name[64];
 	char *argv[] = { program, quiet, name, NULL };
 	int status;
 	pid_t pid;
 
-	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	snprintf(path, sizeof(path), "%s/sys/module/%s", device_root(), module);
 	if (!access(path, F_OK))
 		return 0;
 	snprintf(name, sizeof(name), "%s", module);
@@ -224,8 +248,10 @@ static void softirqs_first(void)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	char path[512];
 
-	if (!proc || access("/sys/module/rdma_rxe", F_OK)) {
+	snprintf(path, sizeof(path), "%s/sys/module/rdma_rxe", device_root());
+	if (!proc || access(path, F_OK)) {
 		if (proc)
 			closedir(proc);
 		return;

@@ -103,3 +103,15 @@ def check():
     if not os.path.exists("/usr/libexec/radium/radium-replica"):
         equal(missing(), ["replica"])
     contains(radctl("check", root=machine(), program=program).out, "RESULT")
+
+
+@test
+def node_up():
+    "node up finds the RDMA device of a network device, whichever port and GID names it"
+    modules = {f"sys__module__{m}__refcnt": "0\n" for m in ("ib_uverbs", "rdma_cm", "radium")}
+    for place in ("parent", "ports__1__gid_attrs__ndevs__0", "ports__1__gid_attrs__ndevs__3",
+                  "ports__2__gid_attrs__ndevs__0"):
+        root = tree(**modules, **{"sys__class__infiniband__a__parent": "eth8\n",
+                                  f"sys__class__infiniband__b__{place}": "eth9\n"})
+        equal(radctl("node", "up", "eth9", "-j", root=root).json(),
+              {"device": "b", "netdev": "eth9", "created": False, "loaded": True}, place)
