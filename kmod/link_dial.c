@@ -134,17 +134,21 @@ bool rad_peer_is_another(u32 id, const struct sockaddr *addr)
  * @id: what it calls itself; not proven
  * @addr: where it is
  *
+ * One that comes back with another address may, once its session has ended: where it was
+ * there is nobody to connect to.
+ *
  * Context: process.
  * Return: false: no, we connect to it.
  */
 bool rad_peer_admit(u32 id, const struct sockaddr *addr)
 {
-	struct rad_peer *peer;
+	struct rad_peer *peer, *known;
 
 	if (rad_node_self() < id)
 		return true;
 	spin_lock(&rad_peers_lock);
-	peer = rad_peer_find_addr(addr) ?: rad_peer_find_id(id);
+	known = rad_peer_find_id(id);
+	peer = rad_peer_find_addr(addr) ?: known && known->node ? known : NULL;
 	if (peer && !peer->dial)
 		peer = NULL;
 	if (peer) {

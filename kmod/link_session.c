@@ -186,6 +186,19 @@ void rad_session_end(struct rad_peer *peer, struct rad_node *node)
 							     RAD_BACKOFF_MIN_MS);
 }
 
+/* Where its session comes from; the port stays: it is the one that we connect to. */
+static void set_host(struct rad_peer *peer, const struct sockaddr_storage *from)
+{
+	struct sockaddr_in6 *addr = (struct sockaddr_in6 *)&peer->addr;
+	__be16 port = addr->sin6_port;		/* of both families in one place */
+
+	lockdep_assert_held(&rad_peers_lock);
+	BUILD_BUG_ON(offsetof(struct sockaddr_in, sin_port) !=
+		     offsetof(struct sockaddr_in6, sin6_port));
+	peer->addr = *from;
+	addr->sin6_port = port;
+}
+
 static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *conn)
 {
 	u64 session = rad_auth_session(&conn->connecting, &conn->accepting);
@@ -197,6 +210,9 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 		return NULL;
 	spin_lock(&rad_peers_lock);
 	peer->node = node;
+	/* Not before: until the old session has ended who has its address is the node. */
+	if (!rad_same_host(&peer->addr, (const struct sockaddr *)&conn->from))
+		set_host(peer, &conn->from);
 	spin_unlock(&rad_peers_lock);
 	return node;
 }

@@ -2,7 +2,8 @@
 """Nodes that may not join: one line says why."""
 
 from . import build, paths
-from .control import nodes, one_moves, radctl, rejoin, shown, start, stop
+from .control import (nodes, one_moves, radctl, rejoin, see_each_other, shown, start, stop,
+                      within)
 
 STRANGER_PORT = 18600       # not Radium's
 
@@ -83,6 +84,33 @@ def same_id(context):
     finally:
         radctl(bed, "node", "leave", node=2)
         rejoin(context, 2)
+
+
+def new_address(context):
+    """A node that has left and comes back from another address is the same one, and known to be
+    there, also to a node that connects to it."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    rejoin(context, 2)      # names node 1, and has the higher id: it connects
+    old, peer = nodes(bed, 2)[1]["addr"], nodes(bed, 1)[2]["addr"]
+    new = old.rpartition(".")[0] + ".200"
+
+    def comes_from(address):
+        radctl(bed, "node", "leave")
+        join = f"radctl node join --no-wait --id 1 --key /run/radium.key --addr {address} {peer}"
+        # The RDMA device hears of a new address a little later.
+        within(20 * context.slow, lambda: bed.execute(1, "sh", "-c", join).returncode == 0,
+               f"node1 joins with {address}")
+        see_each_other(context)
+        assert nodes(bed, 2)[1]["addr"] == address, nodes(bed, 2)
+
+    bed.run(1, f"ip address add {new}/24 dev eth0")
+    try:
+        comes_from(new)
+        one_moves(bed)
+    finally:
+        comes_from(old)
+        bed.run(1, f"ip address del {new}/24 dev eth0")
 
 
 def kernel_build(context):
