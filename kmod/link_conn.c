@@ -17,6 +17,7 @@
  *    until the last of them returns.
  */
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include "link_internal.h"
@@ -65,9 +66,14 @@ void rad_conn_put(struct rad_conn *conn)
 
 /* ---- publishing and closing ---- */
 
+/*
+ * Drivers allocate even to destroy a queue pair. That must not become reclaim: it may
+ * wait for a page of the node whose session ends when this is through.
+ */
 static void close_work(struct work_struct *work)
 {
 	struct rad_conn *conn = container_of(work, struct rad_conn, close_work);
+	unsigned int reclaim = memalloc_noreclaim_save();
 	struct rad_node *node;
 
 	cancel_delayed_work_sync(&conn->deadline);
@@ -94,6 +100,7 @@ static void close_work(struct work_struct *work)
 		wake_up_all(&conns_gone);
 	spin_unlock(&conns_lock);
 	rad_conn_put(conn);
+	memalloc_noreclaim_restore(reclaim);
 }
 
 /**
