@@ -145,6 +145,8 @@ struct rad_node *rad_node_get_up(u32 id)
 /**
  * rad_node_get_any - a session that is connected, to register memory through
  *
+ * The one that was heard of last: the connection of another may be failing.
+ *
  * Return: the session with a reference, or NULL.
  */
 struct rad_node *rad_node_get_any(void)
@@ -154,10 +156,12 @@ struct rad_node *rad_node_get_any(void)
 
 	spin_lock(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
-		if (rad_peer_is_connected(peer) && !rad_node_is_dead(peer->node)) {
-			node = rad_node_get(peer->node);
-			break;
-		}
+		if (rad_peer_is_connected(peer) && !rad_node_is_dead(peer->node) &&
+		    (!node || time_after(READ_ONCE(peer->node->beat.heard),
+					 READ_ONCE(node->beat.heard))))
+			node = peer->node;
+	if (node)
+		rad_node_get(node);
 	spin_unlock(&rad_peers_lock);
 	return node;
 }
