@@ -123,20 +123,57 @@ struct rad_dev *rad_dev_get(struct ib_device *ibdev)
 	return dev;
 }
 
+/*
+ * Does what the device writes arrive where it is read? A bounce buffer (swiotlb=force,
+ * encrypted memory) has to be copied from, which undoes what has been written to the page
+ * meanwhile; landing pages are never synced. It is tried, since of what is behind an IOMMU
+ * dma_need_sync() says yes, too.
+ */
+static int check_dma(struct ib_device *ibdev)
+{
+	u8 *page;
+	u64 dma;
+	int err = -EIO;
+
+	if (ib_uses_virt_dma(ibdev))
+		return 0;
+	page = (u8 *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	dma = ib_dma_map_single(ibdev, page, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(ibdev, dma))
+		goto out;
+	WRITE_ONCE(*page, 1);
+	ib_dma_sync_single_for_cpu(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
+	err = READ_ONCE(*page) ? 0 : -EOPNOTSUPP;
+	ib_dma_unmap_single(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (err)
+		pr_err("%s writes to bounce buffers (swiotlb=force, encrypted memory): not supported\n",
+		       dev_name(&ibdev->dev));
+out:
+	free_page((unsigned long)page);
+	return err;
+}
+
 /**
  * rad_dev_open - use a device
  * @ibdev: the device
  *
  * Context: process; no device is open.
- * Return: 0, -EOPNOTSUPP without fast registration, or a negative errno.
+ * Return: 0, -EOPNOTSUPP without fast registration or with bounce buffers, or a negative
+ * errno.
  */
 int rad_dev_open(struct ib_device *ibdev)
 {
 	struct rad_dev *dev;
+	int err;
 
 	if (!(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
 	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
 		return -EOPNOTSUPP;
+	err = check_dma(ibdev);
+	if (err)
+		return err;
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return -ENOMEM;
@@ -144,8 +181,7 @@ int rad_dev_open(struct ib_device *ibdev)
 	dev->ibdev = ibdev;
 	dev->pd = ib_alloc_pd(ibdev, 0);
 	if (IS_ERR(dev->pd)) {
-		int err = PTR_ERR(dev->pd);
-
+		err = PTR_ERR(dev->pd);
 		kfree(dev);
 		return err;
 	}
