@@ -29,6 +29,9 @@ DEFINE_XARRAY(rad_held);
  */
 struct workqueue_struct *rad_finalize_wq;
 
+/* Of RETURNED entries: who repairs them finds them at once, however many others there are. */
+#define RETURNED	XA_MARK_0
+
 /* rad_page_put() - lets go of an entry */
 void rad_page_put(struct rad_page *page)
 {
@@ -55,6 +58,10 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 	mem->recalling += (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
 	page->state = to;
+	if (to == RAD_PAGE_RETURNED)
+		__xa_set_mark(&mem->pages, page->address >> PAGE_SHIFT, RETURNED);
+	else if (from == RAD_PAGE_RETURNED)
+		__xa_clear_mark(&mem->pages, page->address >> PAGE_SHIFT, RETURNED);
 	if (to != RAD_PAGE_RECALLING && to != RAD_PAGE_SHARING)
 		page->asked = NULL;
 	if (to == RAD_PAGE_AWAY)
@@ -111,12 +118,10 @@ static void finalize_work(struct work_struct *work)
 
 	spin_lock(&mem->pages.xa_lock);
 	for (;;) {
-		page = xa_find(&mem->pages, &index, ULONG_MAX, XA_PRESENT);
+		page = xa_find(&mem->pages, &index, ULONG_MAX, RETURNED);
 		if (!page)
 			break;
 		index++;
-		if (page->state != RAD_PAGE_RETURNED)
-			continue;
 		rad_page_set_state(page, RAD_PAGE_FINALIZING);
 		refcount_inc(&page->ref);
 		spin_unlock(&mem->pages.xa_lock);

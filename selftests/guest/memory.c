@@ -115,6 +115,42 @@ static void map_and_unmap(void)
 	EQUAL(differs(memory, 8 * 4096, 8), -1);
 }
 
+/* What it takes, at best, to unmap pages that are owned where the caller is. */
+static uint64_t unmapping_takes(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		char *memory = map_pages(4 * PAGES, RW);
+		uint64_t start;
+
+		fill(memory, 4 * BYTES, i);
+		start = now_ns();
+		DO(munmap(memory, 4 * BYTES));
+		start = now_ns() - start;
+		best = start < best ? start : best;
+	}
+	return best;
+}
+
+/* Each of the pages that come home is found at once, whatever else is away. */
+static void unmapped_among_many(void)
+{
+	enum { MANY = 16384 };
+	char *others = map_pages(MANY, RW);
+	uint64_t few, many;
+
+	away();
+	few = unmapping_takes();
+	for (long i = 0; i < MANY; i++)
+		others[i * 4096] = 1;
+	many = unmapping_takes();
+	note("%u us; %u us with %u others", (unsigned int)(few / 1000), (unsigned int)(many / 1000),
+	     MANY);
+	CHECK(many < 3 * few + slower() * 200000000ull);
+	EQUAL(others[(MANY - 1) * 4096l], 1);
+}
+
 static void fixed_replaces(void)
 {
 	char *memory = map_pages(PAGES, RW), *again;
@@ -465,7 +501,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(content_travels), { "large_memory_travels", large_memory_travels, 60 },
 		CASE(untouched_is_zero), CASE(heap_grows_and_shrinks), CASE(allocator),
-		CASE(map_and_unmap), CASE(fixed_replaces), CASE(protection_changes), CASE(code_is_made),
+		CASE(map_and_unmap), { "unmapped_among_many", unmapped_among_many, 180 },
+		CASE(fixed_replaces), CASE(protection_changes), CASE(code_is_made),
 		CASE(remap_grows), CASE(remap_moves), CASE(dontneed_gives_zeros),
 		CASE(dontneed_of_one_page), CASE(free_gives_old_or_zeros), CASE(pageout_keeps),
 		CASE(other_advice), CASE(stack_grows), CASE(stack_limit_counts), CASE(locked_memory),
