@@ -214,6 +214,29 @@ u32 rad_take_copy(struct rad_take *t)
 }
 
 /*
+ * Who has pinned a page while it could be written writes to it without a fault, whatever its
+ * mapping permits by now. Such a page is the process' own; one that many map only looks
+ * pinned, by the number of its references.
+ */
+static bool is_pinned(struct page *page)
+{
+	return PageAnon(page) && !PageKsm(page) &&
+	       (PageCompound(page) || PageAnonExclusive(page)) && page_maybe_dma_pinned(page);
+}
+
+static u32 take_copy(struct rad_take *t)
+{
+	u32 reason = rad_take_copy(t);
+
+	if (reason != RADIUM_R_NONE || !is_pinned(t->data))
+		return reason;
+	put_page(t->data);
+	t->data = NULL;
+	t->again = true;
+	return RADIUM_R_MEMORY_KIND;
+}
+
+/*
  * Before a page of a file is copied: whoever opens it for writing has to be heard. If
  * he is not, returns the file, with a reference.
  */
@@ -269,7 +292,7 @@ u32 rad_take_page(struct rad_take *t)
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = rad_take_prot(vma);
-		reason = vma->vm_flags & VM_WRITE ? take_owner(t, vma) : rad_take_copy(t);
+		reason = vma->vm_flags & VM_WRITE ? take_owner(t, vma) : take_copy(t);
 	}
 	mmap_read_unlock(mm);
 	mmput_async(mm);

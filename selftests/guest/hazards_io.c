@@ -266,6 +266,36 @@ static void spliced_page_is_shared(void)
 		CHECK(returns("MEMORY_KIND") > 0);
 }
 
+/* What the kernel has pinned it writes to, though the process may only read it by now. */
+static void pinned_then_protected(void)
+{
+	char *memory = map_pages(1, RW), twos[4096];
+	struct iovec pinned = { memory, 4096 };
+	struct ring ring;
+	int ends[2];
+
+	ring_open(&ring);
+	DO(pipe(ends));
+	memset(memory, '1', 4096);
+	memset(twos, '2', 4096);
+	DO(syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &pinned, 1));
+	DO(mprotect(memory, 4096, PROT_READ));
+	away();
+	EQUAL(memory[0], '1');
+	EQUAL(write(ends[1], twos, 4096), 4096);
+	ring_put(&ring, (struct io_uring_sqe){
+		.opcode = IORING_OP_READ_FIXED, .fd = ends[0], .addr = (uintptr_t)memory,
+		.len = 4096, .user_data = 1,
+	});
+	EQUAL(ring_wait(&ring, 1), 1);
+	check_completion(&ring, 1, 4096);
+	away();
+	EQUAL(memory[0], '2');
+	EQUAL(memory[4095], '2');
+	if (moving())
+		CHECK(returns("MEMORY_KIND") > 0);
+}
+
 /* A disk whose transfers take a while, or none. */
 static int slow_disk(void)
 {
@@ -427,6 +457,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(io_uring_completes), CASE(io_uring_waits), CASE(io_uring_wait_is_left_alone),
 		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
+		CASE(pinned_then_protected),
 		CASE(disk_and_cpu_share_pages), CASE(mapping_of_a_device),
 		CASE(mask_comes_back),
 		{ 0 }
