@@ -134,11 +134,15 @@ static void asked_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		rad_revoke_land(revoke);
 		rad_page_returned(page);
 		over(forward, false);
-	} else if (!forward->missing && answered) {
+	} else if (!forward->missing && answered && flags & RAD_BACK_CLEAN) {
+		/* What has arrived differs from home's frame, and is never clean. */
 		forward->missing = true;
 		wake_up_all(&forward->wait);
 	} else {
-		/* A node that has died may have had it, and written to it: what the owner keeps is old. */
+		/*
+		 * A node that has died, or whose replica was killed, may have had it, and written
+		 * to it: what the owner keeps is old.
+		 */
 		revoke->doomed = rad_node_id(forward->missing ? page->node : forward->to);
 		rad_page_set_state(page, RAD_PAGE_LOST);
 		over(forward, false);

@@ -194,30 +194,33 @@ void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, 
  * If it has not come it is not waited for any more.
  *
  * Context: home's receive context.
- * Return: what is there of the page, to be revoked like any other; or NULL.
+ * Return: true: that request never gets it. Else @page becomes what is there, to be revoked like
+ * any other; or NULL.
  */
-struct rad_wpage *rad_wpage_cancel(struct rad_window *window, struct rad_wpage *page, u64 call)
+bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page, u64 call)
 {
-	struct mutex *lock = rad_window_lock(window, page->index);
-	unsigned long index = page->index;
+	struct rad_wpage *asked = *page;
+	unsigned long index = asked->index;
+	struct mutex *lock = rad_window_lock(window, index);
 
-	if (page->state != PAGE_FETCHING || page->call.id != call)
-		return page;
-	if (rad_call_cancel(&page->call)) {
-		struct rad_replica *replica = page->replica;
+	if (asked->state != PAGE_FETCHING || asked->call.id != call)
+		return false;
+	if (rad_call_cancel(&asked->call)) {
+		struct rad_replica *replica = asked->replica;
 
-		page->exposed = true;
-		rad_wpage_refuse(window, page, RADIUM_R_NONE);
-		rad_wpage_put(page);	/* the request's */
+		asked->exposed = true;
+		rad_wpage_refuse(window, asked, RADIUM_R_NONE);
+		rad_wpage_put(asked);	/* the request's */
 		wake_up_all(&window->wait);
 		rad_replica_put(replica);
-		return NULL;
+		return true;
 	}
 	/* It has come, and its session's thread waits for our lock, for nothing else. */
-	refcount_inc(&page->ref);
+	refcount_inc(&asked->ref);
 	mutex_unlock(lock);
-	wait_event(window->wait, READ_ONCE(page->state) != PAGE_FETCHING);
+	wait_event(window->wait, READ_ONCE(asked->state) != PAGE_FETCHING);
 	mutex_lock(lock);
-	rad_wpage_put(page);
-	return xa_load(&window->pages, index);
+	rad_wpage_put(asked);
+	*page = xa_load(&window->pages, index);
+	return false;
 }

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 10,
+	RAD_WIRE_VERSION	= 11,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -492,7 +492,7 @@ struct rad_wire_page_revoke {
 
 enum rad_back_flags {
 	RAD_BACK_DATA	= 1,	/* the page was written to the landing place */
-	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right */
+	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right; CANCEL: never had it */
 	RAD_BACK_NONE	= 4,	/* the node does not hold it */
 	RAD_BACK_SENT	= 8,	/* it was sent to @next, too; without KEEP: in vain, perhaps */
 };

@@ -260,11 +260,16 @@ inline answered_forward(n, what, fresh_)
 	:: asking && !missing && n == next ->
 		if
 		:: what == DATA -> fresh_home = fresh_; come_back(RETURNED); over(ARRIVED)
-#ifndef BUG_OLD_CONTENT
-		/* It may have had it, and written to it. */
-		:: what == ENDED -> come_back(LOST); over(ARRIVED)
-#endif
+#ifdef BUG_OLD_CONTENT
 		:: else -> bring_back()
+#elif defined(BUG_OLD_REPLICA)
+		:: what == ENDED -> come_back(LOST); over(ARRIVED)
+		:: what != ENDED && what != DATA -> bring_back()
+#else
+		:: what == CLEAN -> bring_back()
+		/* It may have had it, and written to it. */
+		:: else -> come_back(LOST); over(ARRIVED)
+#endif
 		fi
 	:: missing && n == owner ->
 		if
@@ -999,7 +1004,10 @@ end:	do
 		:: open[n] ->
 			open[n] = false; asked[n] = false
 			link[n] = NIL; fresh_link[n] = false
-			back[n] = MISSING
+			if
+			:: back[n] = CLEAN		/* it will not come any more */
+			:: ended[n] -> back[n] = MISSING	/* nobody knows of a request */
+			fi
 		:: !open[n] && right[n] != NO -> late[n] = REVOKE
 		:: !open[n] -> give_back(n, NO)
 		fi }

@@ -28,6 +28,8 @@ HOLDS = [
     ("pages", "forwarding_node_death", "HOME FORWARD DEATH"),
     ("pages", "forwarding_link_death", "HOME FORWARD SEVER"),
     ("pages", "forwarding_exit", "HOME FORWARD EXIT"),
+    # With the thread at home, too, it would need more memory than there is.
+    ("pages", "forwarding_kill", "FORWARD SEVER KILL"),
     ("pages", "upgrading", "HOME UPGRADE"),
     ("pages", "upgrading_layout", "HOME LAYOUT UPGRADE"),
     ("pages", "upgrading_kinds", "HOME LAYOUT KINDS UPGRADE"),
@@ -64,6 +66,8 @@ MISTAKES = [
     ("pages", "FORWARD_EARLY", "HOME FORWARD"),
     # The receiver has died, and the page is taken from who has sent it to him.
     ("pages", "OLD_CONTENT", "HOME FORWARD DEATH"),
+    # The same, where the receiver's replica was killed.
+    ("pages", "OLD_REPLICA", "FORWARD SEVER KILL"),
     # Home writes to a page while it is taken under its last reader.
     ("pages", "UPGRADE_NATIVE", "HOME UPGRADE"),
     # A layout change leaves that reader alone, and trusts in the taker to let go.
