@@ -32,6 +32,9 @@ struct workqueue_struct *rad_finalize_wq;
 /* Of RETURNED entries: who repairs them finds them at once, however many others there are. */
 #define RETURNED	XA_MARK_0
 
+/* Of those of whose page copies of a file are made. */
+#define OF_FILE		XA_MARK_1
+
 /* rad_page_put() - lets go of an entry */
 void rad_page_put(struct rad_page *page)
 {
@@ -171,6 +174,93 @@ static void await_memory(struct rad_homemem *mem)
 		schedule_timeout_uninterruptible(RAD_RESERVE_RETRY_JIFFIES);
 }
 
+/* What is about to change: a range of pages; if @inode is set, those of them that are of a file. */
+struct change {
+	unsigned long first, last;
+	const struct inode *inode;
+};
+
+/* The first entry from @index on that it concerns. The directory's lock is held. */
+static struct rad_page *find_changed(struct rad_homemem *mem, const struct change *change,
+				     unsigned long *index)
+{
+	struct rad_page *page;
+
+	if (!change->inode)
+		return xa_find(&mem->pages, index, change->last, XA_PRESENT);
+	while ((page = xa_find(&mem->pages, index, change->last, OF_FILE))) {
+		if (page->inode == change->inode || page->named == change->inode)
+			return page;
+		++*index;
+	}
+	return NULL;
+}
+
+/* Takes from others what they have of it, if @wait. Returns whether something is on its way. */
+static bool begin_change(struct rad_homemem *mem, const struct change *change, bool wait)
+{
+	unsigned long index = change->first;
+	struct rad_page *page;
+	bool moving = false;
+
+	spin_lock(&mem->pages.xa_lock);
+	for (; (page = find_changed(mem, change, &index)); index++) {
+		if (page->state == RAD_PAGE_TAKING) {
+			if (page->taker == current)
+				continue;
+			page->stale = true;
+		}
+		moving |= is_leaving(page);
+		if (!wait || !is_held_elsewhere(page))
+			continue;
+		moving = true;
+		refcount_inc(&page->ref);
+		spin_unlock(&mem->pages.xa_lock);
+		if (!rad_page_revoke(page, RAD_USE_WRITE, false))
+			await_memory(mem);
+		rad_page_put(page);
+		spin_lock(&mem->pages.xa_lock);
+	}
+	spin_unlock(&mem->pages.xa_lock);
+	return moving;
+}
+
+/*
+ * Waits for what is on its way. One answer at least has to come; the death of the peer brings it
+ * too. Returns false if others have got something of it meanwhile.
+ */
+static bool await_change(struct rad_homemem *mem, const struct change *change)
+{
+	unsigned long index = change->first;
+	struct rad_page *page;
+
+	for (;;) {
+		spin_lock(&mem->pages.xa_lock);
+		while ((page = find_changed(mem, change, &index)) && !is_leaving(page)) {
+			if (is_held_elsewhere(page)) {
+				spin_unlock(&mem->pages.xa_lock);
+				return false;
+			}
+			index++;
+		}
+		if (page)
+			refcount_inc(&page->ref);
+		spin_unlock(&mem->pages.xa_lock);
+		if (!page)
+			return true;
+		wait_event(mem->wait, !is_leaving(page));
+		rad_page_put(page);
+	}
+}
+
+static void invalidate(struct rad_homemem *mem, const struct change *change, bool wait)
+{
+	if (READ_ONCE(mem->dead))
+		return;
+	while (begin_change(mem, change, wait) && wait && !await_change(mem, change))
+		;
+}
+
 /**
  * rad_homemem_invalidate() - a part of the address space is about to change
  * @process: whose
@@ -189,98 +279,54 @@ static void await_memory(struct rad_homemem *mem)
 void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait)
 {
-	struct rad_homemem *mem = &process->mem;
-	unsigned long last = (end - 1) >> PAGE_SHIFT, index;
-	struct rad_page *page;
-	u32 moving;
+	const struct change change = {
+		.first = start >> PAGE_SHIFT, .last = (end - 1) >> PAGE_SHIFT,
+	};
 
-	if (end <= start || READ_ONCE(mem->dead))
-		return;
-again:
-	moving = 0;
-	index = start >> PAGE_SHIFT;
-	spin_lock(&mem->pages.xa_lock);
-	while ((page = xa_find(&mem->pages, &index, last, XA_PRESENT))) {
-		index++;
-		switch (page->state) {
-		case RAD_PAGE_TAKING:
-			if (page->taker == current)
-				break;
-			page->stale = true;
-			fallthrough;
-		default:
-			moving += is_leaving(page);
-			if (!wait || !is_held_elsewhere(page))
-				break;
-			moving++;
-			refcount_inc(&page->ref);
-			spin_unlock(&mem->pages.xa_lock);
-			if (!rad_page_revoke(page, RAD_USE_WRITE, false))
-				await_memory(mem);
-			rad_page_put(page);
-			spin_lock(&mem->pages.xa_lock);
-		}
-	}
-	spin_unlock(&mem->pages.xa_lock);
-	if (!wait || !moving)
-		return;
-	/*
-	 * One answer at least has to come; the death of the peer brings it too. The
-	 * next pass looks at what is still on its way.
-	 */
-	index = start >> PAGE_SHIFT;
-	for (;;) {
-		spin_lock(&mem->pages.xa_lock);
-		page = NULL;
-		while ((page = xa_find(&mem->pages, &index, last, XA_PRESENT))) {
-			if (is_leaving(page))
-				break;
-			if (is_held_elsewhere(page)) {
-				spin_unlock(&mem->pages.xa_lock);
-				goto again;
-			}
-			index++;
-		}
-		if (!page) {
-			spin_unlock(&mem->pages.xa_lock);
-			return;
-		}
-		refcount_inc(&page->ref);
-		spin_unlock(&mem->pages.xa_lock);
-		wait_event(mem->wait, !is_leaving(page));
-		rad_page_put(page);
-	}
+	if (end > start)
+		invalidate(&process->mem, &change, wait);
 }
 
-static bool maps(struct vm_area_struct *vma, struct inode *inode)
+/**
+ * rad_page_note_file() - remember of which file an entry's page is copied
+ * @page: TAKING
+ * @file: of its mapping, NULL: of none
+ *
+ * Before it is looked at whether somebody has the file open for writing: who opens it later finds
+ * the entry.
+ */
+void rad_page_note_file(struct rad_page *page, struct file *file)
 {
-	struct file *file = vma->vm_file;
+	struct rad_homemem *mem = rad_page_mem(page);
+	unsigned long index = page->address >> PAGE_SHIFT;
 
-	return file && (file_inode(file) == inode || d_inode(file->f_path.dentry) == inode);
+	if (!file && !page->inode)
+		return;
+	spin_lock(&mem->pages.xa_lock);
+	page->inode = file ? file_inode(file) : NULL;
+	page->named = file ? d_inode(file->f_path.dentry) : NULL;
+	if (file)
+		__xa_set_mark(&mem->pages, index, OF_FILE);
+	else
+		__xa_clear_mark(&mem->pages, index, OF_FILE);
+	spin_unlock(&mem->pages.xa_lock);
 }
 
 /**
  * rad_homemem_drop_file() - drop what was copied from mappings of a file
  * @process: whose
- * @inode: the file
+ * @inode: the file, open for writing
  *
- * Context: sleeps, takes mmap_lock for reading.
+ * Takes no mmap_lock: who has it may wait for anything, and the caller, who has nothing to do
+ * with the process, for him.
+ *
+ * Context: sleeps until the holders of copies have answered, or died.
  */
-void rad_homemem_drop_file(struct rad_process *process, struct inode *inode)
+void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode)
 {
-	struct mm_struct *mm = process->mm;
-	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
+	const struct change change = { .last = ULONG_MAX, .inode = inode };
 
-	/* Entries of pages that are about to be copied are there already. */
-	if (xa_empty(&process->mem.pages) || !mmget_not_zero(mm))
-		return;
-	mmap_read_lock(mm);
-	for_each_vma(vmi, vma)
-		if (maps(vma, inode) && !(vma->vm_flags & VM_WRITE))
-			rad_homemem_invalidate(process, vma->vm_start, vma->vm_end, true);
-	mmap_read_unlock(mm);
-	mmput_async(mm);
+	invalidate(&process->mem, &change, true);
 }
 
 /* rad_homemem_die() - the address space is being released; see notifier.c */

@@ -55,6 +55,8 @@ struct rad_revoke;
  * @order: in rad_homemem.order while AWAY
  * @frame: the held home page, NULL for copies
  * @read_only: its entry in the page table comes back read-only
+ * @inode, @named: the file of whose page copies are made, NULL: of none, and how it was opened
+ *	(overlayfs has another inode for that); compared, not followed
  * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
  *	would free it under the held page; finalizing would then use it.
  */
@@ -77,6 +79,7 @@ struct rad_page {
 	struct list_head order;
 	struct page *frame;
 	bool read_only;
+	const struct inode *inode, *named;
 	struct anon_vma *anon_vma;
 };
 
@@ -140,7 +143,7 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);
 void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait);
-void rad_homemem_drop_file(struct rad_process *process, struct inode *inode);
+void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode);
 void rad_homemem_die(struct rad_process *process);
 void rad_homemem_count(struct rad_process *process, struct radium_page_count *counts);
 

@@ -38,6 +38,7 @@ enum rad_page_use {
 void rad_page_put(struct rad_page *page);
 void rad_page_set_state(struct rad_page *page, enum rad_page_state to);
 void rad_page_give_back(struct rad_page *page);
+void rad_page_note_file(struct rad_page *page, struct file *file);
 void rad_page_forget_copy(struct rad_page *page, u64 bit);
 void rad_homemem_limit(struct rad_process *process);
 

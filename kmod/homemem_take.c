@@ -289,6 +289,7 @@ u32 rad_take_page(struct rad_take *t)
 		t->tries--;
 		return rad_take_page(t);
 	}
+	rad_page_note_file(t->page, vma && !(vma->vm_flags & VM_WRITE) ? vma->vm_file : NULL);
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = rad_take_prot(vma);

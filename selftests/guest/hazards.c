@@ -3,7 +3,7 @@
  * Known ways to lose a page, a wake-up or the machine, each once as a program can
  * meet it: memory and processes that go while pages are away; hazards_races.c has
  * those in which several access the same memory, hazards_io.c those in which the
- * kernel does, on its own account. Others are beside their subject: a parked thread
+ * kernel does, on its own account, hazards_files.c files that answer late. Others are beside their subject: a parked thread
  * that owes a release and fork that leaks (process), the one-page MADV_DONTNEED
  * (memory), out of memory and KSM (pages), stale copies of files (files).
  */

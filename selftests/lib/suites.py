@@ -54,7 +54,7 @@ ALL = [
     program("pages", "swap, KSM, huge pages, compaction, failing memory while pages are away",
             "pages_failing"),
     program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
-            "hazards_io"),
+            "hazards_io", "hazards_files"),
     program("calls", "every system call by its number, at home and away: the same result"),
     program("forms", "calls that few programs make do what they are for", "forms_files",
             "forms_memory", "forms_process"),
