@@ -160,13 +160,16 @@ static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *n
 	size_t len = sizeof(struct rad_wire_prepare) + rad_regs_xstate_len();
 	struct rad_process *process = thread->process;
 	struct rad_wire_prepare *body;
+	unsigned long vvar;
 	struct rad_out *msg;
 
+	/* First: others may wait for the memory that the message has. */
+	vvar = rad_vvar_find();
 	msg = rad_deputy_msg(thread, RAD_MSG_PREPARE, len);
 	body = msg->body;
 	body->uid = cpu_to_le32(from_kuid(&init_user_ns, process->uid));
 	body->gid = cpu_to_le32(from_kgid(&init_user_ns, process->gid));
-	rad_vvar_describe(body, node);
+	rad_vvar_describe(body, node, vvar);
 	rad_deputy_describe_self(thread, &body->self);
 	get_task_comm(body->comm, current);
 	if (rad_regs_save(&body->regs)) {

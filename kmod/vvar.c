@@ -63,6 +63,31 @@ static unsigned long vvar_start(const struct mm_struct *mm)
 		(unsigned long)mm->context.vdso + mm->context.vdso_image->sym_vvar_start : 0;
 }
 
+/**
+ * rad_vvar_find() - where current's vvar pages are, all of them and to be read
+ *
+ * The program may unmap them, or map something else there.
+ *
+ * Context: current in process context; waits for mmap_lock, killable.
+ * Return: 0: not there any more.
+ */
+unsigned long rad_vvar_find(void)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long start = vvar_start(mm);
+	struct vm_area_struct *vma;
+	bool there;
+
+	if (!start || mmap_read_lock_killable(mm))
+		return 0;
+	vma = vma_lookup(mm, start);
+	there = vma && vma->vm_start == start &&
+		vma->vm_end == start + RAD_VVAR_PAGES * PAGE_SIZE && vma->vm_flags & VM_READ &&
+		vma->vm_ops && vma->vm_ops->name && !strcmp(vma->vm_ops->name(vma), "[vvar]");
+	mmap_read_unlock(mm);
+	return there ? start : 0;
+}
+
 static bool in_time_namespace(void)
 {
 	return IS_ENABLED(CONFIG_TIME_NS) && current->nsproxy->time_ns->vvar_page;
@@ -111,13 +136,13 @@ void rad_vvar_catch_up(s64 coarse)
  * rad_vvar_describe() - current's vvar pages and clocks
  * @prepare: to be filled in
  * @to: the node that current goes to
+ * @start: rad_vvar_find()
  *
  * Context: current at the boundary to user mode; sleeps.
  */
-void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to)
+void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to, unsigned long start)
 {
 	const struct timens_offsets *own = &current->nsproxy->time_ns->offsets;
-	unsigned long start = vvar_start(current->mm);
 	struct rad_clock_offset clock;
 
 	rad_node_clock_offset(to, &clock);

@@ -48,7 +48,8 @@ struct rad_vvar {
 };
 
 /* at home */
-void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to);
+unsigned long rad_vvar_find(void);
+void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to, unsigned long start);
 bool rad_vvar_may_leave(const struct pt_regs *regs);
 s64 rad_vvar_coarse(void);
 s64 rad_vvar_real(void);

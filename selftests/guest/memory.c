@@ -167,6 +167,30 @@ static void fixed_replaces(void)
 	EQUAL(errno, EEXIST);
 }
 
+/* The program's own memory where the kernel had put what the vdso reads. */
+static void mapped_over_the_clocks(void)
+{
+	unsigned long end = 0, begin = find_mapping("[vvar]", &end);
+	size_t zeros = 2048, bytes = end - begin - zeros;
+	char *memory;
+
+	if (!begin)
+		skip("no [vvar]");
+	memory = DO(mmap((void *)begin, end - begin, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0));
+	/* Where it finds zeros the vdso makes system calls. */
+	memory += zeros;
+	fill(memory, bytes, 1);
+	away();
+	EQUAL(differs(memory, bytes, 1), -1);
+	fill(memory, bytes, 2);
+	EQUAL(differs(memory, bytes, 2), -1);
+	home();
+	EQUAL(differs(memory, bytes, 2), -1);
+	away();
+	EQUAL(differs(memory, bytes, 2), -1);
+}
+
 static void protection_changes(void)
 {
 	char *memory = map_pages(PAGES, RW);
@@ -502,7 +526,8 @@ int main(int argc, char **argv)
 		CASE(content_travels), { "large_memory_travels", large_memory_travels, 60 },
 		CASE(untouched_is_zero), CASE(heap_grows_and_shrinks), CASE(allocator),
 		CASE(map_and_unmap), { "unmapped_among_many", unmapped_among_many, 180 },
-		CASE(fixed_replaces), CASE(protection_changes), CASE(code_is_made),
+		CASE(fixed_replaces), CASE(mapped_over_the_clocks),
+		CASE(protection_changes), CASE(code_is_made),
 		CASE(remap_grows), CASE(remap_moves), CASE(dontneed_gives_zeros),
 		CASE(dontneed_of_one_page), CASE(free_gives_old_or_zeros), CASE(pageout_keeps),
 		CASE(other_advice), CASE(stack_grows), CASE(stack_limit_counts), CASE(locked_memory),
