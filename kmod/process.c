@@ -320,8 +320,9 @@ struct rad_process *rad_process_enter(void)
 
 	while (!(process = rad_process_enter_if_any())) {
 		err = create(current->mm);
+		/* Another one may have made it meanwhile, of what was missing here. */
 		if (err && err != -EEXIST)
-			return ERR_PTR(err);
+			return rad_process_enter_if_any() ?: ERR_PTR(err);
 	}
 	return process;
 }

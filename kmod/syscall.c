@@ -81,15 +81,21 @@ static const u8 on_socket[NR_syscalls] = {
 #undef ROW
 };
 
+static bool receives(int nr)
+{
+	return nr == __NR_read || nr == __NR_readv || nr == __NR_recvfrom || nr == __NR_recvmsg;
+}
+
 /* Has it a time limit, or wants more at once than a byte: would it end with what there is? */
-static bool socket_may_end(struct file *file)
+static bool socket_may_end(struct file *file, int nr)
 {
 	/* Not by the inode's mode: a name of a socket has that, too, if it is opened by O_PATH. */
 	struct socket *sock = sock_from_file(file);
 	struct sock *sk = sock ? sock->sk : NULL;
 
 	return sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
-		      sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT || READ_ONCE(sk->sk_rcvlowat) > 1);
+		      sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT ||
+		      (receives(nr) && READ_ONCE(sk->sk_rcvlowat) > 1));
 }
 
 /* The same for a terminal that gives keys as they come, but several at once. */
@@ -104,7 +110,7 @@ static bool terminal_may_end(struct file *file)
 }
 
 /* Would a call on this descriptor of the task, when it is woken, not be made again? */
-static bool may_end(struct task_struct *task, unsigned int fd)
+static bool may_end(struct task_struct *task, unsigned int fd, int nr)
 {
 	struct file *file = NULL;
 	bool may;
@@ -119,7 +125,7 @@ static bool may_end(struct task_struct *task, unsigned int fd)
 	task_unlock(task);
 	if (!file)
 		return false;
-	may = socket_may_end(file) || terminal_may_end(file);
+	may = socket_may_end(file, nr) || terminal_may_end(file);
 	fput(file);
 	return may;
 }
@@ -144,7 +150,7 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 	flags = on_socket[nr] - 2;
 	if (flags >= 0 && args[flags] & MSG_WAITALL)
 		return false;
-	return !may_end(task, args[0]);
+	return !may_end(task, args[0], nr);
 }
 
 /**
