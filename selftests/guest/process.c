@@ -505,7 +505,8 @@ static void rseq_is_aborted(void)
 		CHECK(elsewhere);
 }
 
-static void ldt_is_refused(void)
+/* A process that has made itself a segment stays at home. @make: false if the kernel makes none. */
+static void owner_is_refused(bool (*make)(void))
 {
 	int ready[2];
 	pid_t pid;
@@ -514,10 +515,7 @@ static void ldt_is_refused(void)
 	DO(pipe(ready));
 	pid = DO(fork());
 	if (!pid) {
-		struct user_desc segment = { .entry_number = 1, .limit = 0xfffff, .seg_32bit = 1,
-					     .limit_in_pages = 1 };
-
-		if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)))
+		if (!make())
 			_exit(9);
 		EQUAL(write(ready[1], "x", 1), 1);
 		for (;;)
@@ -525,41 +523,41 @@ static void ldt_is_refused(void)
 	}
 	close(ready[1]);
 	if (read(ready[0], &byte, 1) != 1)
-		skip("no modify_ldt");
+		skip("this kernel makes none");
 	away_refused(pid, "LDT");
 	CHECK(kill(pid, 0) == 0);
 	kill(pid, SIGKILL);
 }
 
-/* A segment of its own in the table of the CPU, which the old gate only makes. */
-static void own_segment_is_refused(void)
+static bool make_in_ldt(void)
+{
+	struct user_desc segment = { .entry_number = 1, .limit = 0xfffff, .seg_32bit = 1,
+				     .limit_in_pages = 1 };
+
+	return !syscall(SYS_modify_ldt, 1, &segment, sizeof(segment));
+}
+
+static void ldt_is_refused(void)
+{
+	owner_is_refused(make_in_ldt);
+}
+
+/* In the table of the CPU: set_thread_area(), which only the gate of 32-bit programs has. */
+static bool make_in_gdt(void)
 {
 	struct user_desc *segment = DO(mmap(NULL, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
 					    -1, 0));
-	int ends[2];
-	pid_t pid;
-	char byte;
+	long ax = 243;
 
-	DO(pipe(ends));
-	pid = DO(fork());
-	if (!pid) {
-		long ax = 243;
+	*segment = (struct user_desc){ .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1,
+				       .limit_in_pages = 1 };
+	asm volatile("int $0x80" : "+a"(ax) : "b"(segment) : "r8", "r9", "r10", "r11", "memory");
+	return !ax;
+}
 
-		*segment = (struct user_desc){ .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1,
-					       .limit_in_pages = 1 };
-		asm volatile("int $0x80" : "+a"(ax) : "b"(segment) : "r8", "r9", "r10", "r11", "memory");
-		if (ax)
-			_exit(9);
-		EQUAL(write(ends[1], "x", 1), 1);
-		for (;;)
-			;
-	}
-	close(ends[1]);
-	if (read(ends[0], &byte, 1) != 1)
-		skip("no set_thread_area");
-	away_refused(pid, "LDT");
-	CHECK(kill(pid, 0) == 0);
-	kill(pid, SIGKILL);
+static void own_segment_is_refused(void)
+{
+	owner_is_refused(make_in_gdt);
 }
 
 /* Its parent waits in vfork, and uses this memory next. */
