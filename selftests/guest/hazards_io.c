@@ -442,8 +442,9 @@ static void mask_comes_back(void)
 	for (uint64_t round = 1; round <= 3; round++) {
 		ring_read(&ring, data[0], buffer, 4, round);
 		away();
-		writer = later(150, write_to_ring, &data[1]);
-		EQUAL(epoll_pwait(poller, &event, 1, 1500, &none), -1);
+		/* Once it waits, which is a way home and out again later: for the fork. */
+		writer = later(150 * slower(), write_to_ring, &data[1]);
+		EQUAL(epoll_pwait(poller, &event, 1, 1500 * slower(), &none), -1);
 		EQUAL(errno, EINTR);
 		DO(sigprocmask(SIG_SETMASK, NULL, &found));
 		EQUAL(sigismember(&found, SIGUSR1), 1);
