@@ -267,16 +267,24 @@ static int64_t fail_in_parent(void *unused)
 	return present ? frame_fails(HARD, frame) : -1;
 }
 
-static void others_find_it(void)
+/* Away, with memory of which the finder, at home, has a page fail when he is asked. */
+static char *away_from(struct partner *finder, uint64_t seed)
 {
-	struct partner finder;
 	char *memory;
 
 	need_failure();
-	memory = known(14);
+	memory = known(seed);
 	in_parent = memory + FAILS * 4096;
-	partner_start(&finder, fail_in_parent, NULL);
+	partner_start(finder, fail_in_parent, NULL);
 	away();
+	return memory;
+}
+
+static void others_find_it(void)
+{
+	struct partner finder;
+	char *memory = away_from(&finder, 14);
+
 	fill(memory, BYTES, 15);
 	EQUAL(partner_ask(&finder), 0);
 	is_poisoned(in_parent);
@@ -291,13 +299,8 @@ static void told_early(void)
 {
 	struct partner finder;
 	int64_t answer;
-	char *memory;
+	char *memory = away_from(&finder, 16);
 
-	need_failure();
-	memory = known(16);
-	in_parent = memory + FAILS * 4096;
-	partner_start(&finder, fail_in_parent, NULL);
-	away();
 	DO(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
 	EQUAL(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_EARLY);
 	fill(memory, BYTES, 17);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Nodes that may not join: one line says why."""
 
+import contextlib
+
 from . import build, paths
 from .control import (nodes, one_moves, radctl, rejoin, see_each_other, shown, start, stop,
                       within)
@@ -113,32 +115,34 @@ def new_address(context):
         bed.run(1, f"ip address del {new}/24 dev eth0")
 
 
+@contextlib.contextmanager
+def left(context, undo):
+    """Node 2 has left meanwhile; afterwards what was done there is undone, it is back and of use."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    try:
+        yield
+    finally:
+        radctl(bed, "node", "leave", node=2)
+        bed.run(2, f"{undo} || true")
+        rejoin(context, 2)
+    one_moves(bed)
+
+
 def kernel_build(context):
     """A node whose kernel is another build of the same release is refused, and told why."""
     bed, other = context.bed, build.other_build(context)
-    assert radctl(bed, "node", "leave", node=2).returncode == 0
-    try:
+    with left(context, "rmmod other_build"):
         bed.run(2, f"insmod {other}")
         said = [bed.run(node, "uname -rv") for node in (1, 2)]
         assert said[0] != said[1], f"the same build on both: {said[0]}"
         join_is_refused(context, 2, "/run/radium.key", "another kernel build")
-    finally:
-        radctl(bed, "node", "leave", node=2)
-        bed.run(2, "rmmod other_build || true")
-        rejoin(context, 2)
-    one_moves(bed)
 
 
 def wire_version(context):
     """A module that speaks another wire version is refused, and its node told why."""
     bed, other = context.bed, build.other_module(context)
-    assert radctl(bed, "node", "leave", node=2).returncode == 0
-    try:
+    with left(context, "rmmod radium"):
         bed.run(2, f"rmmod radium && insmod {other}", timeout=30 * context.slow)
         assert shown(bed, node=2)["wire"] != shown(bed)["wire"]
         join_is_refused(context, 2, "/run/radium.key", "wire version")
-    finally:
-        radctl(bed, "node", "leave", node=2)
-        bed.run(2, "rmmod radium || true")
-        rejoin(context, 2)
-    one_moves(bed)
