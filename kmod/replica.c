@@ -300,6 +300,31 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	return replica;
 }
 
+static struct rad_visitor *next_birth(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor;
+
+	spin_lock(&replica->lock);
+	visitor = list_first_entry_or_null(&replica->births, struct rad_visitor, birth);
+	if (visitor) {
+		list_del_init(&visitor->birth);
+		kref_get(&visitor->ref);
+	}
+	spin_unlock(&replica->lock);
+	return visitor;
+}
+
+/* Visitors that are to have a task, and will not: nobody makes it. */
+static void kill_births(struct rad_replica *replica)
+{
+	struct rad_visitor *visitor;
+
+	while ((visitor = next_birth(replica))) {
+		rad_visitor_kill(visitor);
+		rad_visitor_put(visitor);
+	}
+}
+
 /**
  * rad_replica_kill() - end a replica and all its visitors
  * @replica: as often as one likes
@@ -325,6 +350,9 @@ void rad_replica_kill(struct rad_replica *replica)
 	/* A signal to the manager is one to the whole thread group. */
 	if (manager)
 		send_sig(SIGKILL, manager, 1);
+	else
+		/* No program has attached, none will, and none's end buries who is here. */
+		kill_births(replica);
 	unlist(replica);
 }
 
@@ -373,20 +401,6 @@ found:
 		rad_replica_kill(replica);
 		rad_replica_put(replica);
 	}
-}
-
-static struct rad_visitor *next_birth(struct rad_replica *replica)
-{
-	struct rad_visitor *visitor;
-
-	spin_lock(&replica->lock);
-	visitor = list_first_entry_or_null(&replica->births, struct rad_visitor, birth);
-	if (visitor) {
-		list_del_init(&visitor->birth);
-		kref_get(&visitor->ref);
-	}
-	spin_unlock(&replica->lock);
-	return visitor;
 }
 
 static int attach(struct rad_replica *replica, struct file *file)
@@ -475,10 +489,7 @@ int rad_replica_run_manager(struct file *file, u64 token)
 	if (!READ_ONCE(replica->dying))
 		replica->unasked = true;
 	rad_replica_kill(replica);
-	while ((visitor = next_birth(replica))) {
-		rad_visitor_kill(visitor);
-		rad_visitor_put(visitor);
-	}
+	kill_births(replica);
 	rad_replica_put(replica);
 	send_sig(SIGKILL, current, 1);
 	return -EINTR;
@@ -542,6 +553,19 @@ bool rad_replica_has_task(struct task_struct *task)
 	return has;
 }
 
+/* No message finds it any more, and nobody else kills it: the list's reference goes with it. */
+static struct rad_visitor *take_visitor(struct rad_replica *replica, struct list_head *to)
+{
+	struct rad_visitor *visitor;
+
+	spin_lock(&replica->lock);
+	visitor = list_first_entry_or_null(&replica->visitors, struct rad_visitor, list);
+	if (visitor)
+		list_move_tail(&visitor->list, to);
+	spin_unlock(&replica->lock);
+	return visitor;
+}
+
 /**
  * rad_replica_file_released() - the last task of the replica has let go of its memory
  * @replica: the replica
@@ -551,21 +575,17 @@ bool rad_replica_has_task(struct task_struct *task)
  */
 void rad_replica_file_released(struct rad_replica *replica)
 {
-	struct rad_visitor *visitor;
 	bool wanted = READ_ONCE(replica->dying) && !replica->unasked;
+	struct rad_visitor *visitor, *next;
+	LIST_HEAD(ended);
 
 	rad_replica_kill(replica);
-	for (;;) {
-		spin_lock(&replica->lock);
-		visitor = list_first_entry_or_null(&replica->visitors, struct rad_visitor, list);
-		if (visitor)
-			kref_get(&visitor->ref);
-		spin_unlock(&replica->lock);
-		if (!visitor)
-			return;
-		rad_visitor_bury(visitor, !wanted);
-		rad_visitor_put(visitor);
-	}
+	while ((visitor = take_visitor(replica, &ended)))
+		rad_visitor_end(visitor, !wanted);
+	/* Once for all: there may be a thousand. */
+	synchronize_rcu();
+	list_for_each_entry_safe(visitor, next, &ended, list)
+		rad_visitor_bury(visitor);
 }
 
 /* Asks the home of every replica to take back its threads and pages. */

@@ -186,17 +186,20 @@ void rad_visitor_tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputi
 }
 
 /*
- * int3 has been executed when its signal is made; at home it is executed again. It has two forms:
- * cc, and cd 03.
+ * int3 and into have been executed when their signals are made; at home they are executed again.
+ * Each has two forms: cc and cd 03, ce and cd 04.
  */
 static void repeat_trap(u32 reason, u64 detail, struct pt_regs *regs)
 {
+	u32 trap = RAD_EXCEPTION_TRAP(detail), sig = RAD_EXCEPTION_SIG(detail);
 	u8 code[2];
 
-	if (reason != RADIUM_R_EXCEPTION || RAD_EXCEPTION_TRAP(detail) != X86_TRAP_BP)
+	/* With both: a signal that is not made by a trap leaves the number of the last one. */
+	if (reason != RADIUM_R_EXCEPTION || !((trap == X86_TRAP_BP && sig == SIGTRAP) ||
+					      (trap == X86_TRAP_OF && sig == SIGSEGV)))
 		return;
 	if (!copy_from_user(code, (void __user *)regs->ip - sizeof(code), sizeof(code)) &&
-	    code[0] == 0xcd && code[1] == 3)
+	    code[0] == 0xcd && code[1] == trap)
 		regs->ip -= 2;
 	else if (regs->ip)
 		regs->ip--;
@@ -508,17 +511,16 @@ void rad_visitor_kill(struct rad_visitor *visitor)
 }
 
 /**
- * rad_visitor_bury() - its task is past its last use of memory
+ * rad_visitor_end() - its task is past its last use of memory
  * @visitor: of a dead replica
  * @tell: its home does not know
  */
-void rad_visitor_bury(struct rad_visitor *visitor, bool tell)
+void rad_visitor_end(struct rad_visitor *visitor, bool tell)
 {
-	bool hashed, running;
+	bool running;
 
 	spin_lock(&visitors_lock);
-	hashed = visitor->born && hash_hashed(&visitor->hash);
-	if (hashed)
+	if (visitor->born && hash_hashed(&visitor->hash))
 		hash_del_rcu(&visitor->hash);
 	spin_unlock(&visitors_lock);
 	/* In one step: a COMMIT comes before it, or finds nobody. */
@@ -533,7 +535,14 @@ void rad_visitor_bury(struct rad_visitor *visitor, bool tell)
 
 		rad_msg_send(visitor->replica->home, msg);
 	}
-	synchronize_rcu();
+}
+
+/**
+ * rad_visitor_bury() - forget it
+ * @visitor: it has ended, and a grace period of RCU since; the caller has a reference
+ */
+void rad_visitor_bury(struct rad_visitor *visitor)
+{
 	kref_get(&visitor->ref);
 	rad_visitor_kill(visitor);
 	if (visitor->task)

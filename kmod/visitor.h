@@ -91,7 +91,8 @@ void rad_visitor_put(struct rad_visitor *visitor);
 void rad_visitor_block_signals(void);
 int rad_visitor_birth(struct rad_visitor *visitor);
 void rad_visitor_kill(struct rad_visitor *visitor);
-void rad_visitor_bury(struct rad_visitor *visitor, bool tell);
+void rad_visitor_end(struct rad_visitor *visitor, bool tell);
+void rad_visitor_bury(struct rad_visitor *visitor);
 void rad_visitor_syscall(struct rad_visitor *visitor, struct pt_regs *regs);
 void rad_visitor_bounce(struct rad_visitor *visitor, u32 reason, u64 detail);
 

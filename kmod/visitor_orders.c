@@ -171,16 +171,20 @@ static void tell_gone(const struct rad_in *in)
 void rad_visitor_on_commit(struct rad_in *in)
 {
 	struct rad_visitor *visitor = rad_visitor_addressed(in);
-	bool running = false;
+	bool running = false, early = false;
 
 	if (visitor) {
 		spin_lock_irq(&visitor->lock);
 		running = visitor->state == RAD_VISITOR_PREPARED && is_stay(visitor, in->body);
-		if (running)
+		/* Its registers are being written: home was not told that it is ready. */
+		early = running && visitor->loading;
+		if (running && !early)
 			rad_visitor_set_state(visitor, RAD_VISITOR_RUNNING);
 		spin_unlock_irq(&visitor->lock);
 	}
-	if (!running)
+	if (early)
+		rad_node_protocol_error(in->from, "COMMIT: not prepared");
+	else if (!running)
 		tell_gone(in);
 	rad_visitor_put(visitor);
 }

@@ -102,6 +102,7 @@ static void granted(struct rad_call *call)
 	struct rad_window *window = &replica->window;
 	bool forwarded = !call->status && call->answered_by == RAD_MSG_PAGE_FORWARD;
 	bool arrived = false, later = false;
+	u64 id = call->id;	/* once the page is PRESENT it may be the next call's */
 	u32 flags, reason;
 
 	mutex_lock(rad_window_lock(window, page->index));
@@ -140,7 +141,7 @@ static void granted(struct rad_call *call)
 	mutex_unlock(rad_window_lock(window, page->index));
 	wake_up_all(&window->wait);
 	if (arrived)
-		rad_wpage_arrived(replica->home, replica->process, page->index, call->id, later);
+		rad_wpage_arrived(replica->home, replica->process, page->index, id, later);
 	rad_wpage_put(page);
 	rad_replica_put(replica);
 }

@@ -372,6 +372,7 @@ struct rad_wire_syscall_done {
 /* Detail of an exception: signal, si_code, x86 trap number. */
 #define RAD_EXCEPTION(sig, code, trap) \
 	((__u64)(trap) << 32 | (__u64)(__u16)(code) << 8 | (__u8)(sig))
+#define RAD_EXCEPTION_SIG(detail)	((__u8)(detail))
 #define RAD_EXCEPTION_CODE(detail)	((__s16)((detail) >> 8))
 #define RAD_EXCEPTION_TRAP(detail)	((detail) >> 32)
 

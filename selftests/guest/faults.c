@@ -164,6 +164,7 @@ static __attribute__((noinline)) void jump_to(void *address)
 	X(port_instruction, asm volatile("outb %al, $0x80"), SIGSEGV, SI_KERNEL) \
 	X(breakpoint, asm volatile("int3"), SIGTRAP, SI_KERNEL)			\
 	X(breakpoint_of_two_bytes, asm volatile(".byte 0xcd, 3"), SIGTRAP, SI_KERNEL) \
+	X(overflow_of_two_bytes, asm volatile("int $4"), SIGSEGV, SI_KERNEL)	\
 	X(interrupt_without_gate, asm volatile("int $0x2d"), SIGSEGV, SI_KERNEL) \
 	X(single_step, trap_flag(), SIGTRAP, TRAP_TRACE)
 

@@ -152,8 +152,8 @@ def module_file(context):
     return "build/debug/radium.ko" if context.debug else "radium.ko"
 
 
-def rejoin(context, node):
-    """Loads and joins again as the testbed did."""
+def rejoin(context, node, options=""):
+    """Loads and joins again as the testbed did, or with more options."""
     bed = context.bed
     other = 3 - node
     address, peer = (nodes(bed, other)[n].get("addr") for n in (node, other)) \
@@ -161,7 +161,7 @@ def rejoin(context, node):
     address = address or f"$(getent hosts node{node} | cut -d' ' -f1)"
     peer = peer or f"$(getent hosts node{other} | cut -d' ' -f1)"
     bed.run(node, f"grep -q ^radium /proc/modules || insmod {paths.TOP}/{module_file(context)}")
-    bed.run(node, f"radctl node join --id {node} --addr {address} --key /run/radium.key {peer}",
+    bed.run(node, f"radctl node join --id {node} --addr {address} --key /run/radium.key {options} {peer}",
             timeout=60 * context.slow)
     see_each_other(context)
 

@@ -12,7 +12,7 @@ from .losses import home_loss, lost_pages_are_not_read, power_loss
 from .processors import other_cpu
 from .remains import ended_threads_are_forgotten, exit_leaves_nothing, memory_of_calls_goes
 from .shortages import allocations_fail, visitors_fill_the_pool
-from .visitors import replica_that_cannot_attach, traps_while_preempted
+from .visitors import killed_before_its_replica, replica_that_cannot_attach, traps_while_preempted
 
 
 def run(context, only):
@@ -21,7 +21,7 @@ def run(context, only):
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
         kill_sleeping_visitor_on_its_node, lost_pages_are_not_read, traps_while_preempted,
         replica_that_cannot_attach,
-        unload_refused_while_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
+        killed_before_its_replica, unload_refused_while_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
         drain_then_unload, unload_while_joined, visitors_fill_the_pool, wrong_key,
         stranger_cannot_write, stranger_is_dialed, same_id, new_address, wire_version, kernel_build, other_cpu,
         kill_with_frozen_peer, ended_threads_are_forgotten, allocations_fail, suspend_empties,

@@ -3,10 +3,11 @@
 while it is asked home."""
 
 from . import guest, paths
-from .control import AS_NOBODY, becomes, shown, start, stop
+from .control import AS_NOBODY, becomes, rejoin, shown, start, stop, within
 from .context import Skip
-from .ends import SHELL
-from .remains import nothing_left
+from .ends import SHELL, kill
+from .joins import left
+from .remains import nothing_distributed, nothing_left, replicas
 
 
 def replica_that_cannot_attach(context):
@@ -28,6 +29,37 @@ def replica_that_cannot_attach(context):
         for pid in pids:
             stop(bed, pid)
     nothing_left(context)
+
+
+SLOWLY = r"""#!/bin/sh
+# The same process becomes the program, later.
+sleep 3
+exec %s/radium-replica "$@"
+"""
+
+
+def killed_before_its_replica(context):
+    """kill -9 at home when the replica's program has been started and has not attached yet, and
+    more threads wait for it: nothing of it stays, and the module can go."""
+    bed, limit, slowly = context.bed, 20 * context.slow, "/run/radium-replica"
+    bed.run(1, "rm -f /tmp/rivals")
+    place = bed.run(2, "dirname $(command -v radctl)").strip()
+    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
+    try:
+        within(limit, lambda: bed.run(1, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4,
+               "four threads count")
+        with left(context, f"rm -f {slowly}"):
+            bed.run(2, f"cat >{slowly} <<'END'\n{SLOWLY % place}END\nchmod 755 {slowly}")
+            rejoin(context, 2, f"--replica {slowly}")
+            users = bed.run(2, "cat /sys/module/radium/refcnt")
+            bed.run(1, f"radctl migrate --all-threads {pid} 2 >/dev/null 2>&1 &")
+            within(limit, lambda: replicas(bed), "its program is started")
+            kill(bed, pid, limit)
+            within(limit, lambda: bed.run(2, "cat /sys/module/radium/refcnt") == users,
+                   "nothing uses the module")
+    finally:
+        stop(bed, pid)
+    nothing_distributed(context)
 
 
 PREEMPT = """
