@@ -117,17 +117,37 @@ static u32 why_not_here(struct rad_thread *thread)
 }
 
 /* Data that a call has brought, and that the visitor could not store itself. */
-static void store(struct rad_thread *thread)
+static void store(struct rad_thread *thread, const struct rad_wire_syscall *call)
 {
 	u64 ax;
 
-	spin_lock(&thread->lock);
-	thread->has_syscall = false;
-	spin_unlock(&thread->lock);
-	rad_deputy_account(&thread->syscall.cputime);
-	rad_regs_set_pkru(le32_to_cpu(thread->syscall.pkru));
-	ax = rad_deputy_store(thread, le64_to_cpu(thread->syscall.args[0]));
+	rad_deputy_account(&call->cputime);
+	rad_regs_set_pkru(le32_to_cpu(call->pkru));
+	ax = rad_deputy_store(thread, le64_to_cpu(call->args[0]));
 	tell_result(thread, NULL, ax, 0, RADIUM_R_NONE);
+}
+
+/*
+ * What the visitor wants done. Under the lock: whoever has only seen that there is something may
+ * see what was there before. Returns whether that is a call, and counts it.
+ */
+static bool take_call(struct rad_thread *thread, struct rad_wire_syscall *call)
+{
+	bool stores;
+	u32 nr;
+
+	spin_lock(&thread->lock);
+	*call = thread->syscall;
+	thread->has_syscall = false;
+	stores = le32_to_cpu(call->flags) & RAD_SYSCALL_STORE;
+	nr = le32_to_cpu(call->nr);
+	if (!stores) {
+		thread->syscalls++;
+		if (nr < ARRAY_SIZE(thread->syscall_counts))
+			thread->syscall_counts[nr]++;
+	}
+	spin_unlock(&thread->lock);
+	return !stores;
 }
 
 /* Why the thread has to come home after a call, RADIUM_R_NONE: it has not. */
@@ -154,19 +174,12 @@ void rad_deputy_execute(struct rad_thread *thread)
 	bool lent;
 	int nr;
 
-	if (le32_to_cpu(READ_ONCE(thread->syscall.flags)) & RAD_SYSCALL_STORE) {
+	if (!take_call(thread, &call)) {
 		/* Whatever is wanted of the thread: the call is not complete without it. */
-		store(thread);
+		store(thread, &call);
 		return;
 	}
-	spin_lock(&thread->lock);
-	call = thread->syscall;
-	thread->has_syscall = false;
-	thread->syscalls++;
 	nr = le32_to_cpu(call.nr);
-	if (nr < ARRAY_SIZE(thread->syscall_counts))
-		thread->syscall_counts[nr]++;
-	spin_unlock(&thread->lock);
 	atomic64_inc(&thread->process->stats.syscalls);
 	rad_deputy_account(&call.cputime);
 

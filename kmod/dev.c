@@ -14,6 +14,7 @@
 #include "node.h"
 #include "process.h"
 #include "replica.h"
+#include "thread.h"
 #include "wire.h"
 #include "../uapi/linux/radium.h"
 
@@ -209,6 +210,9 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 		return hello(df, arg);
 	if (!df->greeted)
 		return -EPROTO;
+	if ((cmd == RADIUM_IOC_NODE_LEAVE || cmd == RADIUM_IOC_NODE_DRAIN) &&
+	    rad_thread_comes_home())
+		return -ERESTARTNOINTR;
 	switch (cmd) {
 	case RADIUM_IOC_NODE_JOIN: return join(arg);
 	case RADIUM_IOC_NODE_LEAVE: return leave(arg, false);

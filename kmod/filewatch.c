@@ -57,6 +57,10 @@ static const struct fsnotify_ops ops = {
 	.free_mark = free_mark,
 };
 
+/*
+ * A mark is found before it is heeded: who has just put it there adds it to the inode's mask
+ * next, and whoever wants to add another one waits for that.
+ */
 static bool is_watched(struct inode *inode)
 {
 	struct fsnotify_mark *mark = fsnotify_find_mark(&inode->i_fsnotify_marks, group);
@@ -64,7 +68,7 @@ static bool is_watched(struct inode *inode)
 	if (!mark)
 		return false;
 	fsnotify_put_mark(mark);
-	return true;
+	return READ_ONCE(inode->i_fsnotify_mask) & FS_OPEN;
 }
 
 static int watch(struct inode *inode)

@@ -171,7 +171,7 @@ vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf)
 		return wait_for(page, vmf);
 	if (vmf->flags & FAULT_FLAG_WRITE && is_distributed(vmf->vma->vm_mm))
 		vmf->flags &= ~FAULT_FLAG_WRITE;
-	return rad_hook_original.do_swap_page(vmf);
+	return rad_hook_call(do_swap_page, vmf);
 }
 
 /**
@@ -189,7 +189,7 @@ vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf)
 
 	if (likely(!page)) {
 		__release(vmf->ptl);	/* done by the original */
-		return rad_hook_original.do_wp_page(vmf);
+		return rad_hook_call(do_wp_page, vmf);
 	}
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	return wait_for(page, vmf);

@@ -36,6 +36,20 @@ struct rad_hook_original {
 
 extern struct rad_hook_original rad_hook_original;
 
+/*
+ * The original, entered from a replacement: never by a jump, since it is by the return address
+ * that divert() tells it from a call of the kernel's. Whoever traces the replacement's return has
+ * put another one in place of that of a jump.
+ */
+#define rad_hook_call(function, ...)						\
+({										\
+	typeof(rad_hook_original.function(__VA_ARGS__)) __ret;			\
+										\
+	__ret = rad_hook_original.function(__VA_ARGS__);			\
+	barrier();								\
+	__ret;									\
+})
+
 /* The replacements, each in the file that it belongs to. */
 vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf);
 vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf);

@@ -35,6 +35,8 @@ static void free_process(struct kref *ref)
 
 	put_pid(process->pid);
 	rad_hot_destroy(process->hot);
+	/* Who has a reference may try whether it has users still. */
+	mmdrop(process->mm);
 	kfree(process);
 	module_put(THIS_MODULE);
 }
@@ -152,7 +154,6 @@ static void retire_work(struct work_struct *work)
 	count--;
 	spin_unlock(&processes_lock);
 	rad_event_post(RADIUM_EVENT_PROCESS_GONE, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
-	mmdrop(process->mm);
 	rad_process_put(process);
 	/* The module can go then: its exit waits for this function. */
 	if (atomic_dec_and_test(&retirements))
@@ -257,6 +258,7 @@ static int create(struct mm_struct *mm)
 	INIT_LIST_HEAD(&process->threads);
 	INIT_LIST_HEAD(&process->list);
 	INIT_WORK(&process->retire, retire_work);
+	mmgrab(mm);
 	process->mm = mm;
 	process->uid = replica_uid(current_cred());
 	process->gid = current_egid();
@@ -270,7 +272,6 @@ static int create(struct mm_struct *mm)
 	err = rad_homemem_create(process);
 	if (err)
 		goto err_put;
-	mmgrab(mm);
 	err = publish(process);
 	if (err)
 		goto err_mem;
@@ -278,7 +279,6 @@ static int create(struct mm_struct *mm)
 	return 0;
 
 err_mem:
-	mmdrop(mm);
 	rad_homemem_destroy(process);
 err_put:
 	rad_process_put(process);

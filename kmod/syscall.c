@@ -173,5 +173,5 @@ bool rad_syscall_user_dispatch(struct pt_regs *regs)
 	}
 	if (rad_deputy_syscall_entry(regs))
 		return false;
-	return rad_hook_original.syscall_user_dispatch(regs);
+	return rad_hook_call(syscall_user_dispatch, regs);
 }

@@ -159,6 +159,7 @@ bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
 /* thread_ask.c */
 void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
+bool rad_thread_comes_home(void);
 bool rad_thread_is_wanted(struct task_struct *task);
 void rad_thread_wish(u32 node, const struct cred *by, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,

@@ -215,6 +215,28 @@ int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node
 }
 
 /**
+ * rad_thread_comes_home() - current is away, and asked to come home
+ *
+ * Before it waits until nothing is away: it would wait for itself.
+ *
+ * Context: current in a system call.
+ * Return: false: it is at home. Else the call is to be restarted, which it is there.
+ */
+bool rad_thread_comes_home(void)
+{
+	struct rad_thread *thread = rad_thread_find(current);
+	bool away = thread && READ_ONCE(thread->state) == RADIUM_THREAD_AWAY;
+	u32 number, reason;
+
+	rad_thread_put(thread);
+	if (!away)
+		return false;
+	thread = ask(current, 0, &number, &reason);
+	rad_thread_put(thread);
+	return thread;
+}
+
+/**
  * rad_thread_wish() - have current, which is new, run on a node if it can
  * @node: id; 0: at home, after all
  * @by: rights of who wants that
@@ -328,8 +350,8 @@ static struct rad_thread *call_home(struct rad_thread *thread)
 }
 
 /*
- * Asks each before any is waited for. Returns how many there are, in @array, each with the
- * number of its request, or 0.
+ * Asks each before any is waited for. Returns how many there are to wait for, in @array, each with
+ * the number of its request, or 0. Current is not among them: it comes on its way out of the call.
  */
 static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
 {
@@ -344,6 +366,10 @@ static u32 ask_home(struct rad_thread **array, u32 n, u32 from, u32 *numbers)
 		rad_thread_put(array[i]);
 		if (!thread)
 			continue;
+		if (thread->task == current) {
+			rad_thread_put(thread);
+			continue;
+		}
 		rad_deputy_interrupt(thread);
 		array[left] = thread;
 		numbers[left++] = number;

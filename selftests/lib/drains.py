@@ -61,6 +61,23 @@ def drain_then_unload(context):
         stop(bed, pid)
 
 
+# What a process that is away calls home is itself, or everything.
+FROM_AWAY = ("node drain --timeout 30", "recall --timeout 30 $$", "recall --all --timeout 30 $$")
+
+
+def drain_from_away(context):
+    """Who is away may call everything home, or himself, and does not wait for himself."""
+    bed = context.bed
+    for words in FROM_AWAY:
+        before = bed.run(1, "cut -d. -f1 /proc/uptime")
+        done = bed.execute(1, "radctl", "run", "--node", "2", "--", "sh", "-c",
+                           f"exec radctl {words}", timeout=60 * context.slow)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        took = int(bed.run(1, "cut -d. -f1 /proc/uptime")) - int(before)
+        assert took < 20 * context.slow, f"{words}: {took} s"
+        nothing_distributed(context)
+
+
 def drain_of_the_visited(context):
     """Draining the node that is visited sends its visitors home alive."""
     bed = context.bed

@@ -3,7 +3,7 @@
 while it is asked home."""
 
 from . import guest, paths
-from .control import AS_NOBODY, becomes, rejoin, shown, start, stop, within
+from .control import AS_NOBODY, becomes, processes, rejoin, shown, start, stop, within
 from .context import Skip
 from .ends import SHELL, kill
 from .joins import left
@@ -33,7 +33,7 @@ def replica_that_cannot_attach(context):
 
 SLOWLY = r"""#!/bin/sh
 # The same process becomes the program, later.
-sleep 3
+sleep 8
 exec %s/radium-replica "$@"
 """
 
@@ -52,8 +52,11 @@ def killed_before_its_replica(context):
             bed.run(2, f"cat >{slowly} <<'END'\n{SLOWLY % place}END\nchmod 755 {slowly}")
             rejoin(context, 2, f"--replica {slowly}")
             users = bed.run(2, "cat /sys/module/radium/refcnt")
-            bed.run(1, f"radctl migrate --all-threads {pid} 2 >/dev/null 2>&1 &")
-            within(limit, lambda: replicas(bed), "its program is started")
+            for line in bed.run(1, "tail -n 2 /tmp/rivals").splitlines():
+                bed.run(1, f"radctl migrate --thread {line.split()[0]} {pid} 2 >/dev/null 2>&1 &")
+            within(limit, lambda: pid in processes(bed) and replicas(bed) and [
+                t["state"] for t in shown(bed, "show", str(pid))["threads"]].count("preparing") > 1,
+                "its program is started, and threads wait for it")
             kill(bed, pid, limit)
             within(limit, lambda: bed.run(2, "cat /sys/module/radium/refcnt") == users,
                    "nothing uses the module")
