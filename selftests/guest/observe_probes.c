@@ -9,11 +9,14 @@
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { CALLS = 6, FLICKER_MS = 3000, MOVE_EVERY = 50, ROUNDS = 40, ROUND_MS = 20 };
+enum { CALLS = 6, FLICKER_MS = 3000, MOVE_EVERY = 50, ROUNDS = 40, ROUND_MS = 20,
+       COPIED = 64 };
 
+#define KERNEL_PROBES "/sys/bus/event_source/devices/kprobe/type"
 #define PROBES "/sys/bus/event_source/devices/uprobe/type"
 
 /* The kernel executes its first instruction for it elsewhere, in a single step. */
@@ -278,11 +281,51 @@ static void probe_while_moving(void)
 	partner_end(&prober);
 }
 
+/*
+ * Who probes the returns of what the module puts in place of a function of the kernel's: each
+ * fault comes through it once, and not again and again until there is no room for another return.
+ */
+static void probe_of_a_hook(void)
+{
+	struct perf_event_attr event = {
+		.size = sizeof(event), .config = 1, .kprobe_func = (uintptr_t)"rad_homemem_do_wp_page",
+	};
+	uint64_t hits = 0;
+	char *pages;
+	pid_t child;
+	int file;
+
+	need_root();
+	if (access(KERNEL_PROBES, R_OK))
+		skip("no probes in this kernel");
+	event.type = atoi(read_text(KERNEL_PROBES));
+	pages = map_pages(COPIED, PROT_READ | PROT_WRITE);
+	memset(pages, 1, COPIED * 4096);
+	child = DO(fork());
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	file = syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (file < 0) {
+		kill(child, SIGKILL);
+		skip("perf_event_open: %s", strerror(errno));
+	}
+	for (int i = 0; i < COPIED; i++)
+		pages[i * 4096] = 2;
+	EQUAL(read(file, &hits, sizeof(hits)), sizeof(hits));
+	close(file);
+	kill(child, SIGKILL);
+	DO(waitpid(child, NULL, 0));
+	CHECK(hits >= COPIED && hits < 2 * COPIED);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(probe_in_a_step), CASE(probe_emulated), CASE(probe_of_a_return),
 		CASE(probe_with_a_semaphore), CASE(probe_flickers), CASE(probe_while_moving),
+		CASE(probe_of_a_hook),
 		{ 0 }
 	};
 
