@@ -15,7 +15,7 @@ from .context import Skip, each
 # Modes of what is installed, by place.
 FILES = {"lib/modules/{release}/updates/radium.ko": 0o644,
          "{prefix}/include/linux/radium.h": 0o644,
-         "{prefix}/sbin/radctl": 0o755,
+         "{prefix}/bin/radctl": 0o755,
          "{prefix}/libexec/radium/radium-replica": 0o755,
          "{prefix}/share/man/man8/radctl.8": 0o644}
 
@@ -142,7 +142,7 @@ def package_is_whole(context):
         assert release_of(module) == release
         ids = [output("modinfo", "-F", "srcversion", one) for one in (module, built)]
         assert ids[0] == ids[1], f"another module than the one that was built: {ids}"
-        assert output(tree / "usr/sbin/radctl", "--version").startswith(f"radctl {version} ")
+        assert output(tree / "usr/bin/radctl", "--version").startswith(f"radctl {version} ")
         for script in "postinst", "postrm":
             output("sh", "-n", tree / "DEBIAN" / script)
             assert f"depmod {release}\n" in (tree / "DEBIAN" / script).read_text(encoding="utf-8")
