@@ -182,7 +182,7 @@ static void check_module(struct finding *f)
 {
 	char path[PATH_MAX];
 
-	f->remedy = "insmod radium.ko";
+	f->remedy = LOAD_REMEDY;
 	snprintf(path, sizeof(path), "%s/sys/module/radium", device_root());
 	if (access(path, F_OK))
 		f->verdict = MISSING;
@@ -193,7 +193,7 @@ static void check_device(struct finding *f)
 	struct dev dev;
 	int error = dev_connect(&dev);
 
-	f->remedy = error == -ENOENT ? "insmod radium.ko" :
+	f->remedy = error == -ENOENT ? LOAD_REMEDY :
 		    error == -EACCES || error == -EPERM ? "check the mode of " RADIUM_DEVICE :
 		    "install radctl and the module of the same version";
 	if (error) {
