@@ -52,7 +52,7 @@ enum {
 	X(XSTATE, "the target's CPU cannot hold the thread's extended state", "choose a node with the same CPU features") \
 	X(REPLICA, "the target could not create the replica process", "see the target's kernel log; run 'radctl check' there") \
 	X(IS_REPLICA, "it is a visitor from another node", "move it from its home node") \
-	X(NO_THREAD, "no such thread in that process", "see 'radctl show PID'")	\
+	X(NO_THREAD, "no such thread in that process", "see 'ps -L -p PID'")	\
 	X(NOT_AWAY, "the process has no thread away", "")			\
 	X(WIRE_VERSION, "the peer speaks another wire version", "install the same radium on all nodes") \
 	X(KERNEL_BUILD, "the peer runs another kernel build", "boot the same kernel on all nodes") \
