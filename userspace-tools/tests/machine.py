@@ -97,6 +97,15 @@ def check():
     equal(missing(sys__module__radium__refcnt=None), ["module"])
     equal(missing(fake=f"open={errno.EACCES}"), ["device"])
     equal(missing(**{"boot__config-6.1.0-99-amd64": "CONFIG_KPROBES=y\n"}), ["config"])
+    for line, loaded, result in (("[none] integrity confidentiality", None, "ok"),
+                                 ("none [integrity] confidentiality", None, "hint"),
+                                 ("none integrity [confidentiality]", None, "hint"),
+                                 ("none [integrity] confidentiality", "0\n", "ok"),
+                                 (None, None, "skipped")):
+        root = machine(sys__module__radium__refcnt=loaded, sys__kernel__security__lockdown=line)
+        findings = {f["check"]: f for f in radctl("check", "-j", root=root, program=program).json()}
+        equal((line, findings["lockdown"]["result"]), (line, result))
+        equal("Secure Boot" in findings["lockdown"]["remedy"], result == "hint")
     equal(missing(sys__devices__system__clocksource__clocksource0__current_clocksource="hpet\n"),
           [])
     os.unlink(os.path.join(SCRATCH, "radium-replica"))
