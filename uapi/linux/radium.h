@@ -234,7 +234,7 @@ enum radium_move_flags {
  * @pid: process, in the caller's PID namespace
  * @tid: thread; 0: migrate the thread group leader, recall all threads
  * @node: target node; for a recall 0
- * @timeout_ms: how long to wait, for all threads together, 0 for the default (30,000)
+ * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
  * @threads: out: threads moved
  * @pages: out: pages that travelled during the move
@@ -452,7 +452,7 @@ struct radium_event {
  * @size: sizeof(struct radium_node_leave)
  * @drain: 1: first send visitors home and recall own threads and pages; for
  *	RADIUM_IOC_NODE_DRAIN this is implied and the node stays a member
- * @timeout_ms: 0 for the default (30,000)
+ * @timeout_ms: how long to wait, for all of them together, 0 for the default (30,000)
  * @reason: out
  */
 struct radium_node_leave {
