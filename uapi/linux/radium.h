@@ -151,6 +151,9 @@ struct radium_hello {
  * @addr: numeric address of this node's RDMA device to listen on
  * @key: pre-shared cluster key
  * @replica: path of the radium-replica program
+ *
+ * Fails with -EALREADY, -EINVAL, -ENODEV (no RDMA device has @addr), -EADDRINUSE, -EOPNOTSUPP
+ * (the device lacks something), -ENOMEM, or with what rdma_cm says.
  */
 struct radium_node_join {
 	__u32 size;
@@ -241,8 +244,8 @@ enum radium_move_flags {
  * @bytes: out: bytes sent for the move
  * @ns: out: from the call until the thread runs there
  *
- * Fails with -EINVAL, -ESRCH, -EPERM, -EHOSTDOWN, -EBUSY, -ETIMEDOUT, -EOPNOTSUPP,
- * -ENOMEM, -EINTR; @reason says more. After -ETIMEDOUT with reason PENDING the
+ * Fails with -EINVAL, -ENOTCONN, -ENOENT, -ESRCH, -EPERM, -EHOSTDOWN, -EBUSY, -ETIMEDOUT,
+ * -EOPNOTSUPP, -ENOMEM, -EINTR; @reason says more. After -ETIMEDOUT with reason PENDING the
  * move still happens when the thread's system call ends.
  */
 struct radium_move {
@@ -454,6 +457,9 @@ struct radium_event {
  *	RADIUM_IOC_NODE_DRAIN this is implied and the node stays a member
  * @timeout_ms: how long to wait, for all of them together, 0 for the default (30,000)
  * @reason: out
+ *
+ * Fails with -ENOTCONN, -EBUSY (@reason DISTRIBUTED), and with a drain as a recall with
+ * RADIUM_MOVE_ALL_PAGES; a node is one as before then.
  */
 struct radium_node_leave {
 	__u32 size;
