@@ -152,8 +152,8 @@ out:
 static long leave(void __user *arg, bool drain_only)
 {
 	struct radium_node_leave leave;
-	unsigned long timeout;
-	int err;
+	unsigned long deadline;
+	int err, e;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
@@ -161,16 +161,18 @@ static long leave(void __user *arg, bool drain_only)
 	if (err)
 		return err;
 	leave.reason = RADIUM_R_NONE;
-	timeout = rad_timeout_jiffies(leave.timeout_ms);
+	deadline = jiffies + rad_timeout_jiffies(leave.timeout_ms);
 	if (!rad_node_joined()) {
 		leave.reason = RADIUM_R_NOT_JOINED;
 		return rad_dev_store(arg, &leave, sizeof(leave)) ?: -ENOTCONN;
 	}
 	rad_node_empty_begin();
 	if (drain_only || leave.drain) {
-		err = rad_process_drain(&leave.reason, timeout);
-		if (!err)
-			err = rad_replica_drain(timeout);
+		/* The homes of visitors are at work while ours are waited for. */
+		rad_replica_drain(0);
+		err = rad_process_drain(&leave.reason, rad_jiffies_left(deadline));
+		e = rad_replica_drain(rad_jiffies_left(deadline));
+		err = err ?: e;
 		if (err == -ETIMEDOUT && !leave.reason)
 			leave.reason = RADIUM_R_TIMEOUT;
 	}

@@ -166,7 +166,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 		if (!err && e && e != -ESRCH)
 			err = refuse(move, one.reason, e);
 		/* 0 is the default. */
-		one.timeout_ms = max(jiffies_to_msecs(max_t(long, deadline - jiffies, 0)), 1u);
+		one.timeout_ms = max(jiffies_to_msecs(rad_jiffies_left(deadline)), 1u);
 		put_task_struct(array[i]);
 	}
 	move->threads = one.threads;
@@ -250,7 +250,7 @@ static int migrate(struct radium_move *move)
 
 static int recall(struct radium_move *move)
 {
-	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms);
+	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms), deadline = jiffies + timeout;
 	struct radium_move all_home = { .flags = RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT };
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_meant(move, true);
@@ -291,7 +291,7 @@ static int recall(struct radium_move *move)
 		err = rad_thread_recall_process(process, 0, &move->reason, timeout);
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)
-		err = rad_homemem_recall_all(process, timeout);
+		err = rad_homemem_recall_all(process, rad_jiffies_left(deadline));
 	if (err == -ETIMEDOUT && !move->reason)
 		move->reason = RADIUM_R_TIMEOUT;
 	move->pages = atomic64_read(&process->stats.pages_received) - before;

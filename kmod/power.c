@@ -4,7 +4,8 @@
  *
  * What visits goes home and what is elsewhere comes home while the network still
  * works. What does not come in time is lost with the machine, as if its power had
- * been cut.
+ * been cut. Systemd stops the network and kills all processes before we hear of it:
+ * radium.service leaves before that.
  */
 #define pr_fmt(fmt) "radium: " fmt
 

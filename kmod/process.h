@@ -125,4 +125,10 @@ static inline unsigned long rad_timeout_jiffies(u32 timeout_ms)
 	return msecs_to_jiffies(timeout_ms ?: 30000);
 }
 
+/* What is left of such a time for the next wait, if it is over at @deadline; 0 if it is over. */
+static inline unsigned long rad_jiffies_left(unsigned long deadline)
+{
+	return max_t(long, deadline - jiffies, 0);
+}
+
 #endif /* _RADIUM_PROCESS_H */

@@ -111,7 +111,7 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 		left = max_t(long, deadline - jiffies, 1);
 		e = rad_thread_recall_process(array[i], 0, reason, left);
 		err = err ?: e;
-		left = max_t(long, deadline - jiffies, 0);
+		left = rad_jiffies_left(deadline);
 		/* Too late to wait for the pages, they are called all the same. */
 		if (e)
 			rad_homemem_trim(array[i], U32_MAX);

@@ -609,7 +609,7 @@ static void ask_homes(void)
 
 /**
  * rad_replica_drain() - wait until no process of another node is here
- * @timeout: jiffies
+ * @timeout: jiffies; 0: their homes are asked, and not waited for
  *
  * A home that brings everything back tells this node that the process is gone.
  *

@@ -407,7 +407,7 @@ int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason
 	}
 	for (i = 0; i < n; i++) {
 		if (numbers && timeout) {
-			e = outcome(array[i], numbers[i], max_t(long, deadline - jiffies, 0), &why);
+			e = outcome(array[i], numbers[i], rad_jiffies_left(deadline), &why);
 			if (!err && e && e != -ESRCH) {
 				err = e;
 				*reason = why;

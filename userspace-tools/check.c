@@ -178,13 +178,39 @@ static void check_rdma(struct finding *f)
 		f->verdict = MISSING;
 }
 
-static void check_module(struct finding *f)
+static bool is_loaded(void)
 {
 	char path[PATH_MAX];
 
-	f->remedy = "insmod radium.ko";
 	snprintf(path, sizeof(path), "%s/sys/module/radium", device_root());
-	if (access(path, F_OK))
+	return !access(path, F_OK);
+}
+
+/* With Secure Boot the kernel is locked down, and loads no module without a signature. */
+static void check_lockdown(struct finding *f)
+{
+	static const char path[] = "/sys/kernel/security/lockdown";
+	char line[64], level[32] = "unknown", *chosen;
+
+	f->remedy = "sign radium.ko with a key that is enrolled here, or switch Secure Boot off";
+	if (!first_line(path, line, sizeof(line))) {
+		f->verdict = SKIPPED;
+		snprintf(f->detail, sizeof(f->detail), "no %s", path);
+		return;
+	}
+	chosen = strchr(line, '[');
+	if (chosen)
+		sscanf(chosen, "[%31[a-z]", level);
+	add_word(f, level);
+	/* One that is loaded was signed. */
+	if (strcmp(level, "none") && !is_loaded())
+		f->verdict = HINT;
+}
+
+static void check_module(struct finding *f)
+{
+	f->remedy = LOAD_REMEDY;
+	if (!is_loaded())
 		f->verdict = MISSING;
 }
 
@@ -193,7 +219,7 @@ static void check_device(struct finding *f)
 	struct dev dev;
 	int error = dev_connect(&dev);
 
-	f->remedy = error == -ENOENT ? "insmod radium.ko" :
+	f->remedy = error == -ENOENT ? LOAD_REMEDY :
 		    error == -EACCES || error == -EPERM ? "check the mode of " RADIUM_DEVICE :
 		    "install radctl and the module of the same version";
 	if (error) {
@@ -241,6 +267,7 @@ static const struct {
 	{ "ftrace", check_ftrace },
 	{ "livepatch", check_livepatch },
 	{ "rdma_device", check_rdma },
+	{ "lockdown", check_lockdown },
 	{ "module", check_module },
 	{ "device", check_device },
 	{ "replica", check_replica },

@@ -53,7 +53,7 @@ int dev_open(struct dev *dev, const char *subject)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return fail_text(subject, "not_loaded", "radium is not loaded", "insmod radium.ko");
+		return fail_text(subject, "not_loaded", "radium is not loaded", LOAD_REMEDY);
 	case EACCES:
 	case EPERM:
 		return fail_text(subject, "not_permitted", RADIUM_DEVICE " may not be opened",

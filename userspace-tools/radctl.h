@@ -90,6 +90,8 @@ const char *reason_todo(unsigned int reason);
 int fail_reason(const char *subject, unsigned int reason);
 int fail_move(const char *subject, unsigned int reason, int error);
 int fail_errno(const char *subject, int error, const char *todo);
+#define LOAD_REMEDY	"use 'radctl node up' or 'modprobe radium'"
+
 int fail_text(const char *subject, const char *name, const char *what, const char *todo);
 
 /* out.c */

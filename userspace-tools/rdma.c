@@ -187,11 +187,14 @@ bool rdma_netdev_default(char *netdev, size_t size)
 	return found;
 }
 
-/* Load a module unless it is there already; modprobe's status, or 127. */
-static int module_load(const char *module)
+/*
+ * Load a module unless it is there already; modprobe's status, or 127.
+ * @quiet: it is nothing to speak of if there is no such module
+ */
+static int module_load(const char *module, bool quiet)
 {
-	char path[512], quiet[] = "-q", program[] = "modprobe", name[64];
-	char *argv[] = { program, quiet, name, NULL };
+	char path[512], program[] = "modprobe", option[] = "-q", name[64];
+	char *argv[] = { program, quiet ? option : name, quiet ? name : NULL, NULL };
 	int status;
 	pid_t pid;
 
@@ -200,15 +203,15 @@ static int module_load(const char *module)
 		return 0;
 	snprintf(name, sizeof(name), "%s", module);
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	if (posix_spawnp(&pid, program, NULL, NULL, argv, environ) ||
-	    waitpid(pid, &status, 0) != pid)
+	snprintf(path, sizeof(path), "%s/sbin/modprobe", device_root());
+	if (posix_spawn(&pid, path, NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
 		return 127;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
 }
 
 static int device_make(const char *subject, const char *netdev, char *device, size_t size)
 {
-	int absent = module_load("rdma_rxe");	/* or built in */
+	int absent = module_load("rdma_rxe", true);	/* or built in */
 	int error = rdma_device_create(netdev, device, size);
 
 	if (!error)
@@ -262,7 +265,7 @@ static void softirqs_first(void)
 	closedir(proc);
 }
 
-static int up_done(const char *netdev, const char *device, bool created, bool loaded)
+static int up_done(const char *netdev, const char *device, bool created)
 {
 	if (options.json) {
 		struct json_object *object = json_object_new_object();
@@ -271,13 +274,11 @@ static int up_done(const char *netdev, const char *device, bool created, bool lo
 		json_object_object_add(object, "netdev", *netdev ?
 				       json_object_new_string(netdev) : NULL);
 		json_object_object_add(object, "created", json_object_new_boolean(created));
-		json_object_object_add(object, "loaded", json_object_new_boolean(loaded));
+		json_object_object_add(object, "loaded", json_object_new_boolean(true));
 		out_json(object);
 	} else if (options.verbose || isatty(STDOUT_FILENO)) {
 		printf("RDMA device %s%s\n", device, created ? " created" : " is there");
 	}
-	if (!loaded)
-		fprintf(stderr, "radctl: node up: radium is not loaded: insmod radium.ko\n");
 	return EXIT_DONE;
 }
 
@@ -304,9 +305,13 @@ int node_up(const struct command *c, int argc, char **argv)
 		created = true;
 	}
 	softirqs_first();
-	module_load("ib_uverbs");		/* only for other programs */
-	if (module_load("rdma_cm"))
+	module_load("ib_uverbs", true);		/* only for other programs */
+	if (module_load("rdma_cm", false))
 		return fail_text(subject, "no_rdma_cm", "the module rdma_cm cannot be loaded",
 				 "as root, boot Debian's linux-image-amd64, which has it");
-	return up_done(netdev, device, created, !module_load("radium"));
+	/* Without that this machine can be no node; the RDMA device stays. */
+	if (module_load("radium", false))
+		return fail_text(subject, "not_loaded", "the module radium cannot be loaded",
+				 "install it ('make install'), or see the kernel log");
+	return up_done(netdev, device, created);
 }

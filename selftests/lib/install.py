@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -15,9 +16,10 @@ from .context import Skip, each
 # Modes of what is installed, by place.
 FILES = {"lib/modules/{release}/updates/radium.ko": 0o644,
          "{prefix}/include/linux/radium.h": 0o644,
-         "{prefix}/sbin/radctl": 0o755,
+         "{prefix}/bin/radctl": 0o755,
          "{prefix}/libexec/radium/radium-replica": 0o755,
-         "{prefix}/share/man/man8/radctl.8": 0o644}
+         "{prefix}/share/man/man8/radctl.8": 0o644,
+         "{prefix}/lib/systemd/system/radium.service": 0o644}
 
 
 def files(prefix, release):
@@ -62,6 +64,23 @@ def installed(root):
             for path in root.rglob("*") if not path.is_dir()}
 
 
+def unit_is_right(root, prefix):
+    """The unit calls the radctl that is installed with it, and systemd has nothing to say."""
+    text = (root / prefix / "lib/systemd/system/radium.service").read_text(encoding="utf-8")
+    calls = [line.split()[:3] for line in re.findall(r"^Exec\w+=(.*)", text, re.M)]
+    wanted = [[f"/{prefix}/bin/radctl", "node", verb] for verb in ("up", "join", "leave")]
+    assert calls == wanted, calls
+    if not shutil.which("systemd-analyze"):
+        return
+    unit = root.parent / "radium.service"
+    unit.write_text(text.replace(f"/{prefix}/", f"{root / prefix}/"), encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # Of other units of this machine it may have something to say.
+    said = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert not said, said
+
+
 def goes_below_destdir(context):
     """Each file to its place, with and without a PREFIX, and nothing else; as it was built."""
     module = paths.TOP / "radium.ko"
@@ -78,6 +97,7 @@ def goes_below_destdir(context):
                                 (paths.TOP / "Documentation/radctl.8", "radctl.8")):
                 copy = next(root.rglob(name))
                 assert copy.read_bytes() == built.read_bytes(), f"{name} is not what was built"
+            unit_is_right(root, prefix)
 
 
 def index_is_of_its_kernel(context):
@@ -142,10 +162,11 @@ def package_is_whole(context):
         assert release_of(module) == release
         ids = [output("modinfo", "-F", "srcversion", one) for one in (module, built)]
         assert ids[0] == ids[1], f"another module than the one that was built: {ids}"
-        assert output(tree / "usr/sbin/radctl", "--version").startswith(f"radctl {version} ")
-        for script in "postinst", "postrm":
+        assert output(tree / "usr/bin/radctl", "--version").startswith(f"radctl {version} ")
+        for script, what in (("postinst", f"depmod {release}"), ("postrm", f"depmod {release}"),
+                             ("prerm", "systemctl --quiet disable --now radium.service")):
             output("sh", "-n", tree / "DEBIAN" / script)
-            assert f"depmod {release}\n" in (tree / "DEBIAN" / script).read_text(encoding="utf-8")
+            assert f"{what}\n" in (tree / "DEBIAN" / script).read_text(encoding="utf-8")
 
 
 def run(context, only):

@@ -52,7 +52,7 @@ enum {
 	X(XSTATE, "the target's CPU cannot hold the thread's extended state", "choose a node with the same CPU features") \
 	X(REPLICA, "the target could not create the replica process", "see the target's kernel log; run 'radctl check' there") \
 	X(IS_REPLICA, "it is a visitor from another node", "move it from its home node") \
-	X(NO_THREAD, "no such thread in that process", "see 'radctl show PID'")	\
+	X(NO_THREAD, "no such thread in that process", "see 'ps -L -p PID'")	\
 	X(NOT_AWAY, "the process has no thread away", "")			\
 	X(WIRE_VERSION, "the peer speaks another wire version", "install the same radium on all nodes") \
 	X(KERNEL_BUILD, "the peer runs another kernel build", "boot the same kernel on all nodes") \
@@ -151,6 +151,9 @@ struct radium_hello {
  * @addr: numeric address of this node's RDMA device to listen on
  * @key: pre-shared cluster key
  * @replica: path of the radium-replica program
+ *
+ * Fails with -EALREADY, -EINVAL, -ENODEV (no RDMA device has @addr), -EADDRINUSE, -EOPNOTSUPP
+ * (the device lacks something), -ENOMEM, or with what rdma_cm says.
  */
 struct radium_node_join {
 	__u32 size;
@@ -234,15 +237,15 @@ enum radium_move_flags {
  * @pid: process, in the caller's PID namespace
  * @tid: thread; 0: migrate the thread group leader, recall all threads
  * @node: target node; for a recall 0
- * @timeout_ms: how long to wait, for all threads together, 0 for the default (30,000)
+ * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
  * @threads: out: threads moved
  * @pages: out: pages that travelled during the move
  * @bytes: out: bytes sent for the move
  * @ns: out: from the call until the thread runs there
  *
- * Fails with -EINVAL, -ESRCH, -EPERM, -EHOSTDOWN, -EBUSY, -ETIMEDOUT, -EOPNOTSUPP,
- * -ENOMEM, -EINTR; @reason says more. After -ETIMEDOUT with reason PENDING the
+ * Fails with -EINVAL, -ENOTCONN, -ENOENT, -ESRCH, -EPERM, -EHOSTDOWN, -EBUSY, -ETIMEDOUT,
+ * -EOPNOTSUPP, -ENOMEM, -EINTR; @reason says more. After -ETIMEDOUT with reason PENDING the
  * move still happens when the thread's system call ends.
  */
 struct radium_move {
@@ -452,8 +455,11 @@ struct radium_event {
  * @size: sizeof(struct radium_node_leave)
  * @drain: 1: first send visitors home and recall own threads and pages; for
  *	RADIUM_IOC_NODE_DRAIN this is implied and the node stays a member
- * @timeout_ms: 0 for the default (30,000)
+ * @timeout_ms: how long to wait, for all of them together, 0 for the default (30,000)
  * @reason: out
+ *
+ * Fails with -ENOTCONN, -EBUSY (@reason DISTRIBUTED), and with a drain as a recall with
+ * RADIUM_MOVE_ALL_PAGES; a node is one as before then.
  */
 struct radium_node_leave {
 	__u32 size;

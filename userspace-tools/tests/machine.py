@@ -97,6 +97,15 @@ def check():
     equal(missing(sys__module__radium__refcnt=None), ["module"])
     equal(missing(fake=f"open={errno.EACCES}"), ["device"])
     equal(missing(**{"boot__config-6.1.0-99-amd64": "CONFIG_KPROBES=y\n"}), ["config"])
+    for line, loaded, result in (("[none] integrity confidentiality", None, "ok"),
+                                 ("none [integrity] confidentiality", None, "hint"),
+                                 ("none integrity [confidentiality]", None, "hint"),
+                                 ("none [integrity] confidentiality", "0\n", "ok"),
+                                 (None, None, "skipped")):
+        root = machine(sys__module__radium__refcnt=loaded, sys__kernel__security__lockdown=line)
+        findings = {f["check"]: f for f in radctl("check", "-j", root=root, program=program).json()}
+        equal((line, findings["lockdown"]["result"]), (line, result))
+        equal("Secure Boot" in findings["lockdown"]["remedy"], result == "hint")
     equal(missing(sys__devices__system__clocksource__clocksource0__current_clocksource="hpet\n"),
           [])
     os.unlink(os.path.join(SCRATCH, "radium-replica"))
@@ -115,3 +124,21 @@ def node_up():
                                   f"sys__class__infiniband__b__{place}": "eth9\n"})
         equal(radctl("node", "up", "eth9", "-j", root=root).json(),
               {"device": "b", "netdev": "eth9", "created": False, "loaded": True}, place)
+
+
+@test
+def node_up_without_module():
+    "node up fails where a module cannot be loaded, and what modprobe says about it is seen"
+    modules = ("rdma_cm", "radium")
+    device = {"sys__class__infiniband__rxe0__node_type": "1\n"}
+    for missing, reason in zip(modules, ("no_rdma_cm", "not_loaded")):
+        there = {f"sys__module__{m}__refcnt": "0\n" for m in modules if m != missing}
+        root = tree(**device, **there, sbin__modprobe='#!/bin/sh\necho "modprobe: $*" >&2\nexit 1\n')
+        os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
+        result = radctl("node", "up", "-j", root=root)
+        equal((result.status, result.json()["reason"]), (1, reason))
+        contains(result.err, f"modprobe: -q ib_uverbs\nmodprobe: {missing}\nradctl: node up: the module")
+    root = tree(**device, sbin__modprobe="#!/bin/sh\n")
+    os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
+    equal(radctl("node", "up", "-j", root=root).json(),
+          {"device": "rxe0", "netdev": None, "created": False, "loaded": True})

@@ -43,7 +43,7 @@ def move_errors():
             (f"errno={errno.EINVAL}", "einval", "Invalid argument: see"),
             (f"errno={errno.ENOTTY}", "enotty", "does not know this call: install"),
             (f"errno={errno.EIO} reason=4000", "reason_4000", "does not know: install"),
-            (f"open={errno.ENOENT}", "not_loaded", "radium is not loaded: insmod radium.ko"),
+            (f"open={errno.ENOENT}", "not_loaded", "radium is not loaded: use 'radctl node up' or 'modprobe radium'"),
             (f"open={errno.EACCES}", "not_permitted", "may not be opened: "),
             ("abi=2", "abi", "ABI 1 (it answers 2): install"),
             (f"hello={errno.EPROTO}", "abi", "install radctl and the module")):
