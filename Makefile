@@ -12,6 +12,7 @@
 KERNEL	?= stock
 TESTS	?=
 SMP	?= 1
+JOBS	?= 1
 APPEND	?=
 PREFIX	?= /usr/local
 
@@ -76,7 +77,7 @@ selftests:
 deps:
 	selftests/deps $(DEPS)
 
-RUN = selftests/run --kernel $(KERNEL) --smp $(SMP) $(APPEND:%=--append=%)
+RUN = selftests/run --kernel $(KERNEL) --smp $(SMP) --jobs $(JOBS) $(APPEND:%=--append=%)
 
 check: deps
 	$(RUN) $(if $(TESTS),--tests '$(TESTS)')
@@ -125,7 +126,7 @@ clean:
 help:
 	@echo 'all      module and tools against KDIR=$(KDIR)'
 	@echo '         (check, demo, bench: against the kernel of the testbed, unless KDIR is given)'
-	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern SMP=CPUs of each machine'
+	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern SMP=CPUs of each machine JOBS=suites at once'
 	@echo '         APPEND=words for their kernels (preempt=full)'
 	@echo 'demo     two virtual machines, one program that moves between them'
 	@echo 'bench    all benchmarks, table and build/bench.json; a part of them with BENCH=one of'

@@ -32,7 +32,7 @@ class Only:
 class Context:
     """One run of the tests."""
 
-    def __init__(self, args, report):
+    def __init__(self, args, report, keep=None):
         self.report = report
         self.kernel = args.kernel
         self.native = args.native
@@ -40,9 +40,11 @@ class Context:
         self.seed = args.seed
         self.moves = args.moves
         self.random = random.Random(args.seed)
-        self.homecomings = Record(args.kernel, args.seed)
+        self.homecomings = Record(args.kernel, args.seed, keep)
         self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep,
                            smp=args.smp, append=args.append)
+        # Several at once have less of the host each.
+        self.bed.slow *= args.jobs
         self.slow = self.bed.slow
         self.built = False
         self.complained = False

@@ -125,13 +125,22 @@ def interrupted_demo_moves(_context):
     demo(lambda command: "It moves to node 2" in command.said())
 
 
-def interrupted_run_boots(context):
-    """The tests themselves, while their machines boot."""
-    name = f"{context.bed.name}-int"
-    with Command([paths.SELFTESTS / "run", "--kernel", context.kernel, "--name", name,
-                  "--tests", "boot/machines_answer"]) as command:
-        command.until(lambda: len(command.machines()) >= 2)
+def run(context, machines, *words):
+    """The tests themselves, interrupted while their machines boot."""
+    with Command([paths.SELFTESTS / "run", "--kernel", context.kernel, *words]) as command:
+        command.until(lambda: len(command.machines()) >= machines)
         command.interrupt()
 
 
-TESTS = [interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots]
+def interrupted_run_boots(context):
+    """One suite."""
+    run(context, 2, "--name", f"{context.bed.name}-int", "--tests", "boot/machines_answer")
+
+
+def interrupted_run_of_two_boots(context):
+    """Two suites at once, each on machines of its own."""
+    run(context, 4, "--jobs", "2", "--tests", "boot/machines_answer,faults/divide_by_zero")
+
+
+TESTS = [interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots,
+         interrupted_run_of_two_boots]
