@@ -20,7 +20,10 @@
 #include "syscall.h"
 #include "wire_check.h"
 
-enum { CORE_JIFFIES = 5 * HZ };	/* to fetch registers for a core dump */
+enum {
+	CORE_JIFFIES	= 5 * HZ,	/* to fetch registers for a core dump */
+	SLACK_NS	= 30 * NSEC_PER_SEC,	/* of processor time, see claim_time() */
+};
 
 /* ------------------------------------------------------ called by others */
 
@@ -207,6 +210,25 @@ static const char *wrong_syscall(const struct rad_in *in)
 }
 
 /*
+ * What is told of processor time is the process' for good, and the kernel divides by sums of it.
+ * So a thread cannot have used more in all than there has been time since it went out first. Twice
+ * that: clocks differ, ticks find who runs just then, and this machine may have stood still for a
+ * while without its clocks or its node having noticed. Returns false for more.
+ */
+static bool claim_time(struct rad_thread *thread, const struct rad_wire_cputime *cputime)
+{
+	u64 most = 2 * (ktime_get_boottime_ns() - thread->since) + SLACK_NS;
+
+	lockdep_assert_held(&thread->lock);
+	if (!rad_wire_check_cputime(cputime, most - thread->told_ticks,
+				    most - thread->told_runtime))
+		return false;
+	thread->told_ticks += le64_to_cpu(cputime->utime) + le64_to_cpu(cputime->stime);
+	thread->told_runtime += le64_to_cpu(cputime->runtime);
+	return true;
+}
+
+/*
  * The parcel is this message's from here until its call has been answered, and then the
  * next one's. A peer that has sent the thread home has no say in it any more: the thread may
  * be on another node by the time that the parcel is filled, and that node at the parcel.
@@ -214,6 +236,7 @@ static const char *wrong_syscall(const struct rad_in *in)
  */
 static const char *claim_parcel(struct rad_thread *thread, const struct rad_in *in, bool *here)
 {
+	const struct rad_wire_syscall *body = in->body;
 	const char *wrong = NULL;
 
 	spin_lock(&thread->lock);
@@ -222,6 +245,8 @@ static const char *claim_parcel(struct rad_thread *thread, const struct rad_in *
 		wrong = "SYSCALL: of a thread that has come home";
 	else if (*here && thread->in_syscall)
 		wrong = "SYSCALL: another has no answer yet";
+	else if (*here && !claim_time(thread, &body->cputime))
+		wrong = "SYSCALL: processor time that was not";
 	else if (*here)
 		thread->in_syscall = true;
 	spin_unlock(&thread->lock);
@@ -277,8 +302,9 @@ void rad_deputy_on_return(struct rad_in *in)
 {
 	const struct rad_wire_return *body = in->body;
 	struct rad_thread *thread;
+	const char *wrong = NULL;
 	struct rad_image *image;
-	bool here, twice;
+	bool here;
 
 	if (rad_regs_check(&body->regs, in->len - offsetof(struct rad_wire_return, regs)) ||
 	    le32_to_cpu(body->thread.reason) >= RADIUM_R_COUNT) {
@@ -291,13 +317,16 @@ void rad_deputy_on_return(struct rad_in *in)
 	image = make_image(in);
 	spin_lock(&thread->lock);
 	here = is_stay(thread, in);
-	twice = here && thread->image;
-	if (here && !twice)
+	if (here && thread->image)
+		wrong = "RETURN: a second one";
+	else if (here && !claim_time(thread, &body->cputime))
+		wrong = "RETURN: processor time that was not";
+	else if (here)
 		swap(thread->image, image);
 	spin_unlock(&thread->lock);
 	kvfree(image);
-	if (twice)
-		rad_node_protocol_error(in->from, "RETURN: a second one");
+	if (wrong)
+		rad_node_protocol_error(in->from, wrong);
 	else
 		wake_up_all(&thread->wait);
 	rad_thread_put(thread);

@@ -107,6 +107,7 @@ struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
 	INIT_LIST_HEAD(&new->list);
 	new->task = get_task_struct(task);
 	new->id = task_pid_nr(task);
+	new->since = ktime_get_boottime_ns();
 	rad_deputy_init_thread(new);
 	__module_get(THIS_MODULE);
 

@@ -62,6 +62,8 @@ enum { RAD_THREAD_ANSWERS = 8 };
  * @watched: what its node has been told, or is being told: somebody watches its calls
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image: registers that have come home, not yet loaded
+ * @since: CLOCK_BOOTTIME since when it can have used processor time elsewhere
+ * @told_ticks, @told_runtime: what its nodes have told of that, see rad_wire_check_cputime()
  * @lost: the visitor is gone, and why
  * @touch: address that the deputy is to touch, so that its stack grows; 0: none
  * @touched: whether that worked
@@ -104,6 +106,8 @@ struct rad_thread {
 	bool watched;
 	struct rad_parcel *parcel;
 	struct rad_image *image;
+	u64 since;
+	u64 told_ticks, told_runtime;
 	u32 lost;
 	unsigned long touch;
 	bool touched;

@@ -240,7 +240,11 @@ void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 
 void rad_visitor_forget(struct rad_visitor *visitor)
 {
+	struct rad_wire_cputime nobodys;
+
 	drop_signals();
+	/* The thread is no more: the next one has not used it. */
+	rad_visitor_tell_cputime(visitor, &nobodys);
 	spin_lock_irq(&visitor->lock);
 	visitor->leave = RADIUM_R_NONE;
 	visitor->discard = false;

@@ -309,6 +309,21 @@ static inline bool rad_wire_check_syscall(const struct rad_wire_syscall *call, u
 	return carried || !data;
 }
 
+/**
+ * rad_wire_check_cputime() - can a thread have used that?
+ * @cputime: what a message tells
+ * @ticks: what may be told of user and system time together, which are counted in ticks, ns
+ * @runtime: what may be told of the time on a CPU, ns
+ */
+static inline bool rad_wire_check_cputime(const struct rad_wire_cputime *cputime, u64 ticks,
+					  u64 runtime)
+{
+	u64 utime = le64_to_cpu(cputime->utime);
+
+	return utime <= ticks && le64_to_cpu(cputime->stime) <= ticks - utime &&
+	       le64_to_cpu(cputime->runtime) <= runtime;
+}
+
 /* Can a thread be that? Its user and group ids may be any. */
 static inline bool rad_wire_check_self(const struct rad_wire_self *self)
 {

@@ -534,6 +534,25 @@ static bool selves(void)
 	       !rad_wire_check_syscall_done(&done, sizeof(done), false);
 }
 
+static bool tells(u64 utime, u64 stime, u64 runtime, u64 ticks, u64 most)
+{
+	const struct rad_wire_cputime cputime = {
+		.utime = cpu_to_le64(utime), .stime = cpu_to_le64(stime),
+		.runtime = cpu_to_le64(runtime),
+	};
+
+	return rad_wire_check_cputime(&cputime, ticks, most);
+}
+
+/* Also where sums are less than what they are of. */
+static bool times(void)
+{
+	return tells(0, 0, 0, 0, 0) && tells(4, 6, 9, 10, 9) && !tells(4, 7, 9, 10, 9) &&
+	       !tells(11, 0, 9, 10, 9) && !tells(0, 11, 9, 10, 9) && !tells(4, 6, 10, 10, 9) &&
+	       !tells(1ULL << 63, 1ULL << 63, 1ULL << 62, 10, 9) && !tells(-1, 1, 0, 10, 9) &&
+	       !tells(5, -5, 0, 10, 9) && !tells(0, 0, -1, 10, 9);
+}
+
 static bool results(void)
 {
 	return answers(0, 0) && answers(0, RAD_SYSCALL_COME_HOME) && answers(0, RAD_SYSCALL_EXECUTE) &&
@@ -634,6 +653,7 @@ int main(void)
 	TEST("bodies: a system call has data that can be its own", syscalls());
 	TEST("bodies: its result, too", results());
 	TEST("bodies: and none of data that did not go with it", results_of_nothing());
+	TEST("bodies: a thread has used as much processor time as it can have", times());
 	TEST("bodies: a thread has numbers that it can have", selves());
 	TEST("registers: wrong lengths are refused, without a look beyond the end", register_lengths());
 	TEST("registers: another CPU's size is refused for that reason", register_sizes());
