@@ -158,6 +158,24 @@ static void reader_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		over(forward, false);
 }
 
+/* Returns the former owner, to be put without the directory's lock, which is held; or NULL. */
+static struct rad_node *arrive(struct rad_forward *forward)
+{
+	struct rad_page *page = forward->page;
+	struct rad_node *former = NULL;
+
+	if (forward->use == RAD_USE_READ) {
+		page->copies |= bit_of(forward->to);
+	} else {
+		former = page->node;
+		page->node = rad_node_get(forward->to);
+		page->written = forward->writes;
+		rad_page_set_state(page, RAD_PAGE_AWAY);
+	}
+	over(forward, true);
+	return former;
+}
+
 /**
  * rad_homemem_page_arrived() - PAGE_ARRIVED: a page has come from its former owner
  * @in: the message
@@ -181,15 +199,11 @@ void rad_homemem_page_arrived(struct rad_in *in)
 	/* Who has been asked says in his answer whether it came. */
 	if (forward && forward->to == in->from && forward->call == le64_to_cpu(body->call) &&
 	    !forward->asking) {
-		if (forward->use == RAD_USE_READ) {
-			page->copies |= bit_of(forward->to);
-		} else {
-			former = page->node;
-			page->node = rad_node_get(forward->to);
-			page->written = forward->writes;
-			rad_page_set_state(page, RAD_PAGE_AWAY);
-		}
-		over(forward, true);
+		/* The call to the owner cannot be cancelled yet: rad_forward_begin() goes on. */
+		if (forward->begun)
+			former = arrive(forward);
+		else
+			forward->early = true;
 	}
 	spin_unlock(&process->mem.pages.xa_lock);
 	if (former)
@@ -301,7 +315,7 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	struct rad_page *page = forward->page;
 	struct rad_homemem *mem = rad_page_mem(page);
 	struct rad_out *msg = forward->msg;
-	struct rad_node *owner;
+	struct rad_node *owner, *former = NULL;
 
 	body->prot = cpu_to_le32(owned ? prot : prot & ~RAD_ACCESS_WRITE);
 	spin_lock(&mem->pages.xa_lock);
@@ -329,7 +343,11 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	/* What was not sent could not be cancelled. */
 	spin_lock(&mem->pages.xa_lock);
 	forward->begun = true;
+	if (forward->early && !forward->over)
+		former = arrive(forward);
 	spin_unlock(&mem->pages.xa_lock);
+	if (former)
+		rad_node_put(former);
 	return true;
 }
 

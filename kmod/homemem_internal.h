@@ -186,6 +186,7 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @msg: its message, until it is sent
  * @wait: who made this waits here, lest every change of another page wake him
  * @begun: the owner was asked
+ * @early: it has arrived, and the owner was about to be asked
  * @sent: READ: the owner says that he has sent it
  * @unsure: the owner does not know whether @to has it, or has died
  * @asking: @to was asked, and then perhaps the owner again
@@ -205,6 +206,7 @@ struct rad_forward {
 	struct rad_out *msg;
 	wait_queue_head_t wait;
 	bool begun;
+	bool early;
 	bool sent;
 	bool unsure;
 	bool asking;
