@@ -14,6 +14,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
@@ -476,7 +477,8 @@ static void slot_put(struct slot *slot)
  * @gfp: GFP_KERNEL or the like; without direct reclaim only pages that are
  *	registered already are given out
  *
- * The content is undefined: what a peer or an earlier owner wrote.
+ * Zeros, until a peer writes there: a peer that says so and does not is not to show whoever gets
+ * the page what it was used for before, by other processes perhaps.
  *
  * Context: as @gfp; killable; may sleep until a lost connection has been replaced
  * or its peer declared dead.
@@ -495,6 +497,7 @@ int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
 		if (err)
 			return err;
 	}
+	clear_highpage(landing->page);
 	return 0;
 }
 
