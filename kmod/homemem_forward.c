@@ -418,8 +418,12 @@ bool rad_forward_end(struct rad_forward *forward)
 	struct rad_homemem *mem = rad_page_mem(forward->page);
 	bool answered;
 
-	/* What was received arrives; what was only sent may not. */
-	wait_event(forward->wait, is_settled(forward) || READ_ONCE(forward->sent));
+	/*
+	 * What was received arrives; what was only sent may not. Who is to have it may never say that
+	 * it has come, to its owner or to us: it is asked then, and has to answer that.
+	 */
+	wait_event_timeout(forward->wait, is_settled(forward) || READ_ONCE(forward->sent),
+			   msecs_to_jiffies(rad_node_answer_ms()));
 	if (!is_settled(forward))
 		wait_event_timeout(forward->wait, is_settled(forward), ARRIVAL_JIFFIES);
 	ask(forward, RAD_REVOKE_CANCEL);

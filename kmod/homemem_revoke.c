@@ -186,8 +186,15 @@ struct rad_out *rad_revoke_msg(struct rad_page *page, struct rad_revoke *revoke,
  */
 void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct rad_out *msg)
 {
+	const struct rad_wire_page_revoke *body = msg->body;
+	u32 how = le32_to_cpu(body->flags);
+
 	rad_process_get(revoke->page->process);
-	revoke->call = (struct rad_call){ .notify = revoke_done };
+	revoke->call = (struct rad_call){
+		.notify = revoke_done,
+		/* Else it waits for who gets the page. */
+		.at_once = !(how & RAD_REVOKE_FORWARD) || how & RAD_REVOKE_KEEP,
+	};
 	if (rad_call_send(node, &revoke->call, msg)) {
 		revoke->call.status = -EHOSTDOWN;
 		revoke_done(&revoke->call);

@@ -83,11 +83,13 @@ struct rad_landing {
  * @answer: answer's body, valid during @notify, or copied to @buf
  * @len: its length
  * @buf, @size: where to copy the answer (up to @size bytes), may be NULL
+ * @at_once: the peer answers without waiting for anybody: one that lives and does not breaks
+ *	the protocol, see rad_call_overdue()
  * @landing: NULL, or the landing place that the request names, so that a node other than
  *	the one that was asked can answer (PAGE_FORWARD). Its maker lets go of it with
  *	rad_landing_put_late() unless the call has been answered.
  *
- * Set @notify, @buf, @size and @landing, zero the rest.
+ * Set @notify, @buf, @size, @at_once and @landing, zero the rest.
  */
 struct rad_call {
 	void (*notify)(struct rad_call *call);
@@ -97,9 +99,11 @@ struct rad_call {
 	const void *answer;
 	void *buf;
 	u32 size;
+	bool at_once;
 	struct rad_landing *landing;
 	/* private to link.c */
 	u64 id;
+	u64 since;
 	u32 answer_type;
 	bool pending;
 	struct rad_node *to;

@@ -73,6 +73,35 @@ static void check_silence(struct rad_node *node)
 	node->beat.silent = silent;
 }
 
+/**
+ * rad_node_answer_ms - how long an answer may take for which a node waits for nobody
+ */
+u32 rad_node_answer_ms(void)
+{
+	return RAD_ANSWER_DEADS * READ_ONCE(rad_dead_ms);
+}
+
+/*
+ * What the peer answers at once it would have answered by now. Only time counts in which it was
+ * heard of on a connection that works, and in which we were there ourselves; so what waits for a
+ * connection to be resumed, or for a machine that stands still, has its time nevertheless. What it
+ * has to wait for itself, reserves of memory say, ends when it has not heard of us for dead_ms.
+ */
+static void check_answers(struct rad_node *node)
+{
+	struct rad_beat *beat = &node->beat;
+	u32 ms = jiffies_to_msecs(jiffies - beat->looked);
+
+	if (ms < CHECK_MS)
+		return;
+	beat->looked = jiffies;
+	if (beat->silent || !node->conn || node->conn->broken || node->conn->resuming)
+		return;
+	beat->lived += min_t(u32, ms, 2 * CHECK_MS);
+	if (rad_call_overdue(node, rad_node_answer_ms()))
+		rad_node_protocol_error(node, "PAGE_REVOKE: not answered");
+}
+
 static void beat_timer(struct timer_list *timer)
 {
 	struct rad_beat *beat = from_timer(beat, timer, timer);
@@ -90,6 +119,7 @@ static void beat_timer(struct timer_list *timer)
 	}
 	mod_timer(timer, jiffies + msecs_to_jiffies(quick ? RAD_HEARTBEAT_QUICK_MS : CHECK_MS));
 	check_silence(node);
+	check_answers(node);
 out:
 	spin_unlock(&node->lock);
 }
@@ -198,6 +228,7 @@ void rad_beat_init(struct rad_node *node)
 {
 	timer_setup(&node->beat.timer, beat_timer, 0);
 	node->beat.heard = jiffies;
+	node->beat.looked = jiffies;
 }
 
 /**

@@ -42,6 +42,7 @@ void rad_call_add(struct rad_node *node, struct rad_call *call)
 		call->id = ++node->next_call;
 	} while (call_find_low(node, rad_wire_fold_call(call->id)));
 	call->pending = true;
+	call->since = node->beat.lived;
 	hlist_add_head(&call->entry, call_bucket(node, call->id));
 	if (call->landing)
 		rad_landing_expect(call->landing, call);
@@ -162,6 +163,26 @@ void rad_call_forwarded(const struct rad_in *in)
 	if (now)
 		rad_node_put(now);
 	rad_node_put(asked);
+}
+
+/**
+ * rad_call_overdue - is there a call that should have been answered?
+ * @node: session
+ * @lived: ms in which the peer was there (beat.lived) after which one at_once should have been
+ *
+ * Context: node->lock is held.
+ */
+bool rad_call_overdue(struct rad_node *node, u64 lived)
+{
+	struct rad_call *call;
+	u32 i;
+
+	lockdep_assert_held(&node->lock);
+	for (i = 0; i < RAD_CALL_BUCKETS; i++)
+		hlist_for_each_entry(call, &node->calls[i], entry)
+			if (call->at_once && node->beat.lived - call->since >= lived)
+				return true;
+	return false;
 }
 
 /**

@@ -51,6 +51,7 @@ enum {
 	RAD_QUEUE_MAX		= 65536,	/* messages of a class that wait for an acknowledgement */
 	RAD_CALL_BUCKETS	= 256,
 	RAD_RX_THREADS		= 4,
+	RAD_ANSWER_DEADS	= 3,	/* times dead_ms that an answer at once may take */
 
 	RAD_ACK_DELAY_MS	= 20,	/* longest time until a message is acknowledged */
 	RAD_HEARTBEAT_MS	= 1000,
@@ -248,6 +249,7 @@ struct rad_rx {
  * @next: jiffies when the next heartbeat is due
  * @quick: quick ones left
  * @echo, @echo_at: peer's @sent of its last heartbeat, when it arrived here
+ * @lived: ms in which the peer was connected and not silent
  * @samples: clock samples so far
  * @best_rtt, @best_at: of the sample in use
  * @offset: our clocks minus the peer's
@@ -259,6 +261,8 @@ struct rad_beat {
 	u32 quick;
 	bool leaving;
 	bool silent;
+	unsigned long looked;	/* jiffies of the last look at that */
+	u64 lived;
 	u64 echo;
 	u64 echo_at;
 	u32 samples;
@@ -377,6 +381,7 @@ void rad_call_add(struct rad_node *node, struct rad_call *call);
 u64 rad_call_expand(struct rad_node *node, u32 low);
 void rad_call_answer(struct rad_node *node, const struct rad_in *in);
 void rad_call_forwarded(const struct rad_in *in);
+bool rad_call_overdue(struct rad_node *node, u64 lived);
 void rad_call_fail_all(struct rad_node *node);
 
 /* link_rx.c */
