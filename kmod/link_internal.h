@@ -117,6 +117,7 @@ struct rad_msg {
 	u64 call;
 	bool posted;
 	bool acked;
+	bool astray;			/* a page that there is no landing place for */
 	bool reserved;			/* of the reserve of link_msg.c */
 	struct page *page;
 	u64 landing_addr;
@@ -297,11 +298,15 @@ struct rad_node {
 	struct rad_rx rx;
 	struct rad_beat beat;
 	struct work_struct reap_work;
+	unsigned long no_forward[BITS_TO_LONGS(RADIUM_NODE_MAX)]; /* see rad_node_forward_failed() */
 	u64 bytes_sent;
 	u64 bytes_received;
 	u64 messages_sent;
 	u64 messages_received;
 };
+
+/* As the number of a call: there is none. */
+#define RAD_CALL_NONE	(~0ULL)
 
 static inline struct rad_msg *rad_msg_of(struct rad_out *out)
 {

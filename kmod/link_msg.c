@@ -122,7 +122,7 @@ void rad_msg_trim(struct rad_out *out, size_t body_len)
  * @page: the page, whose content must not change until the message has been
  *	acknowledged; the link holds a reference until then
  * @landing: where to, as the peer named it. A place that the peer has not
- *	registered costs it the session.
+ *	registered costs it the session; with PAGE_FORWARD, see rad_node_forward_failed()
  *
  * Context: any.
  */

@@ -10,6 +10,7 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/bitmap.h>
 #include <linux/mm.h>
 #include "link_internal.h"
 #include "wire_check.h"
@@ -32,6 +33,19 @@ static void msg_unmap(struct rad_conn *conn, struct rad_msg *msg)
 		ib_dma_unmap_single(ibdev, msg->dma, msg_length(msg), DMA_TO_DEVICE);
 }
 
+/*
+ * The page does not go, its number in the stream has to: the message becomes the answer to a call
+ * that there is not, which is dropped.
+ */
+static void leave_out_page(struct rad_msg *msg)
+{
+	put_page(msg->page);
+	msg->page = NULL;
+	msg->type = RAD_MSG_PAGE_GRANT;
+	msg->call = RAD_CALL_NONE;
+	memset(msg->out.body, 0, msg->len);
+}
+
 /* The send queue is through with the message: node->lock is held. */
 static void msg_done(struct rad_conn *conn, struct rad_post *post, bool ok)
 {
@@ -41,6 +55,8 @@ static void msg_done(struct rad_conn *conn, struct rad_post *post, bool ok)
 	msg->posted = false;
 	if (msg->acked)
 		rad_msg_destroy(msg);
+	else if (msg->astray && msg->page)
+		leave_out_page(msg);
 }
 
 /* ---- the send queue ---- */
@@ -168,13 +184,32 @@ int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
 	return post(node, conn, msg);
 }
 
-/* A completion with an error: everything after it was flushed. */
-static void send_failed(struct rad_node *node, struct rad_conn *conn,
+/* A page that its home has us write to another node. */
+static struct rad_msg *forward_of(struct rad_post *post)
+{
+	struct rad_msg *msg = container_of(post, struct rad_msg, post);
+
+	return post->done == msg_done && msg->type == RAD_MSG_PAGE_FORWARD ? msg : NULL;
+}
+
+/*
+ * A completion with an error: everything after it was flushed. Where a PAGE_FORWARD goes home has
+ * said, who has it from the node: one of the two has said what is not so, and which of them is not
+ * known here. So neither loses its session; the page counts as not sent, and that costs no more
+ * than the connection, see rad_node_forward_failed().
+ */
+static void send_failed(struct rad_node *node, struct rad_conn *conn, struct rad_post *post,
 			enum ib_wc_status status)
 {
+	struct rad_msg *forward = forward_of(post);
+
 	conn->flushed = true;
 	rad_link_broke(conn, RADIUM_R_UNREACHABLE);
-	if (status == IB_WC_REM_ACCESS_ERR || status == IB_WC_REM_INV_REQ_ERR)
+	if (status != IB_WC_REM_ACCESS_ERR && status != IB_WC_REM_INV_REQ_ERR)
+		return;
+	if (forward)
+		forward->astray = true;
+	else
 		rad_node_protocol_error(node, "no landing place where it said");
 }
 
@@ -194,7 +229,7 @@ void rad_link_reap(struct rad_node *node, struct rad_conn *conn)
 		struct rad_post *done = container_of(wc.wr_cqe, struct rad_post, cqe);
 
 		if (wc.status != IB_WC_SUCCESS) {
-			send_failed(node, conn, wc.status);
+			send_failed(node, conn, done, wc.status);
 			return;
 		}
 		list_del(&done->entry);
@@ -433,7 +468,7 @@ void rad_link_finish(struct rad_node *node, struct list_head *list, bool deliver
 		return;
 	list_for_each_entry(msg, list, entry)
 		if (msg->sent)
-			msg->sent(msg->sent_arg, delivered);
+			msg->sent(msg->sent_arg, delivered && !msg->astray);
 	spin_lock_bh(&node->lock);
 	list_for_each_entry_safe(msg, next, list, entry) {
 		msg->acked = true;
@@ -585,6 +620,31 @@ void rad_link_drop(struct rad_node *node)
 	list_splice_tail_init(&node->later, &dropped);
 	spin_unlock_bh(&node->lock);
 	rad_link_finish(node, &dropped, false);
+}
+
+/* ---- pages for other nodes ---- */
+
+/**
+ * rad_node_forward_failed - a page did not get to the place where it was to be written
+ * @home: who has asked for that
+ * @next: node that the place was to be on, and whose session goes on
+ *
+ * Pages that @home wants to be sent there are not sent any more, so that neither of the two can
+ * cost us one connection after the other: what we own goes by way of @home.
+ *
+ * Context: any.
+ */
+void rad_node_forward_failed(struct rad_node *home, struct rad_node *next)
+{
+	if (!test_and_set_bit(next->id - 1, home->no_forward))
+		pr_warn("node %u or node %u breaks the protocol: no landing place on node %u where it said\n",
+			home->id, next->id, next->id);
+}
+
+/* rad_node_may_forward - has that not happened in this session of @home? */
+bool rad_node_may_forward(const struct rad_node *home, const struct rad_node *next)
+{
+	return !test_bit(next->id - 1, home->no_forward);
 }
 
 /* ---- memory registration ---- */

@@ -14,23 +14,20 @@
 /* ------------------------------------------------------ who has it */
 
 /**
- * struct passing - ownership on its way to another node
- * @content: the page, SENT, with references to it and to its replica
+ * struct passing - a page on its way to another node
+ * @content: the page, with references to it and to its replica; SENT with ownership
  * @home: who asked for that, with a reference
+ * @next: that node, with a reference
  * @call: to answer
- * @back: the answer, should the page not get there
+ * @back: the answer, should the page not get there; NULL: to be read only, home has had it
  */
 struct passing {
 	struct rad_wpage *content;
 	struct rad_node *home;
+	struct rad_node *next;
 	u64 call;
 	struct rad_out *back;
 };
-
-static void sent(void *arg, bool delivered)
-{
-	rad_wpage_put(arg);
-}
 
 /**
  * rad_wpage_take_back() - a page that was sent on is not kept any more
@@ -51,7 +48,7 @@ struct rad_wpage *rad_wpage_take_back(struct rad_window *window, struct rad_wpag
 	return page;
 }
 
-/* Only here the page exists until somebody has received it. */
+/* Only here the page exists until somebody has received it, unless others read it. */
 static void passed(void *arg, bool delivered)
 {
 	struct passing *passing = arg;
@@ -60,7 +57,11 @@ static void passed(void *arg, bool delivered)
 	struct rad_window *window = &replica->window;
 	struct mutex *lock = rad_window_lock(window, content->index);
 
-	if (delivered) {
+	if (!delivered && !rad_node_is_dead(passing->next))
+		rad_node_forward_failed(passing->home, passing->next);
+	if (!passing->back) {
+		/* Whether it has arrived home hears from @next; if not, in time, it asks. */
+	} else if (delivered) {
 		/* Home may have asked for it again, and something else be kept by now. */
 		mutex_lock(lock);
 		page = xa_load(&window->pages, content->index);
@@ -75,13 +76,15 @@ static void passed(void *arg, bool delivered)
 	rad_wpage_put(content);
 	rad_replica_put(replica);
 	rad_node_put(passing->home);
+	rad_node_put(passing->next);
 	kfree(passing);
 }
 
-static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u64 call,
-			    struct rad_out *msg)
+/* @msg: NULL, or the answer to @call if it is not delivered. */
+static struct passing *pass(struct rad_wpage *content, struct rad_node *home,
+			    struct rad_node *next, u64 call, struct rad_out *msg)
 {
-	struct rad_wire_page_back *back = msg->body;
+	struct rad_wire_page_back *back = msg ? msg->body : NULL;
 	struct passing *passing;
 
 	/* Without reclaim: see link_rx.c, dispatch(). */
@@ -92,10 +95,12 @@ static struct passing *pass(struct rad_wpage *content, struct rad_node *home, u6
 	*passing = (struct passing){
 		.content = content,
 		.home = rad_node_get(home),
+		.next = rad_node_get(next),
 		.call = call,
 		.back = msg,
 	};
-	back->flags = cpu_to_le32(RAD_BACK_SENT);
+	if (back)
+		back->flags = cpu_to_le32(RAD_BACK_SENT);
 	return passing;
 }
 
@@ -116,8 +121,10 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 	struct rad_node *next = rad_node_get_up(le32_to_cpu(body->next));
 	struct rad_wire_page_grant *grant;
 	struct rad_out *msg;
+	bool keep;
 
-	if (next && rad_node_incarnation_of(next) != le64_to_cpu(body->incarnation)) {
+	if (next && (rad_node_incarnation_of(next) != le64_to_cpu(body->incarnation) ||
+		     !rad_node_may_forward(home, next))) {
 		rad_node_put(next);
 		next = NULL;
 	}
@@ -128,13 +135,8 @@ bool rad_wpage_forward(struct rad_wpage *content, struct rad_node *home, u64 cal
 	grant->flags = cpu_to_le32(RAD_GRANT_DATA);
 	grant->prot = body->prot;
 	rad_msg_set_page(msg, content->landing.page, &body->forward);
-	if (le32_to_cpu(body->flags) & RAD_REVOKE_KEEP) {
-		/* Whether it has arrived home hears from @next; if not, in time, it asks. */
-		refcount_inc(&content->ref);
-		rad_msg_on_sent(msg, sent, content);
-	} else {
-		rad_msg_on_sent(msg, passed, pass(content, home, call, back));
-	}
+	keep = le32_to_cpu(body->flags) & RAD_REVOKE_KEEP;
+	rad_msg_on_sent(msg, passed, pass(content, home, next, call, keep ? NULL : back));
 	rad_answer_to(next, le32_to_cpu(body->forward.token), msg);
 	rad_node_put(next);
 	return true;
