@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds what is tested, with warnings as errors, and runs what needs no machine."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -73,6 +74,51 @@ def other_module(context):
     return place / "radium.ko"
 
 
+HOSTILE = sorted((paths.SELFTESTS / "hostile").glob("*.patch"))
+
+
+def patched(context, place):
+    """Copies of the sources that make the hostile module, without objects if they are new."""
+    for directory in ("kmod", "uapi/linux"):
+        for file in (place / directory).glob("*.[chS]"):
+            file.unlink()
+    make("sources", f"KDIR={kernel_dir(context.kernel)}",
+         f"OUT={place.relative_to(paths.TOP)}")
+    for patch in HOSTILE:
+        done = subprocess.run(["patch", "-s", "-p1", "--fuzz=0", "-d", str(place), "-i", str(patch)],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert not done.returncode, \
+            f"{patch.relative_to(paths.TOP)} has to be made anew:\n{done.stdout}{done.stderr}"
+
+
+def hostile_sources(context):
+    """What makes a module hostile can still be put into the sources."""
+    place = paths.BUILD / "patched"
+    shutil.rmtree(place, ignore_errors=True)
+    assert HOSTILE, "there is nothing hostile"
+    patched(context, place)
+    shutil.rmtree(place)
+
+
+def hostile_module(context):
+    """A module that breaks the protocol, in the way that its parameter says; where it is. Made
+    once: another suite may be loading it just now."""
+    place, kdir = paths.BUILD / f"{context.kernel}-hostile", kernel_dir(context.kernel)
+    built, stamp = place / "radium.ko", place / "kernel"
+    sources = [paths.TOP / "Kbuild", *HOSTILE]
+    for directory in ("kmod", "uapi/linux"):
+        sources += (paths.TOP / directory).glob("*.[chS]")
+    place.mkdir(parents=True, exist_ok=True)
+    with open(place / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        newest = max(file.stat().st_mtime for file in sources)
+        if not built.exists() or built.stat().st_mtime < newest or stamp.read_text() != kdir:
+            patched(context, place)
+            make(f"M={place}", "KCFLAGS=-g0", "modules", directory=kdir)
+            stamp.write_text(kdir)
+    return built
+
+
 def other_build(context):
     """A module that makes a machine's kernel say that it is another build; where it is."""
     place = paths.BUILD / f"{context.kernel}-kernel"
@@ -102,7 +148,7 @@ def programs(_context):
 
 def run(context, _only):
     """The suite "build"; without it nothing can be booted."""
-    tests = [programs] if context.native else [module, tools, programs]
+    tests = [programs] if context.native else [module, tools, programs, hostile_sources]
     if context.debug:
         tests.insert(0, debug_kernel)
     good = True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, builds, clocks, coherence, control, differences, groups, guest, install,
+from . import (build, builds, clocks, coherence, control, differences, groups, guest, hostile, install,
                leaks, lifetime, links, model, moments, moved, peers, servers, sessions, shows, static,
                stressors, testbeds, threaded, threads)
 
@@ -91,12 +91,15 @@ ALL = [
     Suite("lifetime", "kill, rmmod, drain, power loss", lifetime.run, native=False),
     Suite("moments", "missing nodes, half-loaded modules, shutdown while somebody waits",
           moments.run, native=False),
+    Suite("hostile", "a node that breaks the protocol ends its session, and nothing else",
+          hostile.run, native=False),
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
     Suite("leaks", "200 moves, and 600 more, leave nothing behind", leaks.run, native=False),
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
+    Suite("hostile_third", "nor does it with two others", hostile.third, machines=3, native=False),
     Suite("threads", "threads of one process on three nodes", threads.run, machines=3),
     Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
           machines=3),

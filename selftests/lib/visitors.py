@@ -2,6 +2,8 @@
 """Visitors that are not as others: one that may not have a replica, one that has an exception
 while it is asked home."""
 
+import contextlib
+
 from . import guest, paths
 from .control import AS_NOBODY, becomes, processes, rejoin, shown, start, stop, within
 from .context import Skip
@@ -73,20 +75,28 @@ echo %s > preempt
 """
 
 
-def traps_while_preempted(context):
-    """An exception of a visitor that is asked home in the middle of it is not lost. On one
-    CPU there is no such moment, unless the kernel may be preempted."""
+@contextlib.contextmanager
+def preempted(context, *which):
+    """The kernels of these nodes may be preempted wherever that is possible."""
     bed, before = context.bed, {}
     try:
-        for node in (1, 2):
+        for node in which:
             done = bed.execute(node, "sh", "-c", PREEMPT % "full")
             if done.returncode == 77:
                 raise Skip("this kernel's preemption cannot be changed")
             assert done.returncode == 0, done.stderr
             before[node] = done.stdout.strip()
-        done = bed.execute(1, f"{paths.GUEST}/signals", "-t", context.slow, "away",
-                           "traps_while_moving", timeout=guest.CASE_SECONDS * context.slow)
-        assert done.returncode == 0, done.stdout + done.stderr
+        yield
     finally:
         for node, mode in before.items():
             bed.run(node, PREEMPT % mode)
+
+
+def traps_while_preempted(context):
+    """An exception of a visitor that is asked home in the middle of it is not lost. On one
+    CPU there is no such moment, unless the kernel may be preempted."""
+    bed = context.bed
+    with preempted(context, 1, 2):
+        done = bed.execute(1, f"{paths.GUEST}/signals", "-t", context.slow, "away",
+                           "traps_while_moving", timeout=guest.CASE_SECONDS * context.slow)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The suites "hostile" and "hostile_third": a node that has the key and breaks the protocol, which
+selftests/hostile makes of the module. It loses its session, with what is away there, and does no
+other harm."""
+
+import contextlib
+
+from . import build, paths
+from .context import each
+from .control import (SPIN, migrate, nodes, one_moves, radctl, rejoin, see_each_other, shown, start,
+                      stop, within)
+from .ends import dead_seconds, patience
+from .remains import WRITER, nothing_left, replicas
+from .visitors import preempted
+
+HOSTILE = 2             # node that loads it; node 1 is honest
+PARAMETER = "/sys/module/radium/parameters/hostile"
+END_S = 10              # for a session to end and what was away to be killed
+
+
+def all_see_all(context, machines):
+    """Waits until each node is up for each."""
+    everybody = range(1, machines + 1)
+    within(60 * context.slow, lambda: all(nodes(context.bed, n).get(m, {}).get("state") == "up"
+                                          for n in everybody for m in everybody), "all see all")
+
+
+@contextlib.contextmanager
+def loaded(context, *which):
+    """These nodes have the module that can be hostile; afterwards the one that they had, and that
+    works."""
+    bed, other = context.bed, build.hostile_module(context)
+    swap = "radctl node leave; rmmod radium"
+
+    def joins(node):
+        rejoin(context, node)
+        all_see_all(context, bed.nodes)
+    try:
+        for node in which:
+            bed.run(node, f"{swap} && insmod {other}", timeout=30 * context.slow)
+            joins(node)
+        yield
+    finally:
+        for node in which:
+            bed.execute(node, "sh", "-c", swap, timeout=30 * context.slow)
+            bed.run(node, f"[ ! -e {PARAMETER} ]")
+            joins(node)
+    one_moves(bed)
+
+
+def errors(context, what):
+    """How often node 1 has said that the other breaks the protocol so."""
+    return context.bed.console(1).count(f"node {HOSTILE} breaks the protocol: {what}")
+
+
+def be(context, way, node=HOSTILE):
+    context.bed.run(node, f"echo {way} >{PARAMETER}")
+
+
+@contextlib.contextmanager
+def hostile(context, way):
+    """Node 2 breaks the protocol this way; afterwards it does not, both are there for each other,
+    and processes of both can go to the other."""
+    be(context, way)
+    try:
+        yield
+    finally:
+        be(context, "")
+    see_each_other(context)
+    one_moves(context.bed)
+    other_moves(context)
+
+
+def other_moves(context):
+    """A process of node 2 goes to node 1."""
+    bed = context.bed
+    pid = start(bed, SPIN, HOSTILE)
+    try:
+        done = radctl(bed, "migrate", str(pid), "1", node=HOSTILE)
+        assert done.returncode == 0, done.stderr
+    finally:
+        stop(bed, pid, HOSTILE)
+
+
+def is_there(bed, pid):
+    """Is a process there, and what does its stat say?"""
+    return bed.run(1, f"cat /proc/{pid}/stat 2>/dev/null || true").strip()
+
+
+def ends_with_session(context, pid, before, what, seconds=END_S):
+    """A process of node 1 that was away ends with the session, for that reason; whoever looks at
+    it until then is not harmed."""
+    bed = context.bed
+    within(seconds * context.slow, lambda: not is_there(bed, pid), "the process ends")
+    assert errors(context, what) > before, f"node 1 does not say '{what}'"
+    nothing_left(context)
+
+
+def commit_does_not_wait(context):
+    """COMMIT right behind PREPARE: what is not ready does not run, and the session ends. On one
+    CPU it is seldom looked at in the midst, unless the kernel may be preempted."""
+    bed, what = context.bed, "COMMIT: not prepared"
+    before = errors(context, what)
+    with hostile(context, "commit"), preempted(context, 1):
+        for move in range(20):
+            pid = start(bed, SPIN, HOSTILE)
+            radctl(bed, "migrate", str(pid), "1", node=HOSTILE)
+            stop(bed, pid, HOSTILE)
+            if errors(context, what) > before:
+                context.report.note(f"one came in the midst of move {move + 1}")
+                break
+            see_each_other(context)
+        within(END_S * context.slow, lambda: not replicas(bed, 1), "no visitor is left")
+    assert errors(context, what) > before, f"node 1 does not say '{what}'"
+
+
+def time_of_a_call(context):
+    """With a system call comes processor time that there has not been."""
+    bed, what = context.bed, "SYSCALL: processor time"
+    before = errors(context, what)
+    pid = start(bed, WRITER)
+    migrate(bed, pid)
+    with hostile(context, "cputime"):
+        ends_with_session(context, pid, before, what)
+
+
+def time_of_a_return(context):
+    """The same with a thread that comes home; each time for itself could be right."""
+    bed, what = context.bed, "RETURN: processor time"
+    before = errors(context, what)
+    pid = start(bed, SPIN)
+    migrate(bed, pid)
+    with hostile(context, "hours"):
+        radctl(bed, "recall", str(pid))
+        ends_with_session(context, pid, before, what)
+
+
+def pages_are_kept(context):
+    """The node does not answer who asks for a page, but lives: it has three times as long as one
+    that is silent."""
+    bed, what = context.bed, "PAGE_REVOKE: not answered"
+    before = errors(context, what)
+    with patience(bed, 3):
+        pid = start(bed, SPIN)
+        migrate(bed, pid)
+        with hostile(context, "keep"):
+            bed.execute(1, "timeout", "5", "radctl", "recall", str(pid))
+            ends_with_session(context, pid, before, what, 3 * dead_seconds(bed) + END_S)
+
+
+def glean(bed, what, home, node):
+    """What it says."""
+    return bed.run(home, f"{paths.GUEST}/glean {what} {home} {node}").split()
+
+
+def nothing_is_written(context):
+    """A page is said to have been written, and has not: nobody sees what its place has had in it
+    of others, neither there nor at home."""
+    bed = context.bed
+    for home, node in ((1, HOSTILE), (HOSTILE, 1)):
+        glean(bed, "leave", home, node)
+        nothing_left(context, node)
+    with hostile(context, "nothing"):
+        # The home is hostile, then the node that is visited.
+        said = glean(bed, "look", HOSTILE, 1)
+        assert said[0] == "0", f"{said[0]} pages of others were seen on node 1"
+        said = glean(bed, "look", 1, HOSTILE)
+        assert said[1] == "0", f"{said[1]} pages of others have come home"
+
+
+@contextlib.contextmanager
+def rivals(context, home, *places):
+    """PID of a process whose first threads write to one page for ever, each on a node."""
+    bed = context.bed
+    bed.run(home, "rm -f /tmp/rivals")
+    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals", home)
+    try:
+        within(20 * context.slow, lambda: bed.run(
+            home, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4, "four threads count")
+        for line, place in zip(bed.run(home, "cat /tmp/rivals").splitlines(), places):
+            done = radctl(bed, "migrate", "--thread", line.split()[0], str(pid), str(place),
+                          node=home)
+            assert done.returncode == 0, done.stderr
+        yield pid
+    finally:
+        stop(bed, pid, home)
+
+
+def pages_go_astray(context):
+    """The home of a process says that a page is to be written to the other node, and not where:
+    the session of the two that do so goes on, and even the process does."""
+    bed, what = context.bed, "no landing place on node"
+
+    def between():
+        return [(nodes(bed, n)[m]["state"], nodes(bed, n)[m]["epoch"]) for n, m in ((1, 3), (3, 1))]
+    innocent = start(bed, SPIN)
+    try:
+        migrate(bed, innocent, 3)
+        before = between()
+        with rivals(context, HOSTILE, 1, 3) as pid:
+            be(context, "astray")
+            within(30 * context.slow, lambda: what in bed.console(1) + bed.console(3),
+                   "the page goes astray")
+            be(context, "")
+            bed.run(1, "sleep 2")
+            within(20 * context.slow, lambda: between() == before, f"{between()} is {before}")
+            threads = shown(bed, "show", str(pid), node=HOSTILE)["threads"]
+            assert sum(t["state"] == "away" for t in threads) == 2, threads
+        thread = shown(bed, "show", str(innocent))["threads"][0]
+        assert (thread["state"], thread["node"], thread["returns"]) == ("away", 3, 0), thread
+    finally:
+        be(context, "")
+        stop(bed, innocent)
+
+
+def arrives_early(context):
+    """The node says that a page has come for which home has not asked its owner yet."""
+    bed = context.bed
+    with rivals(context, 1, 3, HOSTILE):
+        be(context, "slow", 1)
+        be(context, "arrived")
+        try:
+            bed.run(1, f"sleep {5 * context.slow}")
+        finally:
+            be(context, "", 1)
+            be(context, "")
+    all_see_all(context, bed.nodes)
+
+
+def run(context, only):
+    """The suite "hostile"."""
+    with loaded(context, HOSTILE):
+        yield from each(context, [commit_does_not_wait, time_of_a_call, time_of_a_return,
+                                  pages_are_kept, nothing_is_written], only)
+
+
+def third(context, only):
+    """The suite "hostile_third"."""
+    with loaded(context, 1, HOSTILE):
+        yield from each(context, [pages_go_astray, arrives_early], only)
