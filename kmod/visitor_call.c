@@ -51,19 +51,33 @@ void rad_visitor_free_letter(struct rad_visitor *visitor)
 
 /* ------------------------------------------------------------ what is here */
 
+/*
+ * A buffer at home that the thread does not use is none of this node's business. One that is here
+ * in part is used: with the call at home that part would go there, and come again each time.
+ */
+static bool is_here_in_part(struct rad_visitor *visitor, u64 address, u32 len, u32 access)
+{
+	struct rad_window *window = &visitor->replica->window;
+
+	return len && len <= PAGE_SIZE && (rad_window_holds(window, address, access) ||
+					   rad_window_holds(window, address + len - 1, access));
+}
+
 static u32 to_page_end(u64 address, u32 len)
 {
 	return min_t(u64, len, PAGE_SIZE - offset_in_page(address));
 }
 
-/* Are the pages here? Then they are mapped. */
+/* Are the pages here, or one of two? Then they are mapped. */
 static bool map_for_read(struct rad_visitor *visitor, u64 address, u32 len)
 {
+	bool fetch = is_here_in_part(visitor, address, len, RAD_ACCESS_READ);
 	u32 part;
 
 	for (; len; len -= part, address += part) {
 		part = to_page_end(address, len);
-		if (!rad_window_holds(&visitor->replica->window, address, RAD_ACCESS_READ) ||
+		if (!(fetch || rad_window_holds(&visitor->replica->window, address,
+						RAD_ACCESS_READ)) ||
 		    fault_in_readable(u64_to_user_ptr(address), 1))
 			return false;
 	}
@@ -97,14 +111,17 @@ static bool is_writable(u64 address)
 static bool map_for_write(struct rad_visitor *visitor, u64 address, u32 len)
 {
 	u32 part;
+	bool fetch;
 
 	if (!access_ok(u64_to_user_ptr(address), len))
 		return false;
+	fetch = is_here_in_part(visitor, address, len, RAD_ACCESS_WRITE);
 	for (; len; len -= part, address += part) {
 		part = to_page_end(address, len);
 		if (is_writable(address))
 			continue;
-		if (!rad_window_holds(&visitor->replica->window, address, RAD_ACCESS_WRITE) ||
+		if (!(fetch || rad_window_holds(&visitor->replica->window, address,
+						RAD_ACCESS_WRITE)) ||
 		    fault_in_safe_writeable(u64_to_user_ptr(address), 1) || !is_writable(address))
 			return false;
 	}

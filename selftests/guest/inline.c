@@ -162,6 +162,34 @@ static void pages_stay(void)
 		CHECK(inlined >= 2 * CALLS + CALLS / 10);
 }
 
+/* On two pages of which the thread uses one: the other one comes, and both stay. */
+static void pages_of_one_buffer_stay(void)
+{
+	char *pages = map_pages(2, PROT_READ | PROT_WRITE);
+	struct stat *status = (void *)(pages + 4096 - sizeof(*status) / 2 / 8 * 8);
+	int before = 0, inlined = 0, file = scratch();
+
+	memset(pages, 1, 8192);
+	away_with_buffers();
+	for (int i = 0; i < CALLS; i++) {
+		/* The first calls are those of the harness, too. */
+		if (i == CALLS / 2) {
+			inlined = inline_of(getpid());
+			before = pages_of(getpid());
+		}
+		pages[i] = i;
+		DO(fstat(file, status));
+		EQUAL(write(file, pages + 4000, 200), 200);
+		EQUAL(pages[i], (char)i);
+	}
+	before = pages_of(getpid()) - before;
+	inlined = inline_of(getpid()) - inlined;
+	note("%d pages moved, the data of %d calls travelled", before, inlined);
+	CHECK(before <= 4);
+	if (moving())
+		CHECK(inlined >= CALLS);
+}
+
 /* A buffer that the thread never looks at stays at home. */
 static void unused_buffer_stays(void)
 {
@@ -346,7 +374,7 @@ static void failed_calls_leave_nothing(void)
 
 static const struct test_case cases[] = {
 	CASE(through_a_pipe), CASE(through_a_file), CASE(vectors), CASE(many_entries),
-	CASE(pages_stay), CASE(unused_buffer_stays), CASE(devices), CASE(direct_io),
+	CASE(pages_stay), CASE(pages_of_one_buffer_stay), CASE(unused_buffer_stays), CASE(devices), CASE(direct_io),
 	CASE(go_home_and_back), CASE(bad_buffers), CASE(failed_calls_leave_nothing),
 	{ }
 };
