@@ -22,9 +22,9 @@
 enum { SETTLED_JIFFIES = HZ / 10 };	/* away for so long: the next return is a new matter */
 
 /*
- * CPU time used away is the process'; it has been checked (claim_time()). It goes where the kernel keeps that of threads
- * that have ended: no scheduler writes there. While a timer or a limit of the process'
- * time is set the kernel counts that apart, and looks there only.
+ * CPU time used away is the process'; it has been checked (claim_time()). It goes where the
+ * kernel keeps that of threads that have ended: no scheduler writes there. While a timer or a
+ * limit of the process' time is set the kernel counts that apart, and looks there only.
  */
 void rad_deputy_account(const struct rad_wire_cputime *cputime)
 {

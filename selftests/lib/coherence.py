@@ -9,6 +9,7 @@ from .context import each
 from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
 from .ends import dead_seconds, patience
 from .remains import nothing_left
+from .rivals import rivals
 from .tap import FAIL, PASS, Result
 from .testbed import Dead
 
@@ -218,13 +219,9 @@ def drain_leaves_others_alone(context):
     """A process has a thread on node 2, which is drained, and one on node 3: that one is there
     again when the drain has ended, and wants to be; the other is at home."""
     bed = context.bed
-    bed.run(1, "rm -f /tmp/rivals")
-    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
+    pid, threads = rivals(bed)
     try:
-        within(20 * context.slow,
-               lambda: bed.run(1, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4,
-               "four threads count")
-        drained, other = [line.split()[0] for line in bed.run(1, "tail -n 2 /tmp/rivals").splitlines()]
+        drained, other = [str(tid) for tid, _ in threads[-2:]]
         for tid, node in (drained, "2"), (other, "3"):
             done = radctl(bed, "migrate", "--thread", tid, str(pid), node)
             assert done.returncode == 0, done.stderr

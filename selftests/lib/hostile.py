@@ -11,6 +11,7 @@ from .control import (SPIN, migrate, nodes, one_moves, radctl, rejoin, see_each_
                       stop, within)
 from .ends import dead_seconds, patience
 from .remains import WRITER, nothing_left, replicas
+from .rivals import rivals
 from .visitors import preempted
 
 HOSTILE = 2             # node that loads it; node 1 is honest
@@ -170,16 +171,13 @@ def nothing_is_written(context):
 
 
 @contextlib.contextmanager
-def rivals(context, home, *places):
+def rivals_on(context, home, *places):
     """PID of a process whose first threads write to one page for ever, each on a node."""
     bed = context.bed
-    bed.run(home, "rm -f /tmp/rivals")
-    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals", home)
+    pid, threads = rivals(bed, home)
     try:
-        within(20 * context.slow, lambda: bed.run(
-            home, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4, "four threads count")
-        for line, place in zip(bed.run(home, "cat /tmp/rivals").splitlines(), places):
-            done = radctl(bed, "migrate", "--thread", line.split()[0], str(pid), str(place),
+        for (tid, _), place in zip(threads, places):
+            done = radctl(bed, "migrate", "--thread", str(tid), str(pid), str(place),
                           node=home)
             assert done.returncode == 0, done.stderr
         yield pid
@@ -198,7 +196,7 @@ def pages_go_astray(context):
     try:
         migrate(bed, innocent, 3)
         before = between()
-        with rivals(context, HOSTILE, 1, 3) as pid:
+        with rivals_on(context, HOSTILE, 1, 3) as pid:
             be(context, "astray")
             within(30 * context.slow, lambda: what in bed.console(1) + bed.console(3),
                    "the page goes astray")
@@ -217,7 +215,7 @@ def pages_go_astray(context):
 def arrives_early(context):
     """The node says that a page has come for which home has not asked its owner yet."""
     bed = context.bed
-    with rivals(context, 1, 3, HOSTILE):
+    with rivals_on(context, 1, 3, HOSTILE):
         be(context, "slow", 1)
         be(context, "arrived")
         try:

@@ -2,8 +2,8 @@
 """The suite "lifetime": processes and threads end, nodes are drained and unloaded, machines die."""
 
 from .context import each
-from .drains import (drain_from_away, drain_of_many, drain_of_the_visited, drain_then_unload, shutdown_empties,
-                     suspend_empties, unload_refused_while_away, unload_while_joined)
+from .drains import (drain_from_away, drain_of_many, drain_of_the_visited, drain_then_unload,
+                     shutdown_empties, suspend_empties, unload_refused_while_away, unload_while_joined)
 from .joins import (kernel_build, new_address, same_id, stranger_cannot_write, stranger_is_dialed,
                     wire_version, wrong_key)
 from .kills import (kill_away, kill_during_moves, kill_sleeping_visitor_on_its_node,

@@ -9,6 +9,7 @@ from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, see_e
                       start, stop, within)
 from .context import each
 from .remains import nothing_distributed
+from .rivals import rivals
 
 # What comes_home does, the reason that counts, and what explain says of it.
 HABITS = (("shared", "shared_memory", "memory shared with other processes"),
@@ -126,16 +127,6 @@ def status_and_show(context):
         assert [str(pid), "away", "2", "2", "1", "0"] in [words[:6] for words in lines], lines
     finally:
         stop(bed, pid)
-
-
-def rivals(bed):
-    """The PID of guest/rivals, and its threads: [(tid, address of the page of its word)]."""
-    bed.run(1, "rm -f /tmp/rivals")
-    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
-    within(30 * bed.slow, lambda: bed.run(1, "cat /tmp/rivals || true").count("\n") == 4,
-           "four threads")
-    lines = [map(int, line.split()) for line in bed.run(1, "cat /tmp/rivals").splitlines()]
-    return pid, [(tid, word & -4096) for tid, word in lines]
 
 
 def false_sharing_is_named(context):

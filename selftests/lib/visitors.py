@@ -10,6 +10,7 @@ from .context import Skip
 from .ends import SHELL
 from .joins import left
 from .remains import nothing_distributed, nothing_left
+from .rivals import rivals
 
 
 def replica_that_cannot_attach(context):
@@ -42,7 +43,7 @@ exec %s/radium-replica "$@"
 
 # Both threads' moves are begun; as soon as both wait for the program their process is killed.
 BOTH_WAIT = """
-for tid in $(tail -n 2 /tmp/rivals | cut -d' ' -f1); do
+for tid in %(tids)s; do
     radctl migrate --thread $tid %(pid)d 2 >/dev/null 2>&1 & last=$!
 done
 until [ "$(radctl show %(pid)d 2>/dev/null | grep -c preparing)" -eq 2 ]; do
@@ -56,17 +57,15 @@ def killed_before_its_replica(context):
     """kill -9 at home when the replica's program has been started and has not attached yet, and
     more threads wait for it: nothing of it stays, and the module can go."""
     bed, limit, slowly = context.bed, 20 * context.slow, "/run/radium-replica"
-    bed.run(1, "rm -f /tmp/rivals")
     place = bed.run(2, "dirname $(command -v radctl)").strip()
-    pid = start(bed, f"{paths.GUEST}/rivals /tmp/rivals")
+    pid, threads = rivals(bed)
     try:
-        within(limit, lambda: bed.run(1, "cat /tmp/rivals 2>/dev/null || true").count("\n") == 4,
-               "four threads count")
         with left(context, f"rm -f {slowly}"):
             bed.run(2, f"cat >{slowly} <<'END'\n{SLOWLY % place}END\nchmod 755 {slowly}")
             rejoin(context, 2, f"--replica {slowly}")
             users = bed.run(2, "cat /sys/module/radium/refcnt")
-            done = bed.execute(1, "sh", "-c", BOTH_WAIT % {"pid": pid}, timeout=3 * limit)
+            both = {"pid": pid, "tids": " ".join(str(tid) for tid, _ in threads[-2:])}
+            done = bed.execute(1, "sh", "-c", BOTH_WAIT % both, timeout=3 * limit)
             if done.returncode == 77:
                 raise Skip("the second thread did not ask before the program was given up")
             assert done.returncode == 0, done.stdout + done.stderr

@@ -44,11 +44,8 @@ def work(args, todo, said, run_suite):
     context = Context(args, sender, sender.row)
     context.built = True
     try:
-        while True:
-            try:
-                suite, within = todo.get_nowait()
-            except queue.Empty:
-                break
+        while (one := todo.take()):
+            suite, within = one
             context.bed.resize(suite.machines)
             sender.note(f"{suite.name}: {suite.what}")
             run_suite(context, suite, within)
@@ -101,10 +98,8 @@ class Todo:
         self.wanted = sorted(wanted, key=lambda one: -one[0].machines)
         self.taken = fork.Value("i", 0)
 
-    def get_nowait(self):
-        """The next one, or queue.Empty."""
+    def take(self):
+        """The next one, or None."""
         with self.taken.get_lock():
             number, self.taken.value = self.taken.value, self.taken.value + 1
-        if number >= len(self.wanted):
-            raise queue.Empty
-        return self.wanted[number]
+        return self.wanted[number] if number < len(self.wanted) else None
