@@ -361,22 +361,24 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 void rad_link_handle(struct rad_node *node, struct rad_buf *buf);
 void rad_link_release(struct rad_node *node, struct rad_buf *buf);
 
-/* link_send.c */
-void rad_link_init_streams(struct rad_node *node);
-int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *call);
-void rad_link_refuse(struct rad_msg *msg);
+/* link_post.c */
 void rad_link_push(struct rad_node *node);
 void rad_link_reap(struct rad_node *node, struct rad_conn *conn);
 void rad_link_unpost(struct rad_node *node, struct rad_conn *conn);
 void rad_link_broke(struct rad_conn *conn, u32 reason);
 int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
 			  struct rad_msg *msg);
+int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr);
+
+/* link_send.c */
+void rad_link_init_streams(struct rad_node *node);
+int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *call);
+void rad_link_refuse(struct rad_msg *msg);
 bool rad_link_send_ack(struct rad_node *node);
 void rad_link_ack_soon(struct rad_node *node);
 void rad_stream_acked(struct rad_stream *stream, u64 ack, struct list_head *list);
 void rad_link_finish(struct rad_node *node, struct list_head *list, bool delivered);
 void rad_link_drop(struct rad_node *node);
-int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr);
 
 /* link_msg.c */
 void rad_msg_destroy(struct rad_msg *msg);
@@ -434,13 +436,20 @@ u32 rad_hello_check(const void *data, u8 len);
 void rad_handshake_send_auth(struct rad_conn *conn);
 void rad_handshake_work(struct work_struct *work);
 
-/* link_pool.c */
+/* link_dev.c */
 int rad_dev_init(void);
 void rad_dev_uninit(void);
 int rad_dev_open(struct ib_device *ibdev);
 void rad_dev_close(void);
 struct rad_dev *rad_dev_get(struct ib_device *ibdev);
+struct rad_dev *rad_dev_current(void);
 void rad_dev_put(struct rad_dev *dev);
+
+/* link_pool.c */
+void rad_pool_init(void);
+void rad_pool_uninit(void);
+void rad_pool_open(void);
+void rad_pool_close(void);
 void rad_landing_expect(struct rad_landing *landing, struct rad_call *call);
 struct rad_call *rad_landing_expected(u32 token, struct rad_node **node);
 

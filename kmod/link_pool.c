@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Radium: the RDMA device, and the pages that peers may write to.
+ * Radium: the pages that peers may write to.
  *
  * All peers of the device share the pool: a node that holds the cluster key is
  * trusted with the content of all landing pages (hazard C), and with nothing
@@ -85,115 +85,6 @@ static struct {
 
 /* Chunks by number, and what is expected in their pages. Inside a session's lock. */
 static DEFINE_XARRAY_FLAGS(numbers, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
-
-/* ---- the device ---- */
-
-static struct rad_dev *current_dev;
-static DEFINE_MUTEX(dev_mutex);
-
-static void dev_release(struct kref *ref)
-{
-	struct rad_dev *dev = container_of(ref, struct rad_dev, ref);
-
-	ib_dealloc_pd(dev->pd);
-	kfree(dev);
-}
-
-void rad_dev_put(struct rad_dev *dev)
-{
-	kref_put(&dev->ref, dev_release);
-}
-
-/**
- * rad_dev_get - the device in use, if it is this one
- * @ibdev: the device
- *
- * Context: process.
- * Return: the device with a reference, or NULL.
- */
-struct rad_dev *rad_dev_get(struct ib_device *ibdev)
-{
-	struct rad_dev *dev = NULL;
-
-	mutex_lock(&dev_mutex);
-	if (current_dev && current_dev->ibdev == ibdev) {
-		dev = current_dev;
-		kref_get(&dev->ref);
-	}
-	mutex_unlock(&dev_mutex);
-	return dev;
-}
-
-/*
- * Does what the device writes arrive where it is read? A bounce buffer (swiotlb=force,
- * encrypted memory) has to be copied from, which undoes what has been written to the page
- * meanwhile; landing pages are never synced. It is tried, since of what is behind an IOMMU
- * dma_need_sync() says yes, too.
- */
-static int check_dma(struct ib_device *ibdev)
-{
-	u8 *page;
-	u64 dma;
-	int err = -EIO;
-
-	if (ib_uses_virt_dma(ibdev))
-		return 0;
-	page = (u8 *)get_zeroed_page(GFP_KERNEL);
-	if (!page)
-		return -ENOMEM;
-	dma = ib_dma_map_single(ibdev, page, PAGE_SIZE, DMA_FROM_DEVICE);
-	if (ib_dma_mapping_error(ibdev, dma))
-		goto out;
-	WRITE_ONCE(*page, 1);
-	ib_dma_sync_single_for_cpu(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
-	err = READ_ONCE(*page) ? 0 : -EOPNOTSUPP;
-	ib_dma_unmap_single(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
-	if (err)
-		pr_err("%s writes to bounce buffers (swiotlb=force, encrypted memory): not supported\n",
-		       dev_name(&ibdev->dev));
-out:
-	free_page((unsigned long)page);
-	return err;
-}
-
-/**
- * rad_dev_open - use a device
- * @ibdev: the device
- *
- * Context: process; no device is open.
- * Return: 0, -EOPNOTSUPP without fast registration or with bounce buffers, or a negative
- * errno.
- */
-int rad_dev_open(struct ib_device *ibdev)
-{
-	struct rad_dev *dev;
-	int err;
-
-	if (!(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
-	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
-		return -EOPNOTSUPP;
-	err = check_dma(ibdev);
-	if (err)
-		return err;
-	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
-	if (!dev)
-		return -ENOMEM;
-	kref_init(&dev->ref);
-	dev->ibdev = ibdev;
-	dev->pd = ib_alloc_pd(ibdev, 0);
-	if (IS_ERR(dev->pd)) {
-		err = PTR_ERR(dev->pd);
-		kfree(dev);
-		return err;
-	}
-	mutex_lock(&dev_mutex);
-	current_dev = dev;
-	mutex_unlock(&dev_mutex);
-	spin_lock_irq(&pool.lock);
-	pool.open = true;
-	spin_unlock_irq(&pool.lock);
-	return 0;
-}
 
 /* ---- chunks ---- */
 
@@ -318,21 +209,9 @@ static int chunk_register(struct chunk *chunk)
 	return err;
 }
 
-static struct rad_dev *dev_current(void)
-{
-	struct rad_dev *dev;
-
-	mutex_lock(&dev_mutex);
-	dev = current_dev;
-	if (dev)
-		kref_get(&dev->ref);
-	mutex_unlock(&dev_mutex);
-	return dev;
-}
-
 static struct chunk *chunk_create(gfp_t gfp, int *err)
 {
-	struct rad_dev *dev = dev_current();
+	struct rad_dev *dev = rad_dev_current();
 	struct chunk *chunk;
 
 	*err = -EHOSTDOWN;
@@ -654,30 +533,33 @@ static void chunk_bury(struct chunk *chunk)
 }
 
 /**
- * rad_dev_close - give the device up
- *
- * 1. All connections are closed, and none can be made: the listener is gone.
- * 2. The pool is closed: no page is given out, growing ends (its registration
- *    fails without a connection), so that no chunk is added after step 4.
- * 3. Pages that were put late are free: no connection is left to write to them.
- * 4. All chunks are unregistered. Pages that somebody has stay his.
- * 5. The pool's work is through with the chunks that it took, if pages given back in 3 or 4
- *    have queued it again; there are no others for it.
- * 6. The last reference to the device goes.
+ * rad_pool_open - there is a device to register pages with
  *
  * Context: process.
  */
-void rad_dev_close(void)
+void rad_pool_open(void)
 {
-	struct rad_dev *dev;
+	spin_lock_irq(&pool.lock);
+	pool.open = true;
+	spin_unlock_irq(&pool.lock);
+}
+
+/**
+ * rad_pool_close - give all registrations up
+ *
+ * 1. The pool is closed: no page is given out, growing ends (its registration
+ *    fails without a connection), so that no chunk is added after step 3.
+ * 2. Pages that were put late are free: no connection is left to write to them.
+ * 3. All chunks are unregistered. Pages that somebody has stay his.
+ * 4. The pool's work is through with the chunks that it took, if pages given back in 2 or 3
+ *    have queued it again; there are no others for it.
+ *
+ * Context: process; all connections are closed, and none can be made.
+ */
+void rad_pool_close(void)
+{
 	struct chunk *chunk;
 
-	mutex_lock(&dev_mutex);
-	dev = current_dev;
-	current_dev = NULL;
-	mutex_unlock(&dev_mutex);
-	if (!dev)
-		return;
 	spin_lock_irq(&pool.lock);
 	pool.open = false;
 	spin_unlock_irq(&pool.lock);
@@ -689,35 +571,12 @@ void rad_dev_close(void)
 	while ((chunk = pool_take_any()))
 		chunk_bury(chunk);
 	cancel_work_sync(&pool.work);
-	rad_dev_put(dev);
 }
-
-static void client_remove(struct ib_device *ibdev, void *data)
-{
-	struct rad_dev *dev = rad_dev_get(ibdev);
-
-	if (!dev)
-		return;
-	rad_dev_put(dev);
-	pr_warn("RDMA device %s is going away\n", dev_name(&ibdev->dev));
-	rad_node_dev_gone();
-}
-
-/*
- * Removed before rdma_cm is, since registered after it: all our objects on the
- * device are gone when rdma_cm asks for its ids.
- */
-static struct ib_client client = {
-	.name = "radium",
-	.remove = client_remove,
-};
 
 /**
- * rad_dev_init - at load of the module
- *
- * Return: 0 or a negative errno.
+ * rad_pool_init - at load of the module
  */
-int rad_dev_init(void)
+void rad_pool_init(void)
 {
 	spin_lock_init(&pool.lock);
 	mutex_init(&pool.growing);
@@ -726,14 +585,12 @@ int rad_dev_init(void)
 	INIT_LIST_HEAD(&pool.late);
 	INIT_DELAYED_WORK(&pool.late_work, late_work);
 	INIT_WORK(&pool.work, pool_work);
-	return ib_register_client(&client);
 }
 
 /**
- * rad_dev_uninit - at unload of the module, after leave
+ * rad_pool_uninit - at unload of the module, after leave
  */
-void rad_dev_uninit(void)
+void rad_pool_uninit(void)
 {
-	ib_unregister_client(&client);
 	WARN_ON_ONCE(pool.total);
 }

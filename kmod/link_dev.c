@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Radium: the RDMA device.
+ *
+ * One at a time, from join to leave. Its protection domain lives as long as anything on it.
+ */
+#define pr_fmt(fmt) "radium: " fmt
+
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "link_internal.h"
+
+static struct rad_dev *current_dev;
+static DEFINE_MUTEX(dev_mutex);
+
+static void dev_release(struct kref *ref)
+{
+	struct rad_dev *dev = container_of(ref, struct rad_dev, ref);
+
+	ib_dealloc_pd(dev->pd);
+	kfree(dev);
+}
+
+void rad_dev_put(struct rad_dev *dev)
+{
+	kref_put(&dev->ref, dev_release);
+}
+
+/**
+ * rad_dev_get - the device in use, if it is this one
+ * @ibdev: the device
+ *
+ * Context: process.
+ * Return: the device with a reference, or NULL.
+ */
+struct rad_dev *rad_dev_get(struct ib_device *ibdev)
+{
+	struct rad_dev *dev = NULL;
+
+	mutex_lock(&dev_mutex);
+	if (current_dev && current_dev->ibdev == ibdev) {
+		dev = current_dev;
+		kref_get(&dev->ref);
+	}
+	mutex_unlock(&dev_mutex);
+	return dev;
+}
+
+/*
+ * Does what the device writes arrive where it is read? A bounce buffer (swiotlb=force,
+ * encrypted memory) has to be copied from, which undoes what has been written to the page
+ * meanwhile; landing pages are never synced. It is tried, since of what is behind an IOMMU
+ * dma_need_sync() says yes, too.
+ */
+static int check_dma(struct ib_device *ibdev)
+{
+	u8 *page;
+	u64 dma;
+	int err = -EIO;
+
+	if (ib_uses_virt_dma(ibdev))
+		return 0;
+	page = (u8 *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	dma = ib_dma_map_single(ibdev, page, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(ibdev, dma))
+		goto out;
+	WRITE_ONCE(*page, 1);
+	ib_dma_sync_single_for_cpu(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
+	err = READ_ONCE(*page) ? 0 : -EOPNOTSUPP;
+	ib_dma_unmap_single(ibdev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (err)
+		pr_err("%s writes to bounce buffers (swiotlb=force, encrypted memory): not supported\n",
+		       dev_name(&ibdev->dev));
+out:
+	free_page((unsigned long)page);
+	return err;
+}
+
+/**
+ * rad_dev_open - use a device
+ * @ibdev: the device
+ *
+ * Context: process; no device is open.
+ * Return: 0, -EOPNOTSUPP without fast registration or with bounce buffers, or a negative
+ * errno.
+ */
+int rad_dev_open(struct ib_device *ibdev)
+{
+	struct rad_dev *dev;
+	int err;
+
+	if (!(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
+	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
+		return -EOPNOTSUPP;
+	err = check_dma(ibdev);
+	if (err)
+		return err;
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	if (!dev)
+		return -ENOMEM;
+	kref_init(&dev->ref);
+	dev->ibdev = ibdev;
+	dev->pd = ib_alloc_pd(ibdev, 0);
+	if (IS_ERR(dev->pd)) {
+		err = PTR_ERR(dev->pd);
+		kfree(dev);
+		return err;
+	}
+	mutex_lock(&dev_mutex);
+	current_dev = dev;
+	mutex_unlock(&dev_mutex);
+	rad_pool_open();
+	return 0;
+}
+
+/**
+ * rad_dev_current - the device in use
+ *
+ * Context: process.
+ * Return: the device with a reference, or NULL.
+ */
+struct rad_dev *rad_dev_current(void)
+{
+	struct rad_dev *dev;
+
+	mutex_lock(&dev_mutex);
+	dev = current_dev;
+	if (dev)
+		kref_get(&dev->ref);
+	mutex_unlock(&dev_mutex);
+	return dev;
+}
+
+/**
+ * rad_dev_close - give the device up
+ *
+ * 1. All connections are closed, and none can be made: the listener is gone.
+ * 2. The pool's pages are registered no more.
+ * 3. The last reference to the device goes.
+ *
+ * Context: process.
+ */
+void rad_dev_close(void)
+{
+	struct rad_dev *dev;
+
+	mutex_lock(&dev_mutex);
+	dev = current_dev;
+	current_dev = NULL;
+	mutex_unlock(&dev_mutex);
+	if (!dev)
+		return;
+	rad_pool_close();
+	rad_dev_put(dev);
+}
+
+static void client_remove(struct ib_device *ibdev, void *data)
+{
+	struct rad_dev *dev = rad_dev_get(ibdev);
+
+	if (!dev)
+		return;
+	rad_dev_put(dev);
+	pr_warn("RDMA device %s is going away\n", dev_name(&ibdev->dev));
+	rad_node_dev_gone();
+}
+
+/*
+ * Removed before rdma_cm is, since registered after it: all our objects on the
+ * device are gone when rdma_cm asks for its ids.
+ */
+static struct ib_client client = {
+	.name = "radium",
+	.remove = client_remove,
+};
+
+/**
+ * rad_dev_init - at load of the module
+ *
+ * Return: 0 or a negative errno.
+ */
+int rad_dev_init(void)
+{
+	rad_pool_init();
+	return ib_register_client(&client);
+}
+
+/**
+ * rad_dev_uninit - at unload of the module, after leave
+ */
+void rad_dev_uninit(void)
+{
+	ib_unregister_client(&client);
+	rad_pool_uninit();
+}
