@@ -21,6 +21,7 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include "inline.h"
 #include "process.h"
@@ -116,17 +117,32 @@ static const struct file_operations fops = {
 	.release = release,
 };
 
+/* Between the highest address that mmap() gives and the lowest that the stack may grow to. */
+static unsigned long below_stack(const struct mm_struct *mm)
+{
+	/* From the bottom up: it will not come that far, and the stack may have no limit. */
+	if (mm->mmap_base < DEFAULT_MAP_WINDOW / 2)
+		return DEFAULT_MAP_WINDOW - SZ_128M;
+	return mm->mmap_base;
+}
+
 /*
- * Above the stack, where nothing else is put: the program's other mappings are where they
- * would be without it.
+ * Where nothing else is put: the program's other mappings are where they would be without
+ * it. That is above the stack, or, where addresses are not random and the stack ends there,
+ * below it; anywhere if the program has something there itself.
  */
 static int map_into_current(struct file *file)
 {
+	const unsigned long places[] = {
+		DEFAULT_MAP_WINDOW - BYTES, below_stack(current->mm), 0,
+	};
 	struct scratch *scratch = file->private_data;
-	unsigned long start;
+	unsigned long start = -EEXIST;
+	u32 i;
 
-	start = vm_mmap(file, DEFAULT_MAP_WINDOW - BYTES, BYTES, PROT_READ | PROT_WRITE,
-			MAP_SHARED, 0);
+	for (i = 0; i < ARRAY_SIZE(places) && start == -EEXIST; i++)
+		start = vm_mmap(file, places[i], BYTES, PROT_READ | PROT_WRITE,
+				MAP_SHARED | (places[i] ? MAP_FIXED_NOREPLACE : 0), 0);
 	if (IS_ERR_VALUE(start))
 		return start;
 	scratch->start = start;

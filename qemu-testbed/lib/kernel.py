@@ -122,6 +122,19 @@ def decompress(image):
     raise Failure("the kernel image is compressed in an unknown way")
 
 
+def release(image):
+    """
+    What uname -r says on a bzImage, or "none".
+    Documentation/x86/boot.rst: kernel_version at 0x20e, counted from 0x200.
+    """
+    with open(image, "rb") as file:
+        head = file.read(0x8000)
+    if head[0x202:0x206] != b"HdrS":
+        return "none"
+    start = 0x200 + struct.unpack_from("<H", head, 0x20e)[0]
+    return head[start:].split(b"\0")[0].split(b" ")[0].decode("ascii", "replace") or "none"
+
+
 # Other kernels.
 
 def _debug():
@@ -139,10 +152,11 @@ def _file(image, modules, remedy="give an existing bzImage or vmlinux"):
         trees = [pathlib.Path(modules).absolute()]
     else:
         trees = sorted((image.parent / "lib/modules").glob("*/"))
+        trees = trees or [pathlib.Path("/lib/modules") / release(image)]
     trees = [tree for tree in trees if (tree / "modules.dep").exists()]
     if len(trees) != 1:
-        raise Failure(f"{len(trees)} module directories with a modules.dep beside {image}: "
-                      "name one with --modules DIR")
+        raise Failure(f"{len(trees)} module directories with a modules.dep beside {image}, "
+                      "or for its release in /lib/modules: name one with --modules DIR")
     tree = trees[0]
     return Kernel(str(image), tree.name, str(image), str(tree), str(tree / "build"))
 
