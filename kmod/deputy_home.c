@@ -186,8 +186,10 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 
 	reason = le32_to_cpu(image->is.thread.reason);
 	detail = le64_to_cpu(image->is.detail);
+	/* The CPUs are not as alike as they say, or the node lies: that is about this process only. */
 	if (load_registers(&image->is.regs)) {
-		rad_node_protocol_error(thread->node, "RETURN: registers that cannot be");
+		pr_notice("process %d (%s) is killed: its registers on node %u cannot be here\n",
+			task_tgid_nr(current), current->comm, rad_node_id(thread->node));
 		send_sig(SIGKILL, current, 1);
 	}
 	rad_deputy_account(&image->is.cputime);

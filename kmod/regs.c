@@ -38,7 +38,7 @@ static const struct user_regset *regset(struct task_struct *task, unsigned int n
  * rad_regs_init() - learn what this CPU's image looks like
  *
  * Context: process context of a user task (insmod).
- * Return: 0, -ENODEV without XSAVE, -E2BIG where the image is larger than wire.h
+ * Return: 0, -ENODEV without XSAVE or in a 32-bit program, -E2BIG where the image is larger than wire.h
  * allows, -ENOMEM.
  */
 int rad_regs_init(void)
@@ -50,7 +50,8 @@ int rad_regs_init(void)
 	BUILD_BUG_ON(sizeof(struct user_regs_struct) != sizeof(image->gregs));
 	general = regset(current, NT_PRSTATUS);
 	xstate = regset(current, NT_X86_XSTATE);
-	if (!general || !xstate)
+	/* Those of a 32-bit program that loads the module are others. */
+	if (!general || !xstate || general->n * general->size != sizeof(image->gregs))
 		return -ENODEV;
 	len = xstate->n * xstate->size;
 	if (len > RAD_XSTATE_MAX)
@@ -258,13 +259,61 @@ static unsigned long hold_off_cpu(struct task_struct *task)
 	return switches;
 }
 
+/*
+ * What user mode can have in a register and a debugger cannot put there. The rest is as a
+ * debugger would have it: no kernel selector, no privileged flag, no bad MXCSR.
+ */
+
+/* Privilege level 3, and nothing but null without: RPL 0 finds the same segment in user mode. */
+static unsigned long user_selector(unsigned long value)
+{
+	if ((value & SEGMENT_RPL_MASK) == USER_RPL)
+		return value;
+	return value & ~SEGMENT_RPL_MASK ? value | USER_RPL : 0;
+}
+
+/* WRFSBASE takes any canonical address; another one would be a fault of the kernel's. */
+static bool is_high_base(u64 base)
+{
+	return base >= TASK_SIZE_MAX &&
+	       __is_canonical_address(base, pgtable_l5_enabled() ? 57 : 48);
+}
+
+static int load_general(struct task_struct *task, const void *image)
+{
+	struct user_regs_struct gregs;
+	u64 fs_base, gs_base;
+	int err;
+
+	memcpy(&gregs, image, sizeof(gregs));
+	gregs.ds = user_selector(gregs.ds);
+	gregs.es = user_selector(gregs.es);
+	gregs.fs = user_selector(gregs.fs);
+	gregs.gs = user_selector(gregs.gs);
+	fs_base = gregs.fs_base;
+	gs_base = gregs.gs_base;
+	if (is_high_base(fs_base))
+		gregs.fs_base = 0;
+	if (is_high_base(gs_base))
+		gregs.gs_base = 0;
+	err = general->set(task, general, 0, sizeof(gregs), &gregs, NULL);
+	if (err)
+		return err;
+	task->thread.fsbase = fs_base;
+	task->thread.gsbase = gs_base;
+	/* Programs toggle it to find out whether there is a CPUID instruction. */
+	task_pt_regs(task)->flags &= ~X86_EFLAGS_ID;
+	task_pt_regs(task)->flags |= gregs.flags & X86_EFLAGS_ID;
+	return 0;
+}
+
 /**
  * rad_regs_load() - give a task the registers of an image
  * @task: sleeps, or is about to, until the caller wakes it; not current
  * @image: passed rad_regs_check()
  *
- * The ptrace regsets do the work, so that what a peer can ask for is what a
- * debugger can ask for: no kernel selector, no privileged flag, no bad MXCSR.
+ * The ptrace regsets do the work, so that what a peer can ask for is what a debugger can
+ * ask for, or what user mode could do itself.
  *
  * Context: process context, may sleep.
  * Return: 0, -ESRCH if the task exits, -EIO or -EINVAL for values that the kernel does
@@ -285,7 +334,7 @@ int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image)
 			err = -ESRCH;
 			break;
 		}
-		err = general->set(task, general, 0, sizeof(image->gregs), image->gregs, NULL);
+		err = load_general(task, image->gregs);
 		if (!err)
 			err = xstate->set(task, xstate, 0, xstate_len, image + 1, NULL);
 		/* A late wake-up of its last wait: it has saved what it had over these. */

@@ -362,13 +362,16 @@ enum {
  * @own_len: bytes of this CPU's xstate image
  * @own_features: that it has
  *
+ * Of a CPU with the same features: what one lacks the thread may begin to use on the other,
+ * and could not come home.
+ *
  * Return: RADIUM_R_NONE, RADIUM_R_PROTOCOL for one that is malformed, or
- * RADIUM_R_XSTATE for one that uses what this CPU does not have.
+ * RADIUM_R_XSTATE for one of another CPU.
  */
 static inline u32 rad_wire_check_regs(const struct rad_wire_regs *image, size_t room,
 				      size_t own_len, u64 own_features)
 {
-	u64 in_use;
+	u64 features, in_use;
 	u32 len;
 
 	if (room < sizeof(*image))
@@ -376,8 +379,9 @@ static inline u32 rad_wire_check_regs(const struct rad_wire_regs *image, size_t 
 	len = le32_to_cpu(image->xstate_len);
 	if (len != room - sizeof(*image) || len < RAD_XSTATE_MIN)
 		return RADIUM_R_PROTOCOL;
+	memcpy(&features, (const u8 *)(image + 1) + RAD_XSTATE_FEATURES, sizeof(features));
 	memcpy(&in_use, (const u8 *)(image + 1) + RAD_XSTATE_BV, sizeof(in_use));
-	if (len != own_len || in_use & ~own_features)
+	if (len != own_len || features != own_features || in_use & ~own_features)
 		return RADIUM_R_XSTATE;
 	return RADIUM_R_NONE;
 }

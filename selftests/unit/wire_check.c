@@ -566,18 +566,25 @@ static bool results(void)
 /* ---- registers ---- */
 
 /* An image in a buffer of its own size, so that a look beyond its end is seen. */
-static u32 check_image(size_t room, u32 xstate_len, u64 in_use)
+static u32 check_image_of(u64 features, size_t room, u32 xstate_len, u64 in_use)
 {
 	struct rad_wire_regs *image = calloc(1, room ?: 1);
 	u32 said;
 
 	if (room >= sizeof(*image))
 		image->xstate_len = cpu_to_le32(xstate_len);
+	if (room >= sizeof(*image) + RAD_XSTATE_FEATURES + sizeof(features))
+		memcpy((u8 *)(image + 1) + RAD_XSTATE_FEATURES, &features, sizeof(features));
 	if (room >= sizeof(*image) + RAD_XSTATE_BV + sizeof(in_use))
 		memcpy((u8 *)(image + 1) + RAD_XSTATE_BV, &in_use, sizeof(in_use));
 	said = rad_wire_check_regs(image, room, OWN_LEN, OWN_FEATURES);
 	free(image);
 	return said;
+}
+
+static u32 check_image(size_t room, u32 xstate_len, u64 in_use)
+{
+	return check_image_of(OWN_FEATURES, room, xstate_len, in_use);
 }
 
 static u32 check_xstate(u32 len, u64 in_use)
@@ -613,6 +620,12 @@ static bool register_features(void)
 	for (u32 bit = 0; bit < 64; bit++)
 		if (check_xstate(OWN_LEN, 1ULL << bit) !=
 		    ((u64)OWN_FEATURES >> bit & 1 ? RADIUM_R_NONE : RADIUM_R_XSTATE))
+			return false;
+	/* What is not in use yet may be before the thread comes back. */
+	for (u32 bit = 0; bit < 64; bit++)
+		if (check_image_of((u64)OWN_FEATURES ^ 1ULL << bit,
+				   sizeof(struct rad_wire_regs) + OWN_LEN, OWN_LEN, 0) !=
+		    RADIUM_R_XSTATE)
 			return false;
 	return check_xstate(OWN_LEN, OWN_FEATURES) == RADIUM_R_NONE &&
 	       check_xstate(OWN_LEN, ~0ULL) == RADIUM_R_XSTATE;
