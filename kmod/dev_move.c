@@ -248,14 +248,30 @@ static int migrate(struct radium_move *move)
 	return err;
 }
 
+/* Has anybody told a thread of the process (@all), or this one, to go out? It may not have gone yet. */
+static bool is_wanted(struct task_struct *task, bool all)
+{
+	struct task_struct *t;
+	bool wanted = false;
+
+	if (!all)
+		return rad_thread_is_wanted(task);
+	rcu_read_lock();
+	for_each_thread(task, t)
+		wanted = wanted || rad_thread_is_wanted(t);
+	rcu_read_unlock();
+	return wanted;
+}
+
 static int recall(struct radium_move *move)
 {
 	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms), deadline = jiffies + timeout;
-	struct radium_move all_home = { .flags = RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_NO_WAIT };
+	struct radium_move unasked = { .flags = RADIUM_MOVE_NO_WAIT |
+					(move->tid ? 0 : RADIUM_MOVE_ALL_THREADS) };
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_meant(move, true);
 	struct mm_struct *mm;
-	bool spread = false;
+	bool spread = false, wanted = false;
 	u32 reason, all;
 	u64 before;
 	int err;
@@ -276,13 +292,15 @@ static int recall(struct radium_move *move)
 	if (process && !move->tid)
 		rad_thread_count(process, &all, &move->threads);
 	/* ... nor by those that have been told to go, and have not gone: see place(). */
-	if (spread)
-		move_threads(task, &all_home, 0);
+	if (!reason && is_wanted(task, !move->tid)) {
+		wanted = true;
+		move_threads(task, &unasked, 0);
+	}
 	if (reason || !process) {
 		put_task_struct(task);
 		if (reason)
 			return refuse(move, reason, errno_of_refusal(reason));
-		return spread ? 0 : refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
+		return spread || wanted ? 0 : refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
 	}
 	before = atomic64_read(&process->stats.pages_received);
 	if (move->tid)

@@ -101,6 +101,7 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	u32 n, i;
 
 	rad_spread_end_all();
+	rad_thread_end_wishes();
 	array = rad_process_snapshot(&n);
 	if (!array)
 		return -ENOMEM;
@@ -155,16 +156,22 @@ void rad_process_file_opened(struct inode *inode)
 
 /* ---------------------------------------------------------- shortage of memory */
 
+static atomic_long_t short_of;	/* pages that reclaim has asked for */
+
 static void trim_work(struct work_struct *work)
 {
+	u64 away = rad_process_pages_away(), back = atomic_long_xchg(&short_of, 0);
 	struct rad_process **array;
 	u32 n, i;
 
 	array = rad_process_snapshot(&n);
 	if (!array)
 		return;
+	back = min(back, away);
 	for (i = 0; i < n; i++) {
-		rad_homemem_trim(array[i], array[i]->mem.away / 8 + 1);
+		if (back)
+			rad_homemem_trim(array[i],
+					 DIV_ROUND_UP(back * READ_ONCE(array[i]->mem.away), away));
 		rad_process_put(array[i]);
 	}
 	kvfree(array);
@@ -177,11 +184,15 @@ static unsigned long count_held(struct shrinker *shrinker, struct shrink_control
 	return rad_process_pages_away() ?: SHRINK_EMPTY;
 }
 
-/* Never waits in reclaim: the pages come home by and by. */
+/*
+ * Never waits in reclaim: the pages come home by and by. They have been looked at, though: as
+ * many as are asked for are called, and no more.
+ */
 static unsigned long scan_held(struct shrinker *shrinker, struct shrink_control *sc)
 {
+	atomic_long_add(sc->nr_to_scan, &short_of);
 	queue_work(system_unbound_wq, &trim);
-	return SHRINK_STOP;
+	return 0;
 }
 
 static struct shrinker shrinker = {

@@ -39,6 +39,20 @@ struct rad_image {
 enum { RAD_THREAD_ANSWERS = 8 };
 
 /**
+ * struct rad_deputy_result - of a call that has been made, and not been answered yet
+ * @is_there: there is one
+ * @ax: the result
+ * @data: the answer, with what the call has written to memory that was lent to it; or NULL
+ * @start: when the call began, ns
+ */
+struct rad_deputy_result {
+	bool is_there;
+	u64 ax;
+	struct rad_out *data;
+	u64 start;
+};
+
+/**
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
  * @hash: in the table by task
@@ -78,6 +92,7 @@ enum { RAD_THREAD_ANSWERS = 8 };
  * @ip_out, @sp_out, @cx_out: of the thread when it went out; deputy only
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
+ * @result: of a call that is not quite over; deputy only
  * @executing: delegated system call that the deputy is in, -1: none; written by the deputy only
  * @boomerang: it executes one system call at home and goes out again; written by the task only
  */
@@ -124,6 +139,7 @@ struct rad_thread {
 	unsigned long ip_out, sp_out, cx_out;
 	bool stuck;
 	bool recall_sent;
+	struct rad_deputy_result result;
 	int executing;
 	bool boomerang;
 	/* statistics, under lock */
@@ -165,6 +181,7 @@ void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
 bool rad_thread_comes_home(void);
 bool rad_thread_is_wanted(struct task_struct *task);
+void rad_thread_end_wishes(void);
 void rad_thread_wish(u32 node, const struct cred *by, u64 exec);
 int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason,
 			      unsigned long timeout);
@@ -175,6 +192,7 @@ void rad_thread_count(struct rad_process *process, u32 *threads, u32 *away);
 u32 rad_thread_count_on(struct rad_process *process, u32 node);
 u32 rad_thread_count_wanted(struct rad_process *process);
 void rad_thread_add_fault(struct rad_thread *thread, u64 bytes, u64 waited);
+u64 rad_thread_calls(void);
 void rad_thread_add_wait(struct rad_process *process, u64 waited);
 int rad_thread_list(struct rad_process *process, struct radium_thread_info *infos, u32 room,
 		    u32 *total);
@@ -186,6 +204,7 @@ void rad_deputy_init_thread(struct rad_thread *thread);
 bool rad_deputy_syscall_entry(struct pt_regs *regs);
 bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address);
 void rad_deputy_free_parcel(struct rad_thread *thread);
+void rad_deputy_free_answer(struct rad_thread *thread);
 void rad_deputy_on_syscall(struct rad_in *in);
 void rad_deputy_on_return(struct rad_in *in);
 void rad_deputy_on_visitor_gone(struct rad_in *in);

@@ -286,6 +286,30 @@ bool rad_thread_is_wanted(struct task_struct *task)
 	return wanted;
 }
 
+static bool is_wish(const struct rad_thread *thread, const void *unused)
+{
+	return thread->wanted && !thread->process && thread->state == RADIUM_THREAD_HOME;
+}
+
+/**
+ * rad_thread_end_wishes() - who has been told to go out, and has not gone, stays
+ *
+ * Those of a distributed process are not meant: see rad_thread_recall_process().
+ *
+ * Context: process context; returns early if current is killed.
+ */
+void rad_thread_end_wishes(void)
+{
+	struct rad_thread *thread;
+	u32 number, reason;
+
+	while (!fatal_signal_pending(current) && (thread = rad_thread_find_if(is_wish, NULL))) {
+		rad_thread_put(ask(thread->task, 0, &number, &reason));
+		rad_thread_put(thread);
+		cond_resched();
+	}
+}
+
 /* rad_thread_snapshot() - the threads of a process as they are now, each with a reference */
 struct rad_thread **rad_thread_snapshot(struct rad_process *process, u32 *n)
 {
