@@ -367,6 +367,8 @@ static void perish(struct rad_thread *thread)
 	unsigned long deadline = jiffies + CORE_JIFFIES;
 	long left;
 
+	if (thread->result.is_there)
+		rad_deputy_answer(thread);
 	if (current->signal->core_state && !thread->lost) {
 		if (!thread->recall_sent)
 			rad_deputy_tell(thread, RAD_MSG_RECALL, RADIUM_R_SIGNAL);
@@ -407,8 +409,10 @@ static bool has_work(struct rad_thread *thread)
 static bool serve(struct rad_thread *thread)
 {
 	for (;;) {
-		if (READ_ONCE(thread->image))
+		if (READ_ONCE(thread->image)) {
+			rad_deputy_free_answer(thread);
 			return rad_deputy_come_home(thread);
+		}
 		if (READ_ONCE(thread->lost)) {
 			rad_process_kill(thread->process, rad_node_id(thread->node), thread->lost);
 			/*
@@ -429,10 +433,14 @@ static bool serve(struct rad_thread *thread)
 		if (task_work_pending(current)) {
 			/*
 			 * A delegated close has queued its fput, or somebody else has work
-			 * for this task: let it run, before the next call; we come back.
+			 * for this task: let it run, before the call returns; we come back.
 			 */
 			rad_deputy_enqueue(thread, TWA_NONE);
 			return false;
+		}
+		if (thread->result.is_there) {
+			rad_deputy_answer(thread);
+			continue;
 		}
 		if (READ_ONCE(thread->touch)) {
 			rad_deputy_touch_for_visitor(thread);

@@ -162,16 +162,48 @@ static u32 why_home(struct rad_thread *thread)
 								    RADIUM_R_NONE;
 }
 
+/* rad_deputy_answer() - the call has been made, and all that belongs to it */
+void rad_deputy_answer(struct rad_thread *thread)
+{
+	struct rad_deputy_result *result = &thread->result;
+	u32 flags = 0, why = why_home(thread);
+
+	switch ((long)result->ax) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		flags = RAD_SYSCALL_COME_HOME;
+		break;
+	default:
+		if (why)
+			flags = RAD_SYSCALL_COME_HOME;
+	}
+	thread->recall_sent |= flags & RAD_SYSCALL_COME_HOME;
+	result->is_there = false;
+	tell_result(thread, result->data, result->ax, flags, why ?: RADIUM_R_SIGNAL);
+	result->data = NULL;
+	rad_latency_add(thread->process->stats.syscall_latency, ktime_get_ns() - result->start);
+}
+
+/* rad_deputy_free_answer() - nobody waits for the result of a call any more; any context */
+void rad_deputy_free_answer(struct rad_thread *thread)
+{
+	if (thread->result.data)
+		rad_msg_free(thread->result.data);
+	thread->result.data = NULL;
+	thread->result.is_there = false;
+}
+
 /* rad_deputy_execute() - the system call that the visitor wants done */
 void rad_deputy_execute(struct rad_thread *thread)
 {
+	struct rad_deputy_result *result = &thread->result;
 	struct rad_wire_syscall call;
 	u64 start = ktime_get_ns();
-	struct rad_out *data = NULL;
 	struct pt_regs regs = { };
-	u32 flags = 0, why;
-	u64 ax = 0;
 	bool lent;
+	u32 why;
 	int nr;
 
 	if (!take_call(thread, &call)) {
@@ -210,27 +242,16 @@ void rad_deputy_execute(struct rad_thread *thread)
 	 * the bit of x32: mmap would choose low addresses, sigaction another frame.
 	 */
 	current_pt_regs()->orig_ax = nr;
-	ax = rad_ksym.x64_sys_call(&regs, nr);
+	result->ax = rad_ksym.x64_sys_call(&regs, nr);
 	current_pt_regs()->orig_ax = -1;
 	WRITE_ONCE(thread->executing, -1);
 	if (nr == __NR_seccomp)
-		rad_watch_after_seccomp(le64_to_cpu(call.args[0]), le64_to_cpu(call.args[1]), ax);
-	if (lent)
-		data = rad_deputy_collect(thread, ax);
-
-	why = why_home(thread);
-	switch ((long)ax) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		flags = RAD_SYSCALL_COME_HOME;
-		break;
-	default:
-		if (why)
-			flags = RAD_SYSCALL_COME_HOME;
-	}
-	thread->recall_sent |= flags & RAD_SYSCALL_COME_HOME;
-	tell_result(thread, data, ax, flags, why ?: RADIUM_R_SIGNAL);
-	rad_latency_add(thread->process->stats.syscall_latency, ktime_get_ns() - start);
+		rad_watch_after_seccomp(le64_to_cpu(call.args[0]), le64_to_cpu(call.args[1]),
+					result->ax);
+	result->data = lent ? rad_deputy_collect(thread, result->ax) : NULL;
+	result->start = start;
+	result->is_there = true;
+	/* What a close() has put off is done when it returns: first that, then we are back. */
+	if (!task_work_pending(current))
+		rad_deputy_answer(thread);
 }

@@ -31,6 +31,7 @@ void rad_deputy_account(const struct rad_wire_cputime *cputime);
 
 /* deputy_call.c */
 void rad_deputy_execute(struct rad_thread *thread);
+void rad_deputy_answer(struct rad_thread *thread);
 bool rad_deputy_resolve(u64 detail);
 void rad_deputy_touch_for_visitor(struct rad_thread *thread);
 

@@ -179,22 +179,40 @@ static struct rad_out *prepare_msg(struct rad_thread *thread, struct rad_node *n
 	return msg;
 }
 
+/*
+ * PREPARE takes long where a replica has to be made, and holds a credit of ours meanwhile. So many
+ * at once to a node leave some for what others have there: results, orders.
+ */
+enum { PREPARING_MAX = RAD_WINDOW / 2 };
+
+static atomic_t preparing[RADIUM_NODE_MAX];
+static DECLARE_WAIT_QUEUE_HEAD(prepared);
+
 /* Sends the registers and waits until the node holds the thread ready. */
 static u32 prepare(struct rad_thread *thread)
 {
 	struct rad_wire_status status = { };
 	struct rad_call call = { .buf = &status, .size = sizeof(status) };
-	struct rad_out *msg = prepare_msg(thread, thread->node);
+	atomic_t *count = &preparing[rad_node_id(thread->node) - 1];
+	struct rad_out *msg;
+	long left;
 	int err;
 
-	if (!msg)
-		return RADIUM_R_XSTATE;
-	err = rad_call_send(thread->node, &call, msg);
+	left = wait_event_killable_timeout(prepared, atomic_add_unless(count, 1, PREPARING_MAX),
+					   PREPARE_JIFFIES);
+	if (left <= 0)
+		return left ? RADIUM_R_EXITING : RADIUM_R_TIMEOUT;
+	msg = prepare_msg(thread, thread->node);
+	err = msg ? rad_call_send(thread->node, &call, msg) : -EOPNOTSUPP;
 	if (!err)
 		err = rad_call_wait(&call, PREPARE_JIFFIES);
+	atomic_dec(count);
+	wake_up(&prepared);
 	switch (err) {
 	case 0:
 		return rad_wire_reason(status.reason);
+	case -EOPNOTSUPP:
+		return RADIUM_R_XSTATE;
 	case -EHOSTDOWN:
 		return RADIUM_R_NODE_DOWN;
 	case -ETIMEDOUT:

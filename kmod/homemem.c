@@ -368,8 +368,8 @@ void rad_homemem_trim(struct rad_process *process, u32 n)
 
 /*
  * A held frame stays charged to the process' memory cgroups and cannot be reclaimed:
- * at most half of the tightest limit is held, lest the process be killed for lack of
- * memory that the kernel could swap out.
+ * at most half of the tightest limit is held, lest the process be killed, or slowed down, for
+ * lack of memory that the kernel could swap out.
  */
 void rad_homemem_limit(struct rad_process *process)
 {
@@ -379,7 +379,7 @@ void rad_homemem_limit(struct rad_process *process)
 	u32 away = READ_ONCE(process->mem.away);
 
 	for (m = memcg; m; m = parent_mem_cgroup(m))
-		limit = min(limit, READ_ONCE(m->memory.max));
+		limit = min3(limit, READ_ONCE(m->memory.max), READ_ONCE(m->memory.high));
 	if (memcg)
 		css_put(&memcg->css);
 	if (away > limit / 2)
@@ -557,6 +557,8 @@ int rad_homemem_create(struct rad_process *process)
 		mutex_init(&mem->turns[i].mutex);
 	mutex_init(&mem->faulting);
 	INIT_WORK(&mem->finalize, finalize_work);
+	INIT_LIST_HEAD(&mem->deferred);
+	INIT_WORK(&mem->deferred_work, rad_defer_work);
 	INIT_LIST_HEAD(&mem->reserve);
 	INIT_LIST_HEAD(&mem->order);
 	if (!rad_reserve_create(mem))

@@ -114,6 +114,8 @@ struct rad_turn {
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
+ * @deferred, @n_deferred: requests that wait to be served, by @deferred_work
+ * @deferring: it is under way, or queued
  * @reserve: revocations set aside for the notifier, which must not allocate
  */
 struct rad_homemem {
@@ -128,6 +130,10 @@ struct rad_homemem {
 	struct rad_turn turns[RAD_TURNS];
 	struct mutex faulting;
 	struct work_struct finalize;
+	struct list_head deferred;
+	u32 n_deferred;
+	bool deferring;
+	struct work_struct deferred_work;
 	struct list_head reserve;
 };
 

@@ -107,7 +107,7 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 		.node = rad_node_self(),
 	};
 	bool first = is_first(page);
-	u64 start = ktime_get_ns();
+	u64 start = ktime_get_ns(), calls;
 	int err = rad_page_bring_home(page, use);
 
 	if (err || current->flags & PF_KTHREAD)
@@ -115,9 +115,11 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 	rad_thread_add_wait(page->process, ktime_get_ns() - start);
 	if (first)
 		rad_hot_count(page->process->hot, &move);
+	/* A deputy's registers are the same in each call: those with which the thread went out. */
+	calls = rad_thread_calls();
 	spin_lock(&mem->pages.xa_lock);
 	turn->index = page->address >> PAGE_SHIFT;
-	turn->until = ktime_get_ns() + rad_stay(&turn->patience, current_pt_regs());
+	turn->until = ktime_get_ns() + rad_stay(&turn->patience, current_pt_regs(), calls);
 	spin_unlock(&mem->pages.xa_lock);
 	return 0;
 }
@@ -130,6 +132,7 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
 {
 	enum rad_page_use use = vmf->flags & FAULT_FLAG_WRITE ? RAD_USE_WRITE : RAD_USE_READ;
 	vm_fault_t ret = VM_FAULT_RETRY;
+	int err;
 
 	if (use == RAD_USE_READ && page->process->mm == vmf->vma->vm_mm)
 		rad_page_protect(page);
@@ -137,7 +140,11 @@ static vm_fault_t wait_for(struct rad_page *page, struct vm_fault *vmf)
 		ret = VM_FAULT_SIGBUS;
 	} else if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/* get_user_pages without "locked", fixup_user_fault: wait with the lock. */
-		ret = bring_home(page, use) == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
+		err = bring_home(page, use);
+		ret = err == -EHOSTDOWN ? VM_FAULT_SIGBUS : 0;
+		/* Killed: not all who come again look at signals, see below. */
+		if (err == -EINTR)
+			schedule_timeout_uninterruptible(1);
 	} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
 		mmap_read_unlock(vmf->vma->vm_mm);
 		/*

@@ -165,7 +165,9 @@ static struct rad_node *arrive(struct rad_forward *forward)
 	struct rad_node *former = NULL;
 
 	if (forward->use == RAD_USE_READ) {
-		page->copies |= bit_of(forward->to);
+		/* Its death may have been written down before: it was early. */
+		if (!rad_node_is_dead(forward->to))
+			page->copies |= bit_of(forward->to);
 	} else {
 		former = page->node;
 		page->node = rad_node_get(forward->to);

@@ -249,7 +249,10 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 			return t->page;
 		/* One request for a page at a time. While it is our turn none is begun. */
 		if (busy && READ_ONCE(busy->forward) && !t->ahead) {
+			/* The turn is others' meanwhile, as that of who asked first is. */
+			mutex_unlock(&t->turn->mutex);
 			wait_event(mem->wait, !READ_ONCE(busy->forward));
+			mutex_lock(&t->turn->mutex);
 			/* What came may have gone again: we were asked after that. */
 			if (!holds)
 				forget_copy_of(t);
@@ -311,14 +314,8 @@ static void count(const struct rad_take *t, const struct rad_wire_page_get *get)
 		rad_hot_count(t->process->hot, &move);
 }
 
-/**
- * rad_homemem_page_get() - PAGE_GET: a replica asks for a page
- * @in: the request
- *
- * Context: a worker; sleeps on mmap_lock and on memory. Nothing that it waits for
- * needs a worker: answers and revocations are handled in the receive context.
- */
-void rad_homemem_page_get(struct rad_in *in)
+/* rad_get_serve() - answer a PAGE_GET; context: as rad_homemem_page_get() */
+void rad_get_serve(const struct rad_in *in)
 {
 	const struct rad_wire_page_get *get = in->body;
 	struct rad_take t = {

@@ -131,6 +131,10 @@ void rad_take_end(struct rad_take *t);
 struct rad_out *rad_grant_msg(void);
 void rad_grant_fill(struct rad_out *msg, struct rad_take *t, u32 prot, const struct rad_in *in);
 void rad_grant_refuse(const struct rad_in *in, u32 reason, u32 flags);
+void rad_get_serve(const struct rad_in *in);
+
+/* homemem_defer.c */
+void rad_defer_work(struct work_struct *work);
 
 /* homemem_readers.c */
 bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad_in *in);

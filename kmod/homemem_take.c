@@ -29,11 +29,18 @@ u32 rad_take_prot(struct vm_area_struct *vma)
 	       (vma->vm_flags & VM_EXEC ? RAD_ACCESS_EXEC : 0);
 }
 
-/* Memory without a name (memfd, SysV): its writers are not counted. Sealed, it has none. */
+/*
+ * Memory without a name (memfd, SysV): its writers are not counted. Sealed, it has none, and if it
+ * cannot be cut off either nothing changes any more.
+ */
 static bool is_nameless(struct inode *inode)
 {
-	return inode->i_sb->s_magic == TMPFS_MAGIC && inode->i_sb->s_flags & SB_KERNMOUNT &&
-	       !(READ_ONCE(SHMEM_I(inode)->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+	unsigned int seals;
+
+	if (inode->i_sb->s_magic != TMPFS_MAGIC || !(inode->i_sb->s_flags & SB_KERNMOUNT))
+		return false;
+	seals = READ_ONCE(SHMEM_I(inode)->seals);
+	return !(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) || !(seals & F_SEAL_SHRINK);
 }
 
 /*
@@ -101,6 +108,9 @@ static long find_page(struct rad_take *t, unsigned int flags, struct page **page
 	struct mm_struct *mm = t->process->mm;
 	long n;
 
+	/* Pages may be read that the program may only write to, or execute: rad_take_prot(). */
+	if (!(flags & FOLL_WRITE))
+		flags |= FOLL_FORCE;
 	n = get_user_pages_remote(mm, t->address, 1, flags | FOLL_NOFAULT, page, NULL, NULL);
 	if (n != 1) {
 		mutex_lock(&mem->faulting);

@@ -105,6 +105,9 @@ static inline void rad_hot_add(struct rad_hot *hot, const struct rad_hot_move *m
 	struct rad_hot_page *page = rad_hot_slot(hot, move->index);
 	u64 least = page->count;
 
+	/* This node is leaving. */
+	if (!move->node)
+		return;
 	if (!least || page->index != move->index) {
 		if (!move->from)
 			return;

@@ -63,6 +63,9 @@ typedef void (*rad_handler_fn)(struct rad_in *in);
  */
 extern const rad_handler_fn rad_handlers[RAD_MSG_COUNT];
 
+/* Runs the handlers of context WORKER; flushed before the module goes. */
+extern struct workqueue_struct *rad_worker_wq;
+
 /* A page of this node that peers may write to; @slot is private to link_pool.c. */
 struct rad_landing {
 	struct page *page;

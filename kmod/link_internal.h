@@ -316,7 +316,6 @@ static inline struct rad_msg *rad_msg_of(struct rad_out *out)
 /* node.c */
 extern struct workqueue_struct *rad_wq;		/* peers, handshakes: never long */
 extern struct workqueue_struct *rad_conn_wq;	/* closing of connections: waits for nobody */
-extern struct workqueue_struct *rad_worker_wq;	/* messages of context WORKER */
 void rad_node_dev_gone(void);
 const struct sockaddr *rad_node_addr(void);
 u64 rad_node_incarnation(void);

@@ -173,6 +173,7 @@ static struct rad_buf *poll(struct rad_node *node)
 	}
 	while (conn && !test_bit(RAD_CONN_CLOSING, &conn->flags) &&
 	       !READ_ONCE(node->end_reason) && poll_more(conn, &wc)) {
+		cond_resched();
 		buf = rad_link_receive(node, conn, &wc);
 		if (!buf || !dispatch(node, buf))
 			continue;

@@ -36,6 +36,8 @@ static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
 /* One replica is made at a time: two threads of one process must not make two. */
 static DEFINE_MUTEX(obtain_mutex);
+static atomic_t obtaining;
+enum { OBTAINING_MAX = RAD_WINDOW * 3 / 4 };	/* more than an honest home has prepared at once */
 /* Under kernel_param_lock(). */
 static char replica_cgroup[RADIUM_PATH_SIZE];
 
@@ -212,6 +214,8 @@ static int start_program(struct rad_replica *replica)
 		if (helper_is_alive(replica) && time_before(jiffies, start + ATTACH_JIFFIES))
 			continue;
 		pr_err("%s did not attach%s%s\n", argv[0], *group ? ", or enter " : "", group);
+		/* Somebody may have stopped it. */
+		kill_pid(replica->helper, SIGKILL, 1);
 		return -ETIMEDOUT;
 	}
 	return READ_ONCE(replica->dying) ? -EIO : 0;
@@ -292,11 +296,16 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	if (replica && !READ_ONCE(replica->dying))
 		return replica;
 	rad_replica_put(replica);
-	mutex_lock(&obtain_mutex);
-	replica = rad_replica_find(in->from, process);
-	if (!replica)
-		replica = create(in);
-	mutex_unlock(&obtain_mutex);
+	replica = NULL;
+	/* Each has a credit of home's, which needs some for other things. */
+	if (atomic_inc_return(&obtaining) <= OBTAINING_MAX) {
+		mutex_lock(&obtain_mutex);
+		replica = rad_replica_find(in->from, process);
+		if (!replica)
+			replica = create(in);
+		mutex_unlock(&obtain_mutex);
+	}
+	atomic_dec(&obtaining);
 	return replica;
 }
 

@@ -32,12 +32,13 @@ struct rad_patience {
  * rad_stay() - how long the page of this fault stays
  * @patience: of the thread that faults, or of the place that it faults at
  * @regs: of user mode
+ * @calls: that the thread has made so far, if that does not show there
  *
  * Return: ns.
  */
-static inline u64 rad_stay(struct rad_patience *patience, const struct pt_regs *regs)
+static inline u64 rad_stay(struct rad_patience *patience, const struct pt_regs *regs, u64 calls)
 {
-	u32 digest = jhash(regs, sizeof(*regs), 0);
+	u32 digest = jhash(regs, sizeof(*regs), calls);
 
 	if (digest != patience->digest)
 		patience->doubled = 0;

@@ -3,6 +3,8 @@
 
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/futex.h>
 #include <linux/net.h>
 #include <linux/nospec.h>
 #include <linux/sched/task.h>
@@ -109,6 +111,14 @@ static bool terminal_may_end(struct file *file)
 	return !L_ICANON(tty) && MIN_CHAR(tty) > 1;
 }
 
+/* Only of a program's file system, which is told that its caller was woken: see the table. */
+static bool is_file(struct file *file)
+{
+	umode_t mode = file_inode(file)->i_mode;
+
+	return S_ISREG(mode) || S_ISDIR(mode);
+}
+
 /* Would a call on this descriptor of the task, when it is woken, not be made again? */
 static bool may_end(struct task_struct *task, unsigned int fd, int nr)
 {
@@ -125,7 +135,7 @@ static bool may_end(struct task_struct *task, unsigned int fd, int nr)
 	task_unlock(task);
 	if (!file)
 		return false;
-	may = socket_may_end(file, nr) || terminal_may_end(file);
+	may = is_file(file) || socket_may_end(file, nr) || terminal_may_end(file);
 	fput(file);
 	return may;
 }
@@ -144,6 +154,9 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 		return true;
 	nr = array_index_nospec(nr, NR_syscalls);
 	if (not_restarted[nr])
+		return false;
+	/* Whoever has been requeued would be told so, and not have the lock. */
+	if (nr == __NR_futex && (args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_REQUEUE_PI)
 		return false;
 	if (!on_socket[nr])
 		return true;

@@ -406,7 +406,9 @@ enum rad_syscall_class {
 /*
  * Calls that a task must not be woken out of without a signal: they would return
  * EINTR, or a part of what they would have done, instead of being restarted. A
- * thread in one of them is left alone until the call ends.
+ * thread in one of them is left alone until the call ends. Those about names and files only
+ * sleep so that they can be woken where the file system's server is a program (FUSE), which is
+ * told, and may answer EINTR.
  */
 #define RAD_SYSCALLS_NOT_RESTARTED(X)						\
 	X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)				\
@@ -415,7 +417,19 @@ enum rad_syscall_class {
 	X(write) X(writev) X(pwrite64) X(pwritev) X(pwritev2)			\
 	X(sendto) X(sendmsg) X(sendmmsg) X(recvmmsg) X(sendfile)		\
 	X(splice) X(vmsplice) X(tee) X(copy_file_range)				\
-	X(close) X(close_range) X(dup2) X(dup3)
+	X(close) X(close_range) X(dup2) X(dup3)					\
+	X(stat) X(lstat) X(fstat) X(newfstatat) X(statx)			\
+	X(statfs) X(fstatfs) X(access) X(faccessat) X(faccessat2)		\
+	X(getdents) X(getdents64) X(readlink) X(readlinkat)			\
+	X(getxattr) X(lgetxattr) X(fgetxattr)					\
+	X(setxattr) X(lsetxattr) X(fsetxattr)					\
+	X(mkdir) X(mkdirat) X(mknod) X(mknodat) X(rmdir) X(creat)		\
+	X(unlink) X(unlinkat) X(rename) X(renameat) X(renameat2)		\
+	X(link) X(linkat) X(symlink) X(symlinkat)				\
+	X(chmod) X(fchmod) X(fchmodat) X(chown) X(lchown) X(fchown)		\
+	X(fchownat) X(utimensat) X(chdir) X(truncate) X(ftruncate)		\
+	X(fallocate) X(fsync) X(fdatasync)					\
+	X(pread64) X(preadv) X(preadv2)
 
 /*
  * Calls on a socket that are restarted only if it has no time limit of its own (SO_RCVTIMEO,

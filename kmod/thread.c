@@ -41,6 +41,7 @@ static void free_thread(struct kref *ref)
 		rad_node_put(thread->node);
 	if (thread->image)
 		kvfree_rcu(thread->image, rcu);
+	rad_deputy_free_answer(thread);
 	rad_deputy_free_parcel(thread);
 	kfree(thread);
 	module_put(THIS_MODULE);

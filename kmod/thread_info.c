@@ -121,6 +121,16 @@ void rad_thread_add_wait(struct rad_process *process, u64 waited)
 	rad_thread_put(thread);
 }
 
+/* rad_thread_calls() - system calls that current has made for a thread that is away */
+u64 rad_thread_calls(void)
+{
+	struct rad_thread *thread = rad_thread_find(current);
+	u64 calls = thread ? READ_ONCE(thread->syscalls) : 0;
+
+	rad_thread_put(thread);
+	return calls;
+}
+
 /* The most used calls first; a selection of the largest RADIUM_SYSCALL_TOP. */
 static void fill_syscalls(struct rad_thread *thread, struct radium_thread_info *info)
 {

@@ -329,7 +329,7 @@ static vm_fault_t insert(struct vm_fault *vmf, struct rad_wpage *page, u32 acces
 	/* Who waits to write to it has not got anywhere by this. */
 	if (page->awaited && page->state == PAGE_PRESENT) {
 		page->awaited = false;
-		rad_wpage_stay(page, visitor ? rad_stay(&visitor->patience, current_pt_regs()) :
+		rad_wpage_stay(page, visitor ? rad_stay(&visitor->patience, current_pt_regs(), 0) :
 					       RAD_STAY_NS);
 	}
 	flags |= VM_READ;
