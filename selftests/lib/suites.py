@@ -66,7 +66,7 @@ ALL = [
     program("terminals", "terminals and their jobs"),
     program("storage", "directories, attributes, seals, rings, the disk"),
     program("shared", "memory that is shared, locked, growing, under a policy",
-            "shared_advice"),
+            "shared_advice", "shared_processes"),
     program("attributes", "users, capabilities, namespaces, groups, filters",
             "attributes_cgroups", "attributes_containers", "attributes_labels",
             "attributes_namespaces", "attributes_users"),
