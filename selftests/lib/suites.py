@@ -47,7 +47,7 @@ ALL = [
     program("faults", "faults look as they do at home"),
     program("memory", "the memory calls and what they leave in memory"),
     program("files", "mappings of files, shared memory, buffers of calls"),
-    program("process", "fork, exec, wait, exit and what a process has"),
+    program("process", "fork, exec, wait, exit and what a process has", "process_segments"),
     Suite("clock", "time goes on exactly", clocks.run),
     program("observe", "debuggers and /proc see the true state", "observe_tools",
             "observe_probes"),
