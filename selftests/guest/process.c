@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fork, exec, wait, exit, and what a process has: all of it made away. */
-#include "harness.h"
+#include "accounts.h"
 #include "fault.h"
 
 #include <fcntl.h>
@@ -16,7 +16,6 @@
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/times.h>
 #include <sys/wait.h>
 
 enum { BYTES = 32 * 4096 };
@@ -312,19 +311,26 @@ static void descriptors(void)
 	EQUAL(fcntl(copy, F_GETFD), -1);
 }
 
+/* What has been computed away is there, once and whole, when the thread has come home. */
 static void cpu_time_is_counted(void)
 {
-	struct rusage before, after;
-	clock_t ticks = times(NULL);
+	enum { TRIES = 5 };
+	struct accounts before, after;
+	uint64_t begin, computed;
+	int tries = 0;
 
-	DO(getrusage(RUSAGE_SELF, &before));
-	away();
-	compute_ms(600);
+	away();		/* the first move takes long */
 	home();
-	DO(getrusage(RUSAGE_SELF, &after));
-	CHECK(after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec >
-	      before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec + 100000);
-	CHECK(times(NULL) > ticks);
+	do {
+		CHECK(tries++ < TRIES);
+		look_at_accounts(&before);
+		away();
+		begin = now_ns();
+		compute_for(600 * slower());
+		computed = now_ns() - begin;
+		home();
+		look_at_accounts(&after);
+	} while (!accounts_are_right(&before, &after, computed));
 }
 
 /* They become those of the nearest ancestor that has asked for it, which is away. */
