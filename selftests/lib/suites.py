@@ -45,7 +45,7 @@ ALL = [
     program("signals", "signals reach a thread that is away"),
     program("jobs", "processes that are away are ended, stopped and continued"),
     program("faults", "faults look as they do at home"),
-    program("memory", "the memory calls and what they leave in memory"),
+    program("memory", "the memory calls and what they leave in memory", "memory_userfault"),
     program("files", "mappings of files, shared memory, buffers of calls"),
     program("process", "fork, exec, wait, exit and what a process has", "process_segments"),
     Suite("clock", "time goes on exactly", clocks.run),
