@@ -34,7 +34,8 @@ static inline void stat_ticks(pid_t pid, long *user, long *system)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	text = strrchr(read_text(path), ')');
 	CHECK(text);
-	EQUAL(sscanf(text, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", user, system), 2);
+	EQUAL(sscanf(text, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", user, system),
+	      2);
 }
 
 enum account { CLOCK, RUSAGE, TIMES, STAT, ACCOUNTS };

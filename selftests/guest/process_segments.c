@@ -114,7 +114,7 @@ static void wrong_gs_base(void)
 	for (int round = 0; round < 2; round++) {
 		EQUAL(syscall(SYS_arch_prctl, ARCH_SET_GS, 1ul << 63), -1);
 		EQUAL(errno, EPERM);
-		EQUAL(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x7ffffffff000), -1);
+		EQUAL(syscall(SYS_arch_prctl, ARCH_SET_GS, 1ul << 56), -1);
 		EQUAL(errno, EPERM);
 		EQUAL(syscall(SYS_arch_prctl, ARCH_GET_GS, 8), -1);
 		EQUAL(errno, EFAULT);

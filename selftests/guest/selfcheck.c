@@ -61,7 +61,8 @@ static void general_registers(uint64_t seed)
 		"mov %[n], %%rcx\n\t std\n\t stc\n"
 		"1:\t lea -1(%%rcx), %%rcx\n\t jrcxz 2f\n\t jmp 1b\n"
 		/* Below what the function may have there without saying so. */
-		"2:\t lea -128(%%rsp), %%rsp\n\t pushfq\n\t pop %%rcx\n\t lea 128(%%rsp), %%rsp\n\t cld\n\t"
+		"2:\t lea -128(%%rsp), %%rsp\n\t pushfq\n\t pop %%rcx\n\t"
+		"lea 128(%%rsp), %%rsp\n\t cld\n\t"
 		"mov %%rax, %[out]\n\t mov %%rbx, 8+%[out]\n\t mov %%rdx, 16+%[out]\n\t"
 		"mov %%rsi, 24+%[out]\n\t mov %%rdi, 32+%[out]\n\t mov %%r8, 40+%[out]\n\t"
 		"mov %%r9, 48+%[out]\n\t mov %%r10, 56+%[out]\n\t mov %%r11, 64+%[out]\n\t"
@@ -85,23 +86,28 @@ __attribute__((target("avx2"))) static void avx_registers(uint32_t seed)
 	for (int i = 0; i < 128; i++)
 		in[i] = seed * 2654435761u + i;
 	asm volatile(
-		"vmovdqu (%[i]), %%ymm0\n\t vmovdqu 32(%[i]), %%ymm1\n\t vmovdqu 64(%[i]), %%ymm2\n\t"
-		"vmovdqu 96(%[i]), %%ymm3\n\t vmovdqu 128(%[i]), %%ymm4\n\t vmovdqu 160(%[i]), %%ymm5\n\t"
-		"vmovdqu 192(%[i]), %%ymm6\n\t vmovdqu 224(%[i]), %%ymm7\n\t vmovdqu 256(%[i]), %%ymm8\n\t"
-		"vmovdqu 288(%[i]), %%ymm9\n\t vmovdqu 320(%[i]), %%ymm10\n\t vmovdqu 352(%[i]), %%ymm11\n\t"
-		"vmovdqu 384(%[i]), %%ymm12\n\t vmovdqu 416(%[i]), %%ymm13\n\t vmovdqu 448(%[i]), %%ymm14\n\t"
-		"vmovdqu 480(%[i]), %%ymm15\n\t"
+		"vmovdqu (%[i]), %%ymm0\n\t vmovdqu 32(%[i]), %%ymm1\n\t"
+		"vmovdqu 64(%[i]), %%ymm2\n\t vmovdqu 96(%[i]), %%ymm3\n\t"
+		"vmovdqu 128(%[i]), %%ymm4\n\t vmovdqu 160(%[i]), %%ymm5\n\t"
+		"vmovdqu 192(%[i]), %%ymm6\n\t vmovdqu 224(%[i]), %%ymm7\n\t"
+		"vmovdqu 256(%[i]), %%ymm8\n\t vmovdqu 288(%[i]), %%ymm9\n\t"
+		"vmovdqu 320(%[i]), %%ymm10\n\t vmovdqu 352(%[i]), %%ymm11\n\t"
+		"vmovdqu 384(%[i]), %%ymm12\n\t vmovdqu 416(%[i]), %%ymm13\n\t"
+		"vmovdqu 448(%[i]), %%ymm14\n\t vmovdqu 480(%[i]), %%ymm15\n\t"
 		"mov %[n], %%rcx\n"
 		"1:\t dec %%rcx\n\t jnz 1b\n\t"
-		"vmovdqu %%ymm0, (%[o])\n\t vmovdqu %%ymm1, 32(%[o])\n\t vmovdqu %%ymm2, 64(%[o])\n\t"
-		"vmovdqu %%ymm3, 96(%[o])\n\t vmovdqu %%ymm4, 128(%[o])\n\t vmovdqu %%ymm5, 160(%[o])\n\t"
-		"vmovdqu %%ymm6, 192(%[o])\n\t vmovdqu %%ymm7, 224(%[o])\n\t vmovdqu %%ymm8, 256(%[o])\n\t"
-		"vmovdqu %%ymm9, 288(%[o])\n\t vmovdqu %%ymm10, 320(%[o])\n\t vmovdqu %%ymm11, 352(%[o])\n\t"
-		"vmovdqu %%ymm12, 384(%[o])\n\t vmovdqu %%ymm13, 416(%[o])\n\t vmovdqu %%ymm14, 448(%[o])\n\t"
-		"vmovdqu %%ymm15, 480(%[o])\n\t vzeroupper"
+		"vmovdqu %%ymm0, (%[o])\n\t vmovdqu %%ymm1, 32(%[o])\n\t"
+		"vmovdqu %%ymm2, 64(%[o])\n\t vmovdqu %%ymm3, 96(%[o])\n\t"
+		"vmovdqu %%ymm4, 128(%[o])\n\t vmovdqu %%ymm5, 160(%[o])\n\t"
+		"vmovdqu %%ymm6, 192(%[o])\n\t vmovdqu %%ymm7, 224(%[o])\n\t"
+		"vmovdqu %%ymm8, 256(%[o])\n\t vmovdqu %%ymm9, 288(%[o])\n\t"
+		"vmovdqu %%ymm10, 320(%[o])\n\t vmovdqu %%ymm11, 352(%[o])\n\t"
+		"vmovdqu %%ymm12, 384(%[o])\n\t vmovdqu %%ymm13, 416(%[o])\n\t"
+		"vmovdqu %%ymm14, 448(%[o])\n\t vmovdqu %%ymm15, 480(%[o])\n\t"
+		"vzeroupper"
 		: : [i] "r"(in), [o] "r"(out), [n] "i"(SPINS)
-		: "rcx", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-		  "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+		: "rcx", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+		  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 	if (memcmp(in, out, sizeof(in)))
 		WRONG("AVX registers");
 }
