@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 static void three_user_ids(void)
 {
@@ -161,13 +162,136 @@ static void set_user_id_program(void)
 	EQUAL(errno, EINVAL);
 }
 
+/* ---- capabilities of files ---- */
+
+/*
+ * What this program is when it is executed from a file with capabilities: for each byte it
+ * tries what takes CAP_NET_RAW, and says the error.
+ */
+static int ask_for_raw_sockets(void)
+{
+	int file, error;
+	char byte;
+
+	while (read(0, &byte, 1) == 1) {
+		file = socket(AF_INET, SOCK_RAW, 1);
+		error = file < 0 ? errno : 0;
+		if (file >= 0)
+			close(file);
+		if (write(1, &error, sizeof(error)) != sizeof(error))
+			return 1;
+	}
+	return 0;
+}
+
+/* It, by a user who may do nothing else, who is away when he executes it. */
+static pid_t execute(const char *program, bool no_new_privileges, int *ask, int *tell)
+{
+	int to[2], from[2];
+	pid_t child;
+
+	DO(pipe2(to, O_CLOEXEC));
+	DO(pipe2(from, O_CLOEXEC));
+	child = DO(fork());
+	if (!child) {
+		if (no_new_privileges)
+			DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+		DO(setgroups(0, NULL));
+		DO(setresgid(4000, 4000, 4000));
+		DO(setresuid(4001, 4001, 4001));
+		away();
+		EQUAL(socket(AF_INET, SOCK_RAW, 1), -1);
+		EQUAL(errno, EPERM);
+		DO(dup2(to[0], 0));
+		DO(dup2(from[1], 1));
+		execl(program, program, "--raw-sockets", NULL);
+		fail(__FILE__, __LINE__, "%s: %s", program, strerror(errno));
+	}
+	close(to[0]);
+	close(from[1]);
+	*ask = to[1];
+	*tell = from[0];
+	return child;
+}
+
+static int error_at(int ask, int tell)
+{
+	int error;
+
+	EQUAL(write(ask, "?", 1), 1);
+	EQUAL(read(tell, &error, sizeof(error)), sizeof(error));
+	return error;
+}
+
+/* As the kernel has them: with a root of a user namespace to whom they are limited, or not. */
+static void set_capability(const char *program, bool for_root, uid_t root)
+{
+	struct vfs_ns_cap_data data = {
+		.magic_etc = (for_root ? VFS_CAP_REVISION_3 : VFS_CAP_REVISION_2) |
+			     VFS_CAP_FLAGS_EFFECTIVE,
+		.data[0].permitted = 1 << CAP_NET_RAW, .rootid = root,
+	};
+
+	if (setxattr(program, "security.capability", &data,
+		     for_root ? XATTR_CAPS_SZ_3 : XATTR_CAPS_SZ_2, 0))
+		skip("security.capability: %s", strerror(errno));
+}
+
+/* Who executes it, away, gains them, and has them wherever he is sent. */
+static void program_with_capabilities(void)
+{
+	static const struct {
+		bool for_root, no_new_privileges;
+		uid_t root;
+		int error;
+	} ways[] = {
+		{ false, false, 0, 0 }, { true, false, 0, 0 },
+		/* Of another user namespace; and who has given that up. */
+		{ true, false, 1000, EPERM }, { false, true, 0, EPERM },
+	};
+	char directory[] = "/tmp/st-caps-XXXXXX", command[100];
+	int ask, tell, error;
+	pid_t child;
+
+	need_root();
+	CHECK(mkdtemp(directory));
+	snprintf(command, sizeof(command), "cp /proc/%d/exe %s/raw", getpid(), directory);
+	DO(chmod(directory, 0755));
+	EQUAL(system(command), 0);
+	DO(chdir(directory));
+	DO(chmod("raw", 0755));
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		set_capability("raw", ways[i].for_root, ways[i].root);
+		child = execute("./raw", ways[i].no_new_privileges, &ask, &tell);
+		error = error_at(ask, tell);
+		if (!i && error)
+			skip("/tmp is mounted nosuid");
+		EQUAL(error, ways[i].error);
+		/* Who asks may trace anybody. */
+		away_pid(child);
+		EQUAL(error_at(ask, tell), ways[i].error);
+		home_pid(child);
+		EQUAL(error_at(ask, tell), ways[i].error);
+		away_pid(child);
+		EQUAL(error_at(ask, tell), ways[i].error);
+		close(ask);
+		reap(child);
+		close(tell);
+	}
+	unlink("raw");
+	rmdir(directory);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(three_user_ids), CASE(files_of_a_user), CASE(single_capabilities),
 		CASE(kept_capabilities), CASE(set_user_id_program),
+		CASE(program_with_capabilities),
 		{ 0 }
 	};
 
+	if (argc == 2 && !strcmp(argv[1], "--raw-sockets"))
+		return ask_for_raw_sockets();
 	return harness_main(argc, argv, cases);
 }

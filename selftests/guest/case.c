@@ -242,6 +242,13 @@ void need_root(void)
 		skip("not root");
 }
 
+/* A machine of the testbed has the share with these programs, see lib/testbed.py. */
+void need_own_machine(void)
+{
+	if (!moving() && access("/share/st", F_OK))
+		skip("this machine is not the tests' own");
+}
+
 void sleep_ms(unsigned int ms)
 {
 	struct timespec left = { ms / 1000, ms % 1000 * 1000000l };

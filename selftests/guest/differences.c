@@ -3,7 +3,7 @@
  * What is not as it is at home: each case shows one difference that the documentation
  * (guarantees.rst) names; unmoved it shows that it is one.
  */
-#include "harness.h"
+#include "accounts.h"
 
 #include <fcntl.h>
 #include <linux/acct.h>
@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -24,20 +23,6 @@
 #define RW (PROT_READ | PROT_WRITE)
 
 enum { MS = 1000000 };
-
-static int64_t read_clock(clockid_t clock)
-{
-	struct timespec now;
-
-	DO(clock_gettime(clock, &now));
-	return now.tv_sec * 1000000000ll + now.tv_nsec;
-}
-
-static int64_t rusage_ns(const struct rusage *usage)
-{
-	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000000ll +
-	       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000ll;
-}
 
 /* ------------------------------------------------------------ processor time */
 

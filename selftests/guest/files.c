@@ -164,19 +164,16 @@ static int64_t count_up(void *counter)
 	return ++*(volatile uint64_t *)counter;
 }
 
-/* Another process writes; the view, away, has to show it without being asked to. */
-static void view_follows(const volatile uint64_t *view, void *writable)
+/* A partner counts up; the view, away, has to show it without being asked to. */
+static void follow(const volatile uint64_t *view, struct partner *writer)
 {
-	struct partner writer;
-
-	partner_start(&writer, count_up, writable);
 	for (uint64_t i = 0; i < 6; i++) {
 		uint64_t end;
 
 		if (i % 3 == 0)
 			away();
 		EQUAL(*view, i);	/* read here before it is written there */
-		partner_ask(&writer);
+		partner_ask(writer);
 		end = now_ns() + 20000000000;
 		while (*view != i + 1 && now_ns() < end)
 			;
@@ -184,7 +181,24 @@ static void view_follows(const volatile uint64_t *view, void *writable)
 		if (i % 3 == 1)
 			home();
 	}
+}
+
+static void view_follows(const volatile uint64_t *view, void *writable)
+{
+	struct partner writer;
+
+	partner_start(&writer, count_up, writable);
+	follow(view, &writer);
 	partner_end(&writer);
+}
+
+/* The same file, through a descriptor that cannot write. */
+static int reopened(int file)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return DO(open(path, O_RDONLY));
 }
 
 /*
@@ -193,9 +207,8 @@ static void view_follows(const volatile uint64_t *view, void *writable)
  */
 static void shared_read_only_follows(void)
 {
-	int id = DO(shmget(IPC_PRIVATE, 4096, 0600)), file = DO(memfd_create("st", 0)), reopened;
+	int id = DO(shmget(IPC_PRIVATE, 4096, 0600)), file = DO(memfd_create("st", 0));
 	void *writable, *view;
-	char path[40];
 
 	writable = DO(shmat(id, NULL, 0));
 	view = DO(shmat(id, NULL, SHM_RDONLY));
@@ -203,10 +216,8 @@ static void shared_read_only_follows(void)
 	view_follows(view, writable);
 
 	DO(ftruncate(file, 4096));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	reopened = DO(open(path, O_RDONLY));
 	writable = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
-	view = DO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, reopened, 0));
+	view = DO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, reopened(file), 0));
 	DO(close(file));
 	view_follows(view, writable);
 }
@@ -261,15 +272,12 @@ static void memfd_mapping(void)
  */
 static void private_view_of_memfd(void)
 {
-	int file = DO(memfd_create("st", 0)), view;
+	int file = DO(memfd_create("st", 0));
 	const volatile char *memory;
-	char path[40];
 
 	EQUAL(pwrite(file, "a", 1, 0), 1);
 	DO(ftruncate(file, 4096));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	view = DO(open(path, O_RDONLY));
-	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, view, 0));
+	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, reopened(file), 0));
 	away();
 	for (char c = 'a'; c <= 'z'; c++) {
 		EQUAL(pwrite(file, &c, 1, 0), 1);
@@ -277,6 +285,87 @@ static void private_view_of_memfd(void)
 	}
 	home();
 	EQUAL(*memory, 'z');
+}
+
+/* What is sealed against writing does not change any more: up to then a view of it is fresh. */
+static void private_view_of_sealed_memfd(void)
+{
+	int file = DO(memfd_create("st", MFD_ALLOW_SEALING));
+	const volatile char *views[2];
+
+	DO(ftruncate(file, 4096));
+	views[0] = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, reopened(file), 0));
+	views[1] = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0));
+	away();
+	for (char c = 'a'; c <= 'f'; c++) {
+		EQUAL(pwrite(file, &c, 1, 100), 1);
+		for (int i = 0; i < 2; i++)
+			EQUAL(views[i][100], c);
+	}
+	DO(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+	away();
+	EQUAL(pwrite(file, "x", 1, 100), -1);
+	EQUAL(errno, EPERM);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 2; i++)
+			EQUAL(views[i][100], 'f');
+		if (round)
+			away();
+		else
+			home();
+	}
+}
+
+/* That seal leaves its length alone: what is cut off is gone, and comes back as zeros. */
+static void sealed_memfd_is_cut_off(void)
+{
+	int file = DO(memfd_create("st", MFD_ALLOW_SEALING));
+	const volatile char *view;
+	char x[2 * 4096];
+
+	memset(x, 'x', sizeof(x));
+	EQUAL(write(file, x, sizeof(x)), sizeof(x));
+	DO(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+	view = DO(mmap(NULL, sizeof(x), PROT_READ, MAP_PRIVATE, reopened(file), 0));
+	away();
+	EQUAL(view[3000], 'x');
+	EQUAL(view[5000], 'x');
+	DO(ftruncate(file, 100));
+	EQUAL(view[99], 'x');
+	EQUAL(view[3000], 0);
+	EQUAL(faults_on((char *)view + 5000, false), BUS_ADRERR);
+	away();
+	DO(ftruncate(file, sizeof(x)));
+	EQUAL(view[99], 'x');
+	EQUAL(view[3000], 0);
+	EQUAL(view[5000], 0);
+}
+
+/*
+ * Sealed against those who would write to it in future: who has it mapped already goes on, here
+ * another process alone, and a view of it follows.
+ */
+static void private_view_with_an_old_writer(void)
+{
+	int file = DO(memfd_create("st", MFD_ALLOW_SEALING));
+	uint64_t *writable;
+	const volatile uint64_t *view;
+	struct partner writer;
+
+	DO(ftruncate(file, 4096));
+	writable = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
+	partner_start(&writer, count_up, writable);
+	DO(munmap(writable, 4096));
+	DO(fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	view = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, reopened(file), 0));
+	DO(close(file));
+	follow(view, &writer);
+	/* He is the last one who could write. */
+	partner_end(&writer);
+	away();
+	EQUAL(*view, 6);
+	home();
+	EQUAL(*view, 6);
 }
 
 /* Pages that are owned away are read and written by the kernel at home. */
@@ -420,8 +509,9 @@ int main(int argc, char **argv)
 		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
 		CASE(private_view_is_fresh), CASE(written_after_it_was_copied),
 		CASE(shared_read_only_follows), CASE(own_write_shows), CASE(truncated_below),
-		CASE(memfd_mapping), CASE(private_view_of_memfd), CASE(large_write_and_read),
-		CASE(scattered_buffers),
+		CASE(memfd_mapping), CASE(private_view_of_memfd), CASE(private_view_of_sealed_memfd),
+		CASE(sealed_memfd_is_cut_off), CASE(private_view_with_an_old_writer),
+		CASE(large_write_and_read), CASE(scattered_buffers),
 		CASE(through_a_pipe), CASE(wrong_buffers), CASE(random_and_sendfile),
 		CASE(pinned_by_vmsplice), CASE(offset_goes_on),
 		{ 0 }

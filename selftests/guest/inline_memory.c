@@ -5,9 +5,11 @@
  */
 #include "inline.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 /* ---- buffers that change meanwhile ---- */
@@ -256,13 +258,128 @@ static void moved_away(void)
 	through_a_pipe();
 }
 
+/* ---- where mmap() puts what it is asked for ---- */
+
+/* A page, what the module maps, more than that, a huge page's worth. */
+static const size_t lengths[] = { 4096, 1 << 20, 5 << 20, 16 << 20 };
+
+enum { LENGTHS = sizeof(lengths) / sizeof(*lengths), LOOKS = 3 };
+
+static void look_at_places(uintptr_t *places)
+{
+	for (int i = 0; i < LENGTHS; i++) {
+		void *memory = DO(mmap(NULL, lengths[i], RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+		places[i] = (uintptr_t)memory;
+		DO(munmap(memory, lengths[i]));
+	}
+}
+
+/* A few calls with data that travels, and nothing that would take memory for itself. */
+static void make_calls(const int *ends)
+{
+	static char data[100], back[200];
+
+	for (int i = 0; i < 5; i++) {
+		memset(data, 'a' + i, sizeof(data));
+		EQUAL(write(ends[1], data, sizeof(data)), sizeof(data));
+		EQUAL(read(ends[0], back, sizeof(back)), sizeof(data));
+		CHECK(!memcmp(data, back, sizeof(data)));
+	}
+}
+
+/*
+ * What this program is when it is executed anew, with other addresses: it tells where it would
+ * get memory, makes calls, and tells that again, whenever it is asked to.
+ */
+static int tell_places(void)
+{
+	uintptr_t places[2 * LENGTHS];
+	int ends[2];
+	char byte;
+
+	if (pipe(ends))
+		return 1;
+	while (read(0, &byte, 1) == 1) {
+		look_at_places(places);
+		make_calls(ends);
+		look_at_places(places + LENGTHS);
+		if (write(1, places, sizeof(places)) != sizeof(places))
+			return 1;
+	}
+	return 0;
+}
+
+/* Where mmap() puts things is not changed by moves, or by what calls are lent at home. */
+static void places_are_kept(unsigned long persona)
+{
+	uintptr_t places[LOOKS][2 * LENGTHS];
+	int to[2], from[2];
+	pid_t child;
+
+	DO(pipe2(to, O_CLOEXEC));
+	DO(pipe2(from, O_CLOEXEC));
+	child = DO(fork());
+	if (!child) {
+		DO(personality(persona));
+		DO(dup2(to[0], 0));
+		DO(dup2(from[1], 1));
+		execl("/proc/self/exe", "inline_memory", "--places", NULL);
+		fail(__FILE__, __LINE__, "exec: %s", strerror(errno));
+	}
+	close(to[0]);
+	close(from[1]);
+	for (int look = 0; look < LOOKS; look++) {
+		if (look % 2)
+			away_pid(child);
+		else
+			home_pid(child);
+		EQUAL(write(to[1], "?", 1), 1);
+		EQUAL(read(from[0], places[look], sizeof(places[look])), sizeof(places[look]));
+		for (int i = 0; i < 2 * LENGTHS; i++)
+			if (places[look][i] != places[0][i % LENGTHS])
+				fail(__FILE__, __LINE__,
+				     "%zu bytes are put at %lx, not at %lx as before (look %d, %d)",
+				     lengths[i % LENGTHS], places[look][i], places[0][i % LENGTHS],
+				     look, i);
+	}
+	close(to[1]);
+	reap(child);
+}
+
+static void places_at_random(void)
+{
+	places_are_kept(0);
+}
+
+/* The stack is where it is never otherwise: as high as it can be. */
+static void places_not_at_random(void)
+{
+	places_are_kept(ADDR_NO_RANDOMIZE);
+}
+
+/* In the layout of old programs, which have it below. */
+static void places_from_below(void)
+{
+	places_are_kept(ADDR_COMPAT_LAYOUT);
+}
+
+static void places_from_below_not_at_random(void)
+{
+	places_are_kept(ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE);
+}
+
 static const struct test_case cases[] = {
 	CASE(buffer_leaves), CASE(buffer_is_protected), CASE(two_readers), CASE(many_readers),
 	CASE(forked_meanwhile), CASE(unmapped), CASE(limited), CASE(protected), CASE(moved_away),
+	CASE(places_at_random), CASE(places_not_at_random), CASE(places_from_below),
+	CASE(places_from_below_not_at_random),
 	{ }
 };
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "--places"))
+		return tell_places();
 	return harness_main(argc, argv, cases);
 }

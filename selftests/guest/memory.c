@@ -5,9 +5,6 @@
 
 #include <alloca.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -424,62 +421,6 @@ static void address_space_limit(void)
 	EQUAL(mmap(NULL, 1ul << 30, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), MAP_FAILED);
 }
 
-/* Fills in the pages of another process that it waits for. */
-static void serve_faults(int faults, char *memory)
-{
-	char *page = map_pages(1, RW);
-
-	for (int left = PAGES / 2; left; left--) {
-		struct uffd_msg message;
-		struct uffdio_copy copy = { .src = (uintptr_t)page, .len = 4096 };
-
-		EQUAL(read(faults, &message, sizeof(message)), sizeof(message));
-		EQUAL(message.event, UFFD_EVENT_PAGEFAULT);
-		copy.dst = message.arg.pagefault.address & ~4095ul;
-		memset(page, (copy.dst - (uintptr_t)memory) / 4096 + 1, 4096);
-		DO(ioctl(faults, UFFDIO_COPY, &copy));
-	}
-	_exit(0);
-}
-
-/* A range whose missing pages are somebody else's affair is used at home. */
-static void userfault_range(void)
-{
-	char *memory = map_pages(PAGES, RW);
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = { (uintptr_t)memory, BYTES / 2 }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int faults = syscall(SYS_userfaultfd, O_CLOEXEC);
-	pid_t server;
-
-	if (faults < 0)
-		skip("userfaultfd: %s", strerror(errno));
-	DO(ioctl(faults, UFFDIO_API, &api));
-	DO(ioctl(faults, UFFDIO_REGISTER, &range));
-	server = DO(fork());
-	if (!server)
-		serve_faults(faults, memory);
-	for (int i = 0; i < PAGES / 2; i++) {
-		if (i % 8 == 0)
-			away();
-		if (i % 2)
-			memory[i * 4096 + 9]++;
-		EQUAL(memory[i * 4096 + 9], i + 1 + i % 2);
-		EQUAL(memory[i * 4096 + 8], i + 1);
-		memory[BYTES / 2 + i * 4096] = i;	/* not registered */
-	}
-	reap(server);
-	if (moving())
-		CHECK(returns("USERFAULTFD") > 0);
-	DO(ioctl(faults, UFFDIO_UNREGISTER, &range.range));
-	away();
-	for (int i = 0; i < PAGES / 2; i++) {
-		EQUAL(memory[i * 4096 + 9], i + 1 + i % 2);
-		EQUAL(memory[BYTES / 2 + i * 4096], i);
-	}
-}
-
 static void hugetlb_pages(void)
 {
 	static const char count[] = "/proc/sys/vm/nr_hugepages";
@@ -531,7 +472,7 @@ int main(int argc, char **argv)
 		CASE(remap_grows), CASE(remap_moves), CASE(dontneed_gives_zeros),
 		CASE(dontneed_of_one_page), CASE(free_gives_old_or_zeros), CASE(pageout_keeps),
 		CASE(other_advice), CASE(stack_grows), CASE(stack_limit_counts), CASE(locked_memory),
-		CASE(address_space_limit), CASE(userfault_range), CASE(hugetlb_pages),
+		CASE(address_space_limit), CASE(hugetlb_pages),
 		{ 0 }
 	};
 

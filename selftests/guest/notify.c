@@ -128,6 +128,101 @@ static void timerfd_ticks(void)
 	EQUAL(left.it_value.tv_nsec, 0);
 }
 
+static struct timespec date(void)
+{
+	struct timespec now;
+
+	DO(clock_gettime(CLOCK_REALTIME, &now));
+	return now;
+}
+
+/* At a date; who waits for it is moved meanwhile, and hears of it once, and not before. */
+static void timerfd_at_a_date(void)
+{
+	int fd = DO(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC));
+	struct itimerspec at = { 0 }, left;
+	struct timespec now;
+	uint64_t ticks = 0;
+
+	away();
+	for (int cancelled = 0; cancelled < 2; cancelled++) {
+		at.it_value = date();
+		at.it_value.tv_nsec += 400000000;
+		at.it_value.tv_sec += at.it_value.tv_nsec / 1000000000;
+		at.it_value.tv_nsec %= 1000000000;
+		/* That it would be told of a date that is set changes nothing else. */
+		DO(timerfd_settime(fd, TFD_TIMER_ABSTIME | (cancelled ? TFD_TIMER_CANCEL_ON_SET : 0),
+				   &at, NULL));
+		DO(timerfd_gettime(fd, &left));
+		CHECK(left.it_value.tv_sec == 0 && left.it_value.tv_nsec <= 400000000 + NODES_APART_NS);
+		during("60 a 60 h 60 a");
+		EQUAL(read(fd, &ticks, 8), 8);
+		now = date();
+		during_end();
+		EQUAL(ticks, 1);
+		CHECK((now.tv_sec - at.it_value.tv_sec) * 1000000000ll + now.tv_nsec -
+		      at.it_value.tv_nsec >= -NODES_APART_NS);
+	}
+	/* One that is over. */
+	at.it_value = (struct timespec){ 1, 0 };
+	DO(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL));
+	EQUAL(read(fd, &ticks, 8), 8);
+	EQUAL(ticks, 1);
+}
+
+/* To what it is already. */
+static void set_date(void *unused)
+{
+	struct timespec now = date();
+
+	(void)unused;
+	DO(clock_settime(CLOCK_REALTIME, &now));
+}
+
+/* Who waits, away, for a date is told that somebody has set it: each time, and once. */
+static void date_is_set(void)
+{
+	enum { AWAY, ARMED_AT_HOME, MOVED, WAYS };
+	int fd = DO(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC)), flags;
+	struct itimerspec at = { .it_value = date() }, left;
+	uint64_t ticks = 0;
+	pid_t setter;
+
+	need_root();
+	need_own_machine();
+	at.it_value.tv_sec += 100000;
+	for (int way = AWAY; way < WAYS; way++) {
+		if (way == ARMED_AT_HOME)
+			home();
+		else
+			away();
+		DO(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL));
+		away();
+		if (way == MOVED) {
+			setter = later(400, set_date, NULL);
+			during("60 a 60 h 60 a");
+		} else {
+			setter = when_in(SYS_read, set_date, NULL);
+		}
+		EQUAL(read(fd, &ticks, 8), -1);
+		EQUAL(errno, ECANCELED);
+		if (way == MOVED)
+			during_end();
+		reap(setter);
+		/* It goes on. */
+		DO(timerfd_gettime(fd, &left));
+		CHECK(left.it_value.tv_sec > 99000);
+		flags = DO(fcntl(fd, F_GETFL));
+		DO(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+		EQUAL(read(fd, &ticks, 8), -1);
+		EQUAL(errno, EAGAIN);
+		set_date(NULL);
+		EQUAL(read(fd, &ticks, 8), -1);
+		EQUAL(errno, ECANCELED);
+		DO(fcntl(fd, F_SETFL, flags));
+	}
+}
+
 /* Queued signals, in order of their numbers, each with who sent it and what. */
 static void signalfd_tells(void)
 {
@@ -443,8 +538,9 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(epoll_edges), CASE(epoll_nested), CASE(eventfd_counts), CASE(timerfd_ticks),
-		CASE(signalfd_tells), CASE(inotify_order), CASE(fanotify_events),
-		CASE(permission_is_asked), CASE(directory_signal), CASE(pidfd_of_another),
+		CASE(timerfd_at_a_date), CASE(date_is_set), CASE(signalfd_tells),
+		CASE(inotify_order), CASE(fanotify_events), CASE(permission_is_asked),
+		CASE(directory_signal), CASE(pidfd_of_another),
 		CASE(pidfd_of_who_is_away), CASE(message_queue), CASE(poll_of_many_kinds),
 		{ 0 }
 	};

@@ -10,6 +10,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -78,33 +79,83 @@ static void size_and_fill(void)
 	EQUAL(errno, EAGAIN);
 }
 
-/* Two writers: pieces of up to PIPE_BUF are not mixed. */
+/* All that two writers write is many times what the pipe holds. */
+enum { PIECE = 512, COUNT = 200, HOLDS = 8192 };
+
+static void write_pieces(char letter, int from, int to)
+{
+	char piece[PIECE];
+
+	memset(piece, letter, PIECE);
+	for (int i = from; i < to; i++)
+		EQUAL(write(ends[1], piece, PIECE), PIECE);
+}
+
+/* Both wait for room, at the same time. */
+static void await_full(pid_t one, pid_t other)
+{
+	uint64_t end = now_ns() + slower() * 60000000000ull;
+
+	while (!sleeps_in(one, SYS_write) || !sleeps_in(other, SYS_write)) {
+		if (now_ns() > end)
+			fail(__FILE__, __LINE__, "not both writers have to wait");
+		sleep_ms(2);
+	}
+}
+
+/* At each stop none of them can have written all that he has to write. */
+static void read_pieces(pid_t one, pid_t other)
+{
+	enum { STOPS = 5, BETWEEN = 2 * HOLDS / PIECE };
+	int changes = 0, of[2] = { 0 };
+	char piece[PIECE], last = 0;
+
+	for (int i = 0; i < 2 * COUNT; i++) {
+		if (i % BETWEEN == 0 && i / BETWEEN < STOPS)
+			await_full(one, other);
+		EQUAL(read(ends[0], piece, PIECE), PIECE);
+		CHECK(*piece == 'a' || *piece == 'b');
+		for (int k = 1; k < PIECE; k++)
+			EQUAL(piece[k], piece[0]);
+		changes += *piece != last;
+		last = *piece;
+		of[last - 'a']++;
+	}
+	EQUAL(of[0], COUNT);
+	EQUAL(of[1], COUNT);
+	EQUAL(read(ends[0], piece, 1), 0);
+	note("%d times from one to the other", changes - 1);
+	_exit(0);
+}
+
+/* Two writers, one of whom is away: pieces of up to PIPE_BUF are not mixed. */
 static void pieces_are_whole(void)
 {
-	enum { PIECE = 512, COUNT = 20 };
-	char piece[PIECE];
-	pid_t other;
+	pid_t self = getpid(), other, reader;
 
 	DO(pipe(ends));
+	EQUAL(DO(fcntl(ends[1], F_SETPIPE_SZ, HOLDS)), HOLDS);
 	other = DO(fork());
 	if (!other) {
-		memset(piece, 'b', PIECE);
-		for (int i = 0; i < COUNT; i++)
-			EQUAL(write(ends[1], piece, PIECE), PIECE);
+		close(ends[0]);
+		write_pieces('b', 0, COUNT);
 		_exit(0);
 	}
 	away();
-	memset(piece, 'a', PIECE);
-	for (int i = 0; i < COUNT; i++)
-		EQUAL(write(ends[1], piece, PIECE), PIECE);
-	reap(other);
-	DO(close(ends[1]));
-	for (int i = 0; i < 2 * COUNT; i++) {
-		EQUAL(read(ends[0], piece, PIECE), PIECE);
-		for (int k = 1; k < PIECE; k++)
-			EQUAL(piece[k], piece[0]);
+	reader = DO(fork());
+	if (!reader) {
+		close(ends[1]);
+		read_pieces(self, other);
 	}
-	EQUAL(read(ends[0], piece, 1), 0);
+	away();
+	write_pieces('a', 0, COUNT / 2);
+	home();
+	write_pieces('a', COUNT / 2, 3 * COUNT / 4);
+	away();
+	write_pieces('a', 3 * COUNT / 4, COUNT);
+	DO(close(ends[1]));
+	reap(other);
+	reap(reader);
 }
 
 static void answer(void *name)

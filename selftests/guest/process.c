@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fork, exec, wait, exit, and what a process has: all of it made away. */
-#include "harness.h"
+#include "accounts.h"
 #include "fault.h"
 
-#include <asm/ldt.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
@@ -17,7 +16,6 @@
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/times.h>
 #include <sys/wait.h>
 
 enum { BYTES = 32 * 4096 };
@@ -313,19 +311,26 @@ static void descriptors(void)
 	EQUAL(fcntl(copy, F_GETFD), -1);
 }
 
+/* What has been computed away is there, once and whole, when the thread has come home. */
 static void cpu_time_is_counted(void)
 {
-	struct rusage before, after;
-	clock_t ticks = times(NULL);
+	enum { TRIES = 5 };
+	struct accounts before, after;
+	uint64_t begin, computed;
+	int tries = 0;
 
-	DO(getrusage(RUSAGE_SELF, &before));
-	away();
-	compute_ms(600);
+	away();		/* the first move takes long */
 	home();
-	DO(getrusage(RUSAGE_SELF, &after));
-	CHECK(after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec >
-	      before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec + 100000);
-	CHECK(times(NULL) > ticks);
+	do {
+		CHECK(tries++ < TRIES);
+		look_at_accounts(&before);
+		away();
+		begin = now_ns();
+		compute_for(600 * slower());
+		computed = now_ns() - begin;
+		home();
+		look_at_accounts(&after);
+	} while (!accounts_are_right(&before, &after, computed));
 }
 
 /* They become those of the nearest ancestor that has asked for it, which is away. */
@@ -505,61 +510,6 @@ static void rseq_is_aborted(void)
 		CHECK(elsewhere);
 }
 
-/* A process that has made itself a segment stays at home. @make: false if the kernel makes none. */
-static void owner_is_refused(bool (*make)(void))
-{
-	int ready[2];
-	pid_t pid;
-	char byte;
-
-	DO(pipe(ready));
-	pid = DO(fork());
-	if (!pid) {
-		if (!make())
-			_exit(9);
-		EQUAL(write(ready[1], "x", 1), 1);
-		for (;;)
-			;
-	}
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
-		skip("this kernel makes none");
-	away_refused(pid, "LDT");
-	CHECK(kill(pid, 0) == 0);
-	kill(pid, SIGKILL);
-}
-
-static bool make_in_ldt(void)
-{
-	struct user_desc segment = { .entry_number = 1, .limit = 0xfffff, .seg_32bit = 1,
-				     .limit_in_pages = 1 };
-
-	return !syscall(SYS_modify_ldt, 1, &segment, sizeof(segment));
-}
-
-static void ldt_is_refused(void)
-{
-	owner_is_refused(make_in_ldt);
-}
-
-/* In the table of the CPU: set_thread_area(), which only the gate of 32-bit programs has. */
-static bool make_in_gdt(void)
-{
-	struct user_desc *segment = DO(mmap(NULL, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
-					    -1, 0));
-	long ax = 243;
-
-	*segment = (struct user_desc){ .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1,
-				       .limit_in_pages = 1 };
-	asm volatile("int $0x80" : "+a"(ax) : "b"(segment) : "r8", "r9", "r10", "r11", "memory");
-	return !ax;
-}
-
-static void own_segment_is_refused(void)
-{
-	owner_is_refused(make_in_gdt);
-}
-
 /* Its parent waits in vfork, and uses this memory next. */
 static void vfork_child_is_refused(void)
 {
@@ -700,8 +650,7 @@ int main(int argc, char **argv)
 		CASE(thread_starts), CASE(raw_clone), CASE(identity), CASE(attributes),
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
-		CASE(robust_list), CASE(rseq_is_aborted), CASE(ldt_is_refused),
-		CASE(own_segment_is_refused), CASE(vfork_child_is_refused),
+		CASE(robust_list), CASE(rseq_is_aborted), CASE(vfork_child_is_refused),
 		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
 		{ 0 }
 	};

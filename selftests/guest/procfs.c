@@ -150,35 +150,112 @@ static int tasks(void)
 	return count;
 }
 
-static void *wait_for_byte(void *end)
+/* A second thread, and what it says of itself. */
+struct second {
+	int go[2], said[2];
+	volatile bool computes;
+	pid_t tid;
+};
+
+static void *be_second(void *argument)
 {
-	char byte;
+	struct second *second = argument;
+	char byte, path[64] = "";
 
 	prctl(PR_SET_NAME, "second");
-	if (read(*(int *)end, &byte, 1) != 1)
-		return NULL;
-	return end;
+	second->tid = gettid();
+	DO(readlink("/proc/thread-self", path, sizeof(path)));
+	CHECK(atoi(strstr(path, "/task/") + 6) == second->tid);
+	EQUAL(write(second->said[1], "b", 1), 1);
+	EQUAL(read(second->go[0], &byte, 1), 1);
+	while (second->computes)
+		compute_ms(1);
+	EQUAL(write(second->said[1], "c", 1), 1);
+	EQUAL(read(second->go[0], &byte, 1), 1);
+	return argument;
+}
+
+/* A file of a thread of this process. */
+static const char *of_thread(pid_t tid, const char *file)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, file);
+	return path;
+}
+
+/* Both threads are there under their names, the second one in its read() and masked as it is. */
+static void two_tasks(pid_t tid)
+{
+	uint64_t end = now_ns() + slower() * 60000000000ull;
+	char text[40];
+
+	EQUAL(tasks(), 2);
+	EQUAL(field("/proc/self/status", "Threads:"), 2);
+	CHECK(!strcmp(read_text(of_thread(getpid(), "comm")), "procfs\n"));
+	CHECK(!strcmp(read_text(of_thread(tid, "comm")), "second\n"));
+	EQUAL(field(of_thread(tid, "status"), "Pid:"), tid);
+	EQUAL(field(of_thread(tid, "status"), "Tgid:"), getpid());
+	EQUAL(field(of_thread(tid, "status"), "Threads:"), 2);
+	EQUAL(field(of_thread(tid, "status"), "PPid:"), getppid());
+	CHECK(strstr(read_text(of_thread(tid, "status")), "SigBlk:\t0000000000000800\n"));
+	CHECK(strstr(read_text(of_thread(getpid(), "status")), "SigBlk:\t0000000000000000\n"));
+	CHECK(strstr(read_text(of_thread(getpid(), "status")), "State:\tR (running)\n"));
+	while (!strstr(read_text(of_thread(tid, "status")), "State:\tS (sleeping)\n")) {
+		CHECK(now_ns() < end);
+		sleep_ms(5);
+	}
+	snprintf(text, sizeof(text), "%d (second) S %d ", tid, getppid());
+	CHECK(!strncmp(read_text(of_thread(tid, "stat")), text, strlen(text)));
+	EQUAL(access(of_thread(getppid(), "comm"), F_OK), -1);
+	EQUAL(errno, ENOENT);
+}
+
+/* Each of the two, here, or there, or one here and the other there. */
+static void two_tasks_wherever(pid_t tid)
+{
+	const unsigned int places[][2] = { { 0, 0 }, { 2, 0 }, { 2, 2 }, { 0, 2 } };
+
+	for (int i = 0; i < 4; i++) {
+		go(places[i][0]);
+		send_thread(getpid(), tid, places[i][1]);
+		EQUAL(where_is(getpid(), tid), moving() ? places[i][1] : 0);
+		two_tasks(tid);
+	}
 }
 
 static void own_tasks(void)
 {
-	char path[64];
+	struct second second = { .computes = true };
 	pthread_t thread;
-	int ends[2];
+	char path[64], byte;
+	sigset_t set;
 	void *result;
 
-	DO(pipe(ends));
+	DO(pipe(second.go));
+	DO(pipe(second.said));
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
 	away();
 	EQUAL(tasks(), 1);
-	EQUAL(pthread_create(&thread, NULL, wait_for_byte, &ends[0]), 0);
-	EQUAL(tasks(), 2);
-	EQUAL(field("/proc/self/status", "Threads:"), 2);
-	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", getpid());
-	CHECK(!strcmp(read_text(path), "procfs\n"));
+	DO(sigprocmask(SIG_BLOCK, &set, NULL));
+	EQUAL(pthread_create(&thread, NULL, be_second, &second), 0);
+	DO(sigprocmask(SIG_UNBLOCK, &set, NULL));
+	EQUAL(read(second.said[0], &byte, 1), 1);
+	two_tasks_wherever(second.tid);
+	/* Another name, from outside, while it computes. */
+	EQUAL(write(second.go[1], "x", 1), 1);
+	write_text(of_thread(second.tid, "comm"), "renamed");
 	away();
-	EQUAL(write(ends[1], "x", 1), 1);
+	CHECK(!strcmp(read_text(of_thread(second.tid, "comm")), "renamed\n"));
+	CHECK(!strcmp(read_text("/proc/self/comm"), "procfs\n"));
+	write_text(of_thread(second.tid, "comm"), "second");
+	second.computes = false;
+	EQUAL(read(second.said[0], &byte, 1), 1);
+	two_tasks_wherever(second.tid);
+	EQUAL(write(second.go[1], "x", 1), 1);
 	EQUAL(pthread_join(thread, &result), 0);
-	CHECK(result == &ends[0]);
+	CHECK(result == &second);
 	/* It ends after who joins it is told. */
 	for (int i = 0; i < 12000 && tasks() != 1; i++)
 		sleep_ms(5);

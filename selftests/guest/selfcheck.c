@@ -2,7 +2,7 @@
 /*
  * Checks all the time that what a program holds is what it put there: general
  * registers, x87, SSE and AVX state with their control words, stack, heap, thread
- * local storage, static data, segment bases, identity, rseq, and that clocks
+ * local storage, static data, the bases of FS and GS, identity, rseq, and that clocks
  * never step back. Prints one line per round, the same wherever it runs; ends
  * with 1 and says what was wrong otherwise.
  *
@@ -33,39 +33,47 @@ static __thread char tls_text[64];
 static uint64_t data_value = 99;
 static uint64_t bss_table[4096];
 static const char constant[] = "read-only data";
+static uint64_t below_gs = 0x6752;	/* what GS points to, which nobody else uses */
 static int failures;
 
 #define WRONG(...) do { printf("wrong: " __VA_ARGS__); putchar('\n'); failures++; } while (0)
 
+/* All but the stack pointer and rcx, which counts; in memory that needs no register to be found. */
+static uint64_t general_in[14], general_out[14], frame_pointer;
+
 /*
- * Holds known values in ten registers while it spins, then xors them together:
- * a register that was lost at any moment in between shows.
+ * Holds known values in the registers while it spins: one that was lost at any moment in between
+ * shows. rbp is not the compiler's to give: it is put back by hand.
  */
 static void general_registers(uint64_t seed)
 {
-	uint64_t out = 0, flags;
+	uint64_t flags;
 
+	for (int i = 0; i < 14; i++)
+		general_in[i] = (seed << i | seed >> (64 - i) % 64) + i;
 	asm volatile(
-		"mov %[s], %%rax\n\t lea 1(%[s]), %%rbx\n\t lea 2(%[s]), %%rdx\n\t"
-		"lea 3(%[s]), %%rsi\n\t lea 4(%[s]), %%rdi\n\t lea 5(%[s]), %%r8\n\t"
-		"lea 6(%[s]), %%r9\n\t lea 7(%[s]), %%r12\n\t lea 8(%[s]), %%r14\n\t"
-		"lea 9(%[s]), %%r15\n\t"
+		"mov %%rbp, %[frame]\n\t"
+		"mov %[in], %%rax\n\t mov 8+%[in], %%rbx\n\t mov 16+%[in], %%rdx\n\t"
+		"mov 24+%[in], %%rsi\n\t mov 32+%[in], %%rdi\n\t mov 40+%[in], %%r8\n\t"
+		"mov 48+%[in], %%r9\n\t mov 56+%[in], %%r10\n\t mov 64+%[in], %%r11\n\t"
+		"mov 72+%[in], %%r12\n\t mov 80+%[in], %%r13\n\t mov 88+%[in], %%r14\n\t"
+		"mov 96+%[in], %%r15\n\t mov 104+%[in], %%rbp\n\t"
 		"mov %[n], %%rcx\n\t std\n\t stc\n"
 		"1:\t lea -1(%%rcx), %%rcx\n\t jrcxz 2f\n\t jmp 1b\n"
-		"2:\t pushfq\n\t pop %[f]\n\t cld\n\t"
-		"rol $3, %%rax\n\t xor %%rbx, %%rax\n\t rol $3, %%rax\n\t xor %%rdx, %%rax\n\t"
-		"rol $3, %%rax\n\t xor %%rsi, %%rax\n\t rol $3, %%rax\n\t xor %%rdi, %%rax\n\t"
-		"rol $3, %%rax\n\t xor %%r8, %%rax\n\t rol $3, %%rax\n\t xor %%r9, %%rax\n\t"
-		"rol $3, %%rax\n\t xor %%r12, %%rax\n\t rol $3, %%rax\n\t xor %%r14, %%rax\n\t"
-		"rol $3, %%rax\n\t xor %%r15, %%rax\n\t mov %%rax, %[o]"
-		: [o] "=&r"(out), [f] "=&r"(flags) : [s] "r"(seed), [n] "i"(SPINS)
-		: "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r12", "r14", "r15",
-		  "cc", "memory");
-	uint64_t expected = seed;
-
-	for (int i = 1; i <= 9; i++)
-		expected = ((expected << 3) | (expected >> 61)) ^ (seed + i);
-	if (out != expected)
+		/* Below what the function may have there without saying so. */
+		"2:\t lea -128(%%rsp), %%rsp\n\t pushfq\n\t pop %%rcx\n\t"
+		"lea 128(%%rsp), %%rsp\n\t cld\n\t"
+		"mov %%rax, %[out]\n\t mov %%rbx, 8+%[out]\n\t mov %%rdx, 16+%[out]\n\t"
+		"mov %%rsi, 24+%[out]\n\t mov %%rdi, 32+%[out]\n\t mov %%r8, 40+%[out]\n\t"
+		"mov %%r9, 48+%[out]\n\t mov %%r10, 56+%[out]\n\t mov %%r11, 64+%[out]\n\t"
+		"mov %%r12, 72+%[out]\n\t mov %%r13, 80+%[out]\n\t mov %%r14, 88+%[out]\n\t"
+		"mov %%r15, 96+%[out]\n\t mov %%rbp, 104+%[out]\n\t"
+		"mov %[frame], %%rbp"
+		: [out] "=m"(general_out), [frame] "=m"(frame_pointer), "=&c"(flags)
+		: [in] "m"(general_in), [n] "i"(SPINS)
+		: "rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+		  "r15", "cc", "memory");
+	if (memcmp(general_in, general_out, sizeof(general_in)))
 		WRONG("general registers");
 	if ((flags & 0x401) != 0x401)
 		WRONG("flags %lx", (unsigned long)flags);
@@ -73,21 +81,33 @@ static void general_registers(uint64_t seed)
 
 __attribute__((target("avx2"))) static void avx_registers(uint32_t seed)
 {
-	uint32_t in[8 * 8], out[8 * 8];
+	uint32_t in[16 * 8], out[16 * 8];
 
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < 128; i++)
 		in[i] = seed * 2654435761u + i;
 	asm volatile(
-		"vmovdqu (%[i]), %%ymm0\n\t vmovdqu 32(%[i]), %%ymm3\n\t vmovdqu 64(%[i]), %%ymm5\n\t"
-		"vmovdqu 96(%[i]), %%ymm7\n\t vmovdqu 128(%[i]), %%ymm9\n\t vmovdqu 160(%[i]), %%ymm11\n\t"
-		"vmovdqu 192(%[i]), %%ymm13\n\t vmovdqu 224(%[i]), %%ymm15\n\t"
+		"vmovdqu (%[i]), %%ymm0\n\t vmovdqu 32(%[i]), %%ymm1\n\t"
+		"vmovdqu 64(%[i]), %%ymm2\n\t vmovdqu 96(%[i]), %%ymm3\n\t"
+		"vmovdqu 128(%[i]), %%ymm4\n\t vmovdqu 160(%[i]), %%ymm5\n\t"
+		"vmovdqu 192(%[i]), %%ymm6\n\t vmovdqu 224(%[i]), %%ymm7\n\t"
+		"vmovdqu 256(%[i]), %%ymm8\n\t vmovdqu 288(%[i]), %%ymm9\n\t"
+		"vmovdqu 320(%[i]), %%ymm10\n\t vmovdqu 352(%[i]), %%ymm11\n\t"
+		"vmovdqu 384(%[i]), %%ymm12\n\t vmovdqu 416(%[i]), %%ymm13\n\t"
+		"vmovdqu 448(%[i]), %%ymm14\n\t vmovdqu 480(%[i]), %%ymm15\n\t"
 		"mov %[n], %%rcx\n"
 		"1:\t dec %%rcx\n\t jnz 1b\n\t"
-		"vmovdqu %%ymm0, (%[o])\n\t vmovdqu %%ymm3, 32(%[o])\n\t vmovdqu %%ymm5, 64(%[o])\n\t"
-		"vmovdqu %%ymm7, 96(%[o])\n\t vmovdqu %%ymm9, 128(%[o])\n\t vmovdqu %%ymm11, 160(%[o])\n\t"
-		"vmovdqu %%ymm13, 192(%[o])\n\t vmovdqu %%ymm15, 224(%[o])\n\t vzeroupper"
+		"vmovdqu %%ymm0, (%[o])\n\t vmovdqu %%ymm1, 32(%[o])\n\t"
+		"vmovdqu %%ymm2, 64(%[o])\n\t vmovdqu %%ymm3, 96(%[o])\n\t"
+		"vmovdqu %%ymm4, 128(%[o])\n\t vmovdqu %%ymm5, 160(%[o])\n\t"
+		"vmovdqu %%ymm6, 192(%[o])\n\t vmovdqu %%ymm7, 224(%[o])\n\t"
+		"vmovdqu %%ymm8, 256(%[o])\n\t vmovdqu %%ymm9, 288(%[o])\n\t"
+		"vmovdqu %%ymm10, 320(%[o])\n\t vmovdqu %%ymm11, 352(%[o])\n\t"
+		"vmovdqu %%ymm12, 384(%[o])\n\t vmovdqu %%ymm13, 416(%[o])\n\t"
+		"vmovdqu %%ymm14, 448(%[o])\n\t vmovdqu %%ymm15, 480(%[o])\n\t"
+		"vzeroupper"
 		: : [i] "r"(in), [o] "r"(out), [n] "i"(SPINS)
-		: "rcx", "memory", "cc", "xmm0", "xmm3", "xmm5", "xmm7", "xmm9", "xmm11", "xmm13", "xmm15");
+		: "rcx", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+		  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 	if (memcmp(in, out, sizeof(in)))
 		WRONG("AVX registers");
 }
@@ -197,19 +217,26 @@ static void identity(void)
 	static pid_t pid, parent;
 	static unsigned long fs;
 	unsigned long fs_now = 0, gs_now = 1;
+	uint64_t through_gs;
 	struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
 
 	if (!pid) {
 		pid = getpid();
 		parent = getppid();
 		syscall(SYS_arch_prctl, ARCH_GET_FS, &fs);
+		syscall(SYS_arch_prctl, ARCH_SET_GS, &below_gs);
 	}
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_now);
 	syscall(SYS_arch_prctl, ARCH_GET_GS, &gs_now);
 	if (getpid() != pid || getppid() != parent || syscall(SYS_gettid) != pid)
 		WRONG("identity");
-	if (fs_now != fs || gs_now != 0 || (unsigned long)__builtin_thread_pointer() != fs)
+	if (fs_now != fs || gs_now != (unsigned long)&below_gs ||
+	    (unsigned long)__builtin_thread_pointer() != fs)
 		WRONG("segment bases %lx %lx", fs_now, gs_now);
+	below_gs++;
+	asm volatile("movq %%gs:0, %0" : "=r"(through_gs) : "m"(below_gs));
+	if (through_gs != below_gs)
+		WRONG("memory through GS");
 	/* At home the kernel keeps it; away it says "not registered", and nothing else. */
 	if (__rseq_size && (int)area->cpu_id < 0 &&
 	    (int)area->cpu_id != RSEQ_CPU_ID_UNINITIALIZED)

@@ -1,227 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Kinds of memory: shared between processes, locked, growing, with policies and advice. */
+/* Kinds of memory: locked, growing, in disorder, with policies and advice. */
 #include "harness.h"
 #include "fault.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/mempolicy.h>
-#include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/shm.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
 
 enum { PAGES = 16, BYTES = PAGES * 4096 };
 
 #define RW (PROT_READ | PROT_WRITE)
-
-/*
- * A partner at home adds to one counter and to another with an atomic instruction, this
- * process, away, does the same: nothing is lost, whatever kind of memory it is.
- */
-static void count_together(volatile uint64_t *memory)
-{
-	enum { TIMES = 200 };
-	pid_t partner = DO(fork());
-
-	if (!partner) {
-		for (int i = 0; i < TIMES; i++) {
-			__atomic_fetch_add(&memory[0], 1, __ATOMIC_SEQ_CST);
-			memory[1]++;
-		}
-		memory[3] = 1;
-		_exit(0);
-	}
-	away();
-	for (int i = 0; i < TIMES; i++) {
-		__atomic_fetch_add(&memory[0], 1, __ATOMIC_SEQ_CST);
-		memory[2]++;
-		if (i % 64 == 63)
-			sched_yield();
-	}
-	reap(partner);
-	EQUAL(memory[0], 2 * TIMES);
-	EQUAL(memory[1], TIMES);
-	EQUAL(memory[2], TIMES);
-	EQUAL(memory[3], 1);
-}
-
-static void system_v(void)
-{
-	int id = DO(shmget(IPC_PRIVATE, BYTES, 0600));
-	struct shmid_ds about;
-	char *memory, *again;
-	pid_t child;
-
-	away();
-	memory = shmat(id, NULL, 0);
-	CHECK(memory != (void *)-1);
-	count_together((void *)memory);
-	again = map_pages(PAGES, PROT_NONE);
-	EQUAL(shmat(id, again, SHM_RDONLY), -1);
-	EQUAL(errno, EINVAL);
-	CHECK(shmat(id, again, SHM_RDONLY | SHM_REMAP) == again);
-	memory[4096] = 'v';
-	EQUAL(again[4096], 'v');
-	EQUAL(faults_on(again, true), SEGV_ACCERR);
-	away();
-	DO(shmctl(id, IPC_STAT, &about));
-	EQUAL(about.shm_nattch, 2);
-	EQUAL(about.shm_cpid, getpid());
-	DO(shmctl(id, IPC_RMID, NULL));		/* goes with the last user */
-	child = DO(fork());
-	if (!child) {
-		away();
-		memory[5000] = 'c';
-		DO(shmdt(memory));
-		EQUAL(faults_on(memory, false), SEGV_MAPERR);
-		_exit(0);
-	}
-	reap(child);
-	EQUAL(memory[5000], 'c');
-	DO(shmdt(again));
-	DO(shmdt(memory));
-	EQUAL(shmctl(id, IPC_STAT, &about), -1);
-	EQUAL(errno, EINVAL);
-}
-
-static void posix_shared(void)
-{
-	char name[32];
-	uint64_t *memory;
-	int file;
-
-	snprintf(name, sizeof(name), "/radium-shared-%d", getpid());
-	away();
-	file = DO(shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600));
-	DO(ftruncate(file, 4096));
-	memory = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
-	DO(shm_unlink(name));
-	count_together(memory);
-	EQUAL(shm_open(name, O_RDWR, 0), -1);
-	EQUAL(errno, ENOENT);
-}
-
-static void file_of_many(void)
-{
-	int file = DO(open("/tmp", O_TMPFILE | O_RDWR, 0600));
-	uint64_t *memory, seen[4];
-
-	DO(ftruncate(file, 4096));
-	memory = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
-	count_together(memory);
-	DO(msync(memory, 4096, MS_SYNC));
-	EQUAL(pread(file, seen, sizeof(seen), 0), sizeof(seen));
-	CHECK(!memcmp(seen, memory, sizeof(seen)));
-}
-
-/* A file that another writes with write(), again and again, is never seen torn or old. */
-static void file_written_elsewhere(void)
-{
-	int file = DO(open("/tmp", O_TMPFILE | O_RDWR, 0600));
-	volatile uint64_t *memory, last = 0;
-	pid_t writer;
-
-	DO(ftruncate(file, 4096));
-	memory = DO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0));
-	writer = DO(fork());
-	if (!writer) {
-		for (uint64_t i = 1; i <= 200; i++) {
-			EQUAL(pwrite(file, &i, 8, 64), 8);
-			if (i % 20 == 0)
-				sleep_ms(1);
-		}
-		_exit(0);
-	}
-	away();
-	while (last < 200) {
-		uint64_t now = memory[8];
-
-		CHECK(now >= last && now <= 200);
-		last = now;
-	}
-	reap(writer);
-}
-
-static void wake_other(void *argument)
-{
-	uint32_t *word = argument;
-
-	__atomic_store_n(word, 7, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-/* A futex between processes is found by its page, not its address. */
-static void futex_between_processes(void)
-{
-	int file = DO(memfd_create("futex", 0));
-	struct timespec limit = { 60, 0 };
-	uint32_t *here, *there;
-	pid_t helper;
-
-	DO(ftruncate(file, 4096));
-	here = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
-	there = DO(mmap(NULL, 4096, RW, MAP_SHARED, file, 0));
-	away();
-	helper = later(200, wake_other, there);
-	if (syscall(SYS_futex, here, FUTEX_WAIT, 0, &limit, NULL, 0))
-		EQUAL(errno, EAGAIN);
-	EQUAL(*here, 7);
-	reap(helper);
-	away();
-	EQUAL(syscall(SYS_futex, here, FUTEX_WAIT, 6, &limit, NULL, 0), -1);
-	EQUAL(errno, EAGAIN);
-	EQUAL(syscall(SYS_futex, here, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
-	EQUAL(syscall(SYS_futex, here, FUTEX_CMP_REQUEUE, 1, 1l, there, 5), -1);
-	EQUAL(errno, EAGAIN);
-}
-
-/* A semaphore with a name, as the C library has them. */
-static void named_semaphore(void)
-{
-	struct timespec limit;
-	char name[32];
-	sem_t *semaphore;
-	pid_t child;
-	int value;
-
-	snprintf(name, sizeof(name), "/radium-%d", getpid());
-	away();
-	semaphore = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
-	CHECK(semaphore != SEM_FAILED);
-	child = DO(fork());
-	if (!child) {
-		sem_t *same = sem_open(name, 0);
-
-		CHECK(same != SEM_FAILED);
-		sleep_ms(100);
-		for (int i = 0; i < 3; i++)
-			DO(sem_post(same));
-		_exit(0);
-	}
-	away();
-	DO(clock_gettime(CLOCK_REALTIME, &limit));
-	limit.tv_sec += 60;
-	DO(sem_timedwait(semaphore, &limit));
-	reap(child);
-	DO(sem_wait(semaphore));
-	DO(sem_getvalue(semaphore, &value));
-	EQUAL(value, 1);
-	DO(sem_trywait(semaphore));
-	EQUAL(sem_trywait(semaphore), -1);
-	EQUAL(errno, EAGAIN);
-	limit.tv_sec -= 120;
-	EQUAL(sem_timedwait(semaphore, &limit), -1);
-	EQUAL(errno, ETIMEDOUT);
-	DO(sem_unlink(name));
-}
 
 static long status_kb(const char *field)
 {
@@ -505,44 +296,12 @@ static void collapsed(void)
 	note("%d times", done);
 }
 
-/* Huge pages of a file that two processes have mapped. */
-static void huge_and_shared(void)
-{
-	static const char count[] = "/proc/sys/vm/nr_hugepages";
-	size_t bytes = 2 << 20;
-	uint64_t *memory;
-	char was[20];
-	int file;
-
-	if (access(count, W_OK))
-		skip("no %s", count);
-	snprintf(was, sizeof(was), "%.18s", read_text(count));
-	if (atoi(was) < 2)
-		write_text(count, "2\n");
-	file = memfd_create("huge", MFD_HUGETLB);
-	if (file < 0 || ftruncate(file, bytes))
-		skip("MFD_HUGETLB: %s", strerror(errno));
-	memory = mmap(NULL, bytes, RW, MAP_SHARED, file, 0);
-	if (memory == MAP_FAILED) {
-		write_text(count, was);
-		skip("no huge pages to be had");
-	}
-	count_together(memory + 100000);
-	if (moving())
-		CHECK(returns("MEMORY_KIND") + returns("SHARED_MEMORY") > 0);
-	DO(munmap(memory, bytes));
-	DO(close(file));
-	write_text(count, was);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(system_v), CASE(posix_shared), CASE(file_of_many), CASE(file_written_elsewhere),
-		CASE(futex_between_processes), CASE(named_semaphore), CASE(locked_for_good),
-		CASE(grows_down), CASE(memory_policies), CASE(advice_for_children),
-		CASE(removed_range), CASE(advice_to_another), CASE(pages_in_disorder),
-		CASE(other_mappings), CASE(left_behind), CASE(collapsed), CASE(huge_and_shared),
+		CASE(locked_for_good), CASE(grows_down), CASE(memory_policies),
+		CASE(advice_for_children), CASE(removed_range), CASE(advice_to_another),
+		CASE(pages_in_disorder), CASE(other_mappings), CASE(left_behind), CASE(collapsed),
 		{ 0 }
 	};
 
