@@ -245,6 +245,38 @@ static void epoll_event(void)
 	reap(helper);
 }
 
+/* A move that could not be made yet is not made once the thread has been called home again. */
+static void wish_is_withdrawn(void)
+{
+	int epoll = DO(epoll_create1(0)), answer[2];
+	struct epoll_event event = { .events = EPOLLIN };
+	pid_t child;
+	char byte;
+
+	DO(pipe(ends));
+	DO(pipe(answer));
+	DO(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+	child = DO(fork());
+	if (!child) {
+		DO(epoll_wait(epoll, &event, 1, -1));
+		/* Time to go out, with calls on whose way it would. */
+		for (int i = 0; i < 200; i++)
+			sleep_ms(5);
+		EQUAL(write(answer[1], "r", 1), 1);
+		pause();
+	}
+	while (!sleeps_in(child, SYS_epoll_wait))
+		sleep_ms(1);
+	during("%d: a h", child);
+	during_end();
+	CHECK(sleeps_in(child, SYS_epoll_wait));
+	EQUAL(write(ends[1], "g", 1), 1);
+	EQUAL(read(answer[0], &byte, 1), 1);
+	EQUAL(where_is(child, child), 0);
+	DO(kill(child, SIGKILL));
+	EQUAL(waitpid(child, NULL, 0), child);
+}
+
 static void epoll_timeout(void)
 {
 	uint64_t start = now_ns();
@@ -307,7 +339,7 @@ int main(int argc, char **argv)
 		CASE(read_pipe), CASE(read_end_of_file), CASE(write_full_pipe), CASE(poll_event),
 		CASE(poll_timeout), CASE(ppoll_timeout), CASE(select_event), CASE(nanosleep_full),
 		CASE(sleep_until), CASE(futex_timeout), CASE(futex_wake), CASE(wait4_exit),
-		CASE(waitid_exit), CASE(epoll_event), CASE(epoll_timeout),
+		CASE(waitid_exit), CASE(epoll_event), CASE(epoll_timeout), CASE(wish_is_withdrawn),
 		CASE(sigtimedwait_timeout), CASE(sigwaitinfo_signal), CASE(signalfd_wait),
 		{ 0 }
 	};

@@ -18,12 +18,13 @@ PROGRAMS = {
     "threads_pages": {"copied_while_changing", "read_by_all", "passed_on", "one_page_for_all",
                       "told_into_one_page"},
     "threads_sharing": {"reader_becomes_writer", "readers_write_at_once",
-                        "upgraded_while_changing"},
+                        "upgraded_while_changing", "write_only_is_read"},
     "threads_futex": {"futexes_with_limits", "owner_is_killed"},
     "threads_own": {"spawned_from_anywhere", "files_of_one_thread", "seen_in_proc"},
     "threads_requests": {"each_gets_its_own_answer", "recall_against_move",
                          "called_home_in_a_handler"},
     "threads_crowd": {"answers_have_their_own_credit"},
+    "threads_files": {"slow_file", "closed_when_it_returns"},
 }
 
 
