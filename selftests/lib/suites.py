@@ -106,6 +106,8 @@ ALL = [
     Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
           machines=3),
     Suite("soak", "10,000 moves leave nothing behind", leaks.soak, default=False, native=False),
+    Suite("coherence_four", "threads on four machines see one memory", coherence.four,
+          machines=coherence.FOUR, default=False, native=False),
     Suite("soak_coherence", "100,000 runs of each litmus shape, ten minutes of sweeping",
           coherence.soak, machines=coherence.MACHINES, default=False, native=False),
 ]
