@@ -162,7 +162,7 @@ SHOWN = (
     r"radctl show \d+",
     r"== It comes home, with all its pages",
     r"radctl -v recall \d+ --all",
-    r"\d+: 1 thread to node 1 in .+, \d+ pages, ",
+    r"\d+: \d threads? to node 1 in .+, \d+ pages, ",
     r"radctl explain \d+",
     r"== The same program, not moved",
     r"The outputs are the same: (?P<bytes>\d+) bytes, lines (?P<first>\d+) to (?P<last>\d+) of "
