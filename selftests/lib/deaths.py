@@ -19,7 +19,7 @@ HOME, SECOND, THIRD = 1, 2, 3
 STATUS = "/tmp/deaths"      # where it is said how programs ended, each in a file
 KIB = 64                    # that a hoard writes to
 PAGES = KIB // 4
-EXCHANGES = 10              # of a page, before anything happens
+EXCHANGES = 10              # of a page, by each thread that fights for it, before anything happens
 
 
 def counts(bed, pid):
@@ -29,33 +29,32 @@ def counts(bed, pid):
     return found[0]
 
 
-def goes_on(context, pid, places):
-    """Waits until the page has been taken some more times: by who is at home, if one is, and from
-    one node to another, if two are."""
-    bed, before = context.bed, counts(context.bed, pid)
-    away = [place for place in places if place != HOME]
-    wanted = ["pages_forwarded"] * (len(away) > 1) + ["recalls"] * (len(away) < len(places))
-
-    def more():
-        now = counts(bed, pid)
-        return all(now[what] >= before[what] + EXCHANGES for what in wanted)
-    within(60 * context.slow, more, f"{', '.join(wanted)}: {EXCHANGES} more")
+def goes_on(context, pid, tids):
+    """Waits until each of these threads has taken the page some more times."""
+    def taken():
+        listed = {t["tid"]: t["faults"] for t in shown(context.bed, "show", str(pid))["threads"]}
+        return [listed.get(tid, 0) for tid in tids]
+    before = taken()
+    within(60 * context.slow, lambda: all(now >= then + EXCHANGES for now, then
+                                          in zip(taken(), before)), "all take the page")
 
 
 def fighters(context, name, *places):
-    """PID of a process at home. A thread of it on each of these nodes writes to one page for ever,
-    all to the same, and they have begun; a shell says in a file of that name how it ends."""
+    """PID and threads of a process at home. On each of these nodes one of the threads writes to a
+    page for ever, all to the same, and they have begun; a shell says in a file of that name how it
+    ends."""
     bed = context.bed
     pid, threads = rivals(bed, count=len(places), loners=0, status=f"{STATUS}.{name}")
+    tids = [tid for tid, _ in threads]
     try:
         send(bed, pid, threads, places)
-        goes_on(context, pid, places)
-        there = seen(bed, pid, [tid for tid, _ in threads])
+        goes_on(context, pid, tids)
+        there = seen(bed, pid, tids)
         assert there == list(places), f"on {there}, not {places}"
     except BaseException:
         stop(bed, pid)
         raise
-    return pid
+    return pid, tids
 
 
 def owned(bed, pid, node=SECOND):
@@ -123,7 +122,7 @@ def kill_on_three(context):
     """kill -9 of a process with threads at home, on node 2 and on node 3: within two seconds it is
     gone at home, and its replicas on both, by the clocks of the three."""
     bed, limit = context.bed, 2 * context.slow
-    pid = fighters(context, "killed", HOME, SECOND, THIRD)
+    pid, _ = fighters(context, "killed", HOME, SECOND, THIRD)
     try:
         clocks = {node: Clock(bed, node) for node in (HOME, SECOND, THIRD)}
         for node in SECOND, THIRD:
@@ -145,7 +144,7 @@ def third_dies(context):
     log, and its replica on node 2 is gone, too. Others may go to node 2 meanwhile, and to node 3
     when it is back."""
     bed = context.bed
-    pid = fighters(context, "third", HOME, SECOND, THIRD)
+    pid, _ = fighters(context, "third", HOME, SECOND, THIRD)
     try:
         with dead(context, THIRD, {HOME: [pid], SECOND: replicas(bed)}):
             killed_for(context, pid, "third", THIRD)
@@ -172,10 +171,12 @@ def owner_dies(context):
         rests = hoard(context, "rests")
         stack.callback(stop, bed, rests)
         bed.run(HOME, f"kill -STOP {rests}")
-        neighbour = fighters(context, "neighbour", HOME, THIRD)
+        neighbour, tids = fighters(context, "neighbour", HOME, THIRD)
         stack.callback(stop, bed, neighbour)
-        doomed = fighters(context, "doomed", SECOND, THIRD)
+        doomed, _ = fighters(context, "doomed", SECOND, THIRD)
         stack.callback(stop, bed, doomed)
+        within(20 * context.slow, lambda: counts(bed, doomed)["pages_forwarded"] >= EXCHANGES,
+               "the page goes from node to node")
         unknown = dead_seconds(bed) - 2
 
         def look():
@@ -190,7 +191,7 @@ def owner_dies(context):
             within(10 * context.slow, lambda: not {doomed, looks, rests} & set(processes(bed)),
                    "they are not distributed any more")
             within(20 * context.slow, lambda: nodes(bed)[THIRD]["state"] == "up", "node 3 is up")
-            goes_on(context, neighbour, [HOME, THIRD])
+            goes_on(context, neighbour, tids)
             assert len(replicas(bed, THIRD)) == 1, replicas(bed, THIRD)
             threads = shown(bed, "show", str(neighbour))["threads"]
             assert [(t["node"], t["returns"]) for t in threads if t["state"] == "away"] == \

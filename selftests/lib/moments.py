@@ -91,7 +91,7 @@ while [ $begun -lt {least} ] || [ $too_late -eq 0 ] || [ $in_time -eq 0 ]; do
         too_late=$((too_late + 1)) delay=$((delay / 3))
         rmmod radium || exit 8
     elif [ $status -eq 137 ]; then
-        in_time=$((in_time + 1)) delay=$((delay * 3 / 2))
+        in_time=$((in_time + 1)) delay=$((delay * 3 / 2 + 1000))
     else
         cat /tmp/interrupted.said
         exit 11
