@@ -82,7 +82,7 @@ RUN = selftests/run --kernel $(KERNEL) --smp $(SMP) --jobs $(JOBS) $(APPEND:%=--
 check: deps
 	$(RUN) $(if $(TESTS),--tests '$(TESTS)')
 
-LONG := soak* threads threaded servers sessions builds stressors
+LONG := soak* coherence_four threads threaded servers sessions builds stressors
 soak: DEPS := soak
 soak: deps
 	$(RUN) --tests '$(or $(TESTS),$(LONG))'
@@ -131,8 +131,8 @@ help:
 	@echo 'demo     two virtual machines, one program that moves between them'
 	@echo 'bench    all benchmarks, table and build/bench.json; a part of them with BENCH=one of'
 	@echo '         $(PARTS)'
-	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; threads, servers,'
-	@echo '         sessions, builds, all stressors of stress-ng'
+	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; four machines; threads,'
+	@echo '         servers, sessions, builds, all stressors of stress-ng'
 	@echo 'docs     checks manual pages and documents'
 	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
 	@echo 'deb      a Debian package in build/deb'

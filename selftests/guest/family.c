@@ -99,6 +99,21 @@ static unsigned int gather(const pid_t *roots, unsigned int count, pid_t *list)
 	return count;
 }
 
+unsigned int family_named(const pid_t *roots, unsigned int count, pid_t list[FAMILY_MOST])
+{
+	struct candidate process;
+	pid_t all[FAMILY_MOST];
+	unsigned int found = 0;
+
+	count = gather(roots, count, all);
+	for (unsigned int i = 0; i < count; i++) {
+		process.pid = all[i];
+		if (family_look(&process) && family_is_named(process.comm))
+			list[found++] = all[i];
+	}
+	return found;
+}
+
 bool family_find(const pid_t *roots, unsigned int count, const char *name,
 		 struct candidate *found)
 {

@@ -35,6 +35,8 @@ bool family_look(struct candidate *process);
  * is one, and of these in seven of eight one that computes.
  */
 struct candidate family_choose(const pid_t *roots, unsigned int count);
+/* Of these and their descendants those that are named; how many. */
+unsigned int family_named(const pid_t *roots, unsigned int count, pid_t list[FAMILY_MOST]);
 /* One of them that has this name; false if there is none. */
 bool family_find(const pid_t *roots, unsigned int count, const char *name,
 		 struct candidate *found);

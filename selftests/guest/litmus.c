@@ -76,7 +76,10 @@ static struct {
 	struct roam roam;
 	unsigned int runs, seconds;
 	bool broken;
-} option = { .seconds = 1000000, .runs = TALLY_VARIANTS * LAYOUTS * INSTANCES, .roam = { .seed = 1, .limit_s = 60 } };
+} option = {
+	.seconds = 1000000, .runs = TALLY_VARIANTS * LAYOUTS * INSTANCES,
+	.roam = { .seed = 1, .limit_s = 60, .slow = 1 },
+};
 
 /* What a thread knows, on its own stack: it must not meet others where they do not race. */
 struct runner {

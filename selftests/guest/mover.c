@@ -6,7 +6,7 @@
  * under emulation starting a process takes longer than many a program's phases.
  *
  *	mover [-m MOVES] [-s SEED] [-i MEAN_MS] [-n NODE] [-o STEM] [-t SECONDS]
- *	      [-c NAME,NAME...] [-e NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE...] CMD ARG...
+ *	      [-c NAME,NAME...] [-e NAME,NAME...] [-C] [-l] [-w] [-T NODE,NODE... [-A]] CMD ARG...
  *
  * What a program has left running, a server that has detached itself, belongs to it, and is
  * ended when it ends.
@@ -20,8 +20,9 @@
  * moved as soon as it is seen, and none but these when there are enough moves of others.
  *
  * With -T single threads go to any of the nodes, home among them, and stay there until
- * they are chosen again: a process is spread over all of them. When enough have gone it
- * is left alone.
+ * they are chosen again: a process is spread over all of them. It is left alone when enough
+ * have gone, one has come back, and threads of it have been on all of these nodes at once; with
+ * -A threads of all processes of those names together, which may have one each.
  *
  * With -w it moves nothing, and tells how often whatever processes there are went out and came
  * home: CMD is one that goes by itself, "radctl run".
@@ -48,11 +49,12 @@ enum {
 	COMMS	= 32,		/* different names */
 	MUSTS	= 8,		/* names of -e */
 	LOOK_MS	= 10,		/* how often one of these is looked for */
+	TASKS	= 256,		/* of one process */
 };
 
 static unsigned int moves_wanted, node = 2, mean_ms = 50, limit_s = 120;
 static const char *stem = "/tmp/moved";
-static bool leave_away, named_only, watching;
+static bool leave_away, named_only, watching, together;
 static unsigned int spread[8], spread_count;
 static const char *musts[MUSTS];
 static unsigned int must_count;
@@ -61,6 +63,7 @@ static int device = -1;
 static struct {
 	unsigned int away, home, home_by_itself, refused[RADIUM_R_COUNT];
 	unsigned int named_away, named_returned;
+	unsigned int nodes_at_once;		/* on which threads were, home among them */
 	uint64_t away_ns_max, home_ns_max;
 	char error[200];
 } done;
@@ -150,10 +153,19 @@ static bool come_home(const struct candidate *who)
 	return true;
 }
 
-/* Any thread of a process; the process itself if it is gone. */
-static pid_t any_thread(pid_t pid)
+/* What the program has left to its subreaper, us, is chosen from like the program. */
+static unsigned int roots(pid_t root, pid_t *list)
 {
-	pid_t list[256];
+	int count = family_children(getpid(), list, FAMILY_MOST);
+
+	if (!count)
+		list[count++] = root;
+	return count;
+}
+
+/* The threads of a process; none if it is gone. */
+static int tasks_of(pid_t pid, pid_t list[TASKS])
+{
 	char path[40];
 	int count = 0;
 	struct dirent *entry;
@@ -161,26 +173,92 @@ static pid_t any_thread(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	tasks = opendir(path);
-	while (tasks && count < 256 && (entry = readdir(tasks)))
+	while (tasks && count < TASKS && (entry = readdir(tasks)))
 		if (*entry->d_name != '.')
 			list[count++] = atoi(entry->d_name);
 	if (tasks)
 		closedir(tasks);
-	return count ? list[family_random() % count] : pid;
+	return count;
+}
+
+/* The nodes on which the threads of a process are, bit 0: home; and where one of them is. */
+static uint64_t nodes_of(pid_t pid, pid_t tid, unsigned int *node_of_tid)
+{
+	struct radium_thread_info *threads;
+	int count = move_threads(device, pid, &threads), away = 0;
+	pid_t tasks[TASKS];
+	uint64_t nodes = 0;
+
+	*node_of_tid = 0;
+	for (int i = 0; i < count; i++) {
+		if (threads[i].state != RADIUM_THREAD_AWAY)
+			continue;
+		nodes |= 1ull << threads[i].node;
+		away++;
+		if (threads[i].tid == tid)
+			*node_of_tid = threads[i].node;
+	}
+	free(threads);
+	return tasks_of(pid, tasks) > away ? nodes | 1 : nodes;
+}
+
+/* Threads are on so many nodes now: of one process, or of all that are named. */
+static void note_nodes(pid_t root)
+{
+	pid_t list[FAMILY_MOST], named[FAMILY_MOST];
+	unsigned int count = family_named(list, roots(root, list), named), here;
+	uint64_t nodes = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t own = nodes_of(named[i], 0, &here);
+		unsigned int at_once;
+
+		nodes = together ? nodes | own : own;
+		at_once = __builtin_popcountll(nodes);
+		if (at_once > done.nodes_at_once)
+			done.nodes_at_once = at_once;
+	}
+}
+
+/* Elsewhere than the thread is; every other time where none of its process is, if it can be. */
+static unsigned int place_for(pid_t pid, pid_t tid, unsigned int *from)
+{
+	uint64_t taken = nodes_of(pid, tid, from);
+	unsigned int first = family_random() % spread_count, to = 0;
+	bool free_one = family_random() % 2;
+
+	for (unsigned int i = 0; i < spread_count; i++) {
+		unsigned int place = spread[(first + i) % spread_count];
+
+		if (place == *from)
+			continue;
+		to = place;
+		if (!free_one || !(taken >> place & 1))
+			break;
+	}
+	return to;
 }
 
 /* The thread that is chosen is sent to one of the nodes. */
-static bool spread_one(const struct candidate *who)
+static bool spread_one(pid_t root, const struct candidate *who)
 {
-	unsigned int to = spread[family_random() % spread_count];
+	pid_t tasks[TASKS];
+	int count = tasks_of(who->pid, tasks);
+	pid_t tid = count ? tasks[family_random() % count] : who->pid;
+	unsigned int from, to = place_for(who->pid, tid, &from);
 	struct radium_move move;
 	int error;
 
 	events_of(who->pid, who->comm);
-	error = move_thread(device, who->pid, any_thread(who->pid), to, MOVE_MS, &move);
-	/* Home is where the threads of a process are that was never away. */
-	if (error && (to || move.reason != RADIUM_R_NOT_AWAY))
+	error = move_thread(device, who->pid, tid, to, MOVE_MS, &move);
+	/* It has come home by itself, the last of its process. */
+	if (error && !to && move.reason == RADIUM_R_NOT_AWAY) {
+		done.home_by_itself++;
+		return true;
+	}
+	if (error)
 		return refused(error, &move, who->pid, to ? "migrate" : "recall");
+	note_nodes(root);
 	if (to) {
 		done.away++;
 		done.named_away += family_is_named(who->comm);
@@ -195,14 +273,11 @@ static bool spread_one(const struct candidate *who)
 	return true;
 }
 
-/* What the program has left to its subreaper, us, is chosen from like the program. */
-static unsigned int roots(pid_t root, pid_t *list)
+/* Have there been moves enough, and threads on all nodes? */
+static bool is_spread(void)
 {
-	int count = family_children(getpid(), list, FAMILY_MOST);
-
-	if (!count)
-		list[count++] = root;
-	return count;
+	return done.named_away >= moves_wanted && done.named_returned &&
+	       done.nodes_at_once >= spread_count;
 }
 
 static struct candidate choose(pid_t root)
@@ -304,13 +379,13 @@ static bool play(pid_t root, int *status)
 {
 	uint64_t end = now_ms() + limit_s * 1000ull;
 
-	while (spread_count && done.named_away < moves_wanted && now_ms() < end) {
+	while (spread_count && !is_spread() && now_ms() < end) {
 		struct candidate who;
 
 		if (wait_or_end(root, status, family_pause_us(mean_ms)))
 			return true;
 		who = choose(root);
-		if (!spread_one(&who))
+		if (!spread_one(root, &who))
 			return false;
 	}
 	while (!spread_count && now_ms() < end) {
@@ -370,8 +445,8 @@ static void report(int status, uint64_t ms)
 		printf(": [%u, %u]", c->away, c->returned);
 		comma = ", ";
 	}
-	printf("}, \"named_away\": %u, \"named_returned\": %u, ", done.named_away,
-	       done.named_returned);
+	printf("}, \"named_away\": %u, \"named_returned\": %u, \"nodes_at_once\": %u, ",
+	       done.named_away, done.named_returned, done.nodes_at_once);
 	events_take();
 	events_print();
 	printf("}\n");
@@ -414,7 +489,7 @@ int main(int argc, char **argv)
 	uint64_t begin, end;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:e:ClwT:")) != -1) {
+	while ((option = getopt(argc, argv, "+m:s:i:n:o:t:c:e:ClwT:A")) != -1) {
 		switch (option) {
 		case 'm': moves_wanted = atoi(optarg); break;
 		case 's': family_seed(strtoull(optarg, NULL, 10)); break;
@@ -431,6 +506,7 @@ int main(int argc, char **argv)
 		case 'C': named_only = true; break;
 		case 'l': leave_away = true; break;
 		case 'w': watching = true; break;
+		case 'A': together = true; break;
 		case 'T':
 			spread[spread_count++] = 0;
 			for (char *word = strtok(optarg, ","); word && spread_count < 8;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Four threads that count, each its own word, until they are killed. Two of the words are
- * in one page, the others have a page each.
+ * Threads that count, each its own word, until they are killed. The words of the first of them,
+ * the rivals, are in one page, those of the others have a page each.
  *
- *	rivals FILE
+ *	rivals FILE [RIVALS [LONERS]]
  *
- * FILE gets a line for each thread: its number, the address of its word.
+ * There are two and two if nothing else is said. FILE gets a line for each thread, rivals first:
+ * its number, the address of its word.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -13,15 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, RIVALS = 2, LONERS = 2, THREADS = RIVALS + LONERS };
+enum { PAGE = 4096, MOST = 16, APART = PAGE / MOST };
 
 static struct rival {
 	volatile unsigned long *word;
 	pid_t tid;
-} rivals[THREADS];
+} rivals[MOST];
 static pthread_barrier_t known;
 
-static void *count(void *argument)
+static void *count_up(void *argument)
 {
 	struct rival *rival = argument;
 	volatile unsigned long *word = rival->word;
@@ -35,25 +36,29 @@ static void *count(void *argument)
 
 int main(int argc, char **argv)
 {
-	/* Pages of the heap, so that their place has a name. */
-	char *memory = aligned_alloc(PAGE, (1 + LONERS) * PAGE);
 	FILE *file = argc > 1 ? fopen(argv[1], "w") : NULL;
+	int count = argc > 2 ? atoi(argv[2]) : 2, loners = argc > 3 ? atoi(argv[3]) : 2;
+	int threads = count + loners;
 	pthread_t thread;
+	char *memory;
 
-	if (!memory || !file)
+	if (!file || count < 1 || loners < 0 || threads > MOST)
 		return 2;
-	memset(memory, 0, (1 + LONERS) * PAGE);
-	pthread_barrier_init(&known, NULL, THREADS + 1);
-	for (int i = 0; i < THREADS; i++) {
-		char *place = i < RIVALS ? memory + i * PAGE / RIVALS :
-					   memory + (1 + i - RIVALS) * PAGE;
+	/* Pages of the heap, so that their place has a name. */
+	memory = aligned_alloc(PAGE, (1 + loners) * PAGE);
+	if (!memory)
+		return 2;
+	memset(memory, 0, (1 + loners) * PAGE);
+	pthread_barrier_init(&known, NULL, threads + 1);
+	for (int i = 0; i < threads; i++) {
+		char *place = i < count ? memory + i * APART : memory + (1 + i - count) * PAGE;
 
 		rivals[i].word = (volatile unsigned long *)place;
-		if (pthread_create(&thread, NULL, count, &rivals[i]))
+		if (pthread_create(&thread, NULL, count_up, &rivals[i]))
 			return 2;
 	}
 	pthread_barrier_wait(&known);
-	for (int i = 0; i < THREADS; i++)
+	for (int i = 0; i < threads; i++)
 		fprintf(file, "%d %lu\n", rivals[i].tid, (unsigned long)rivals[i].word);
 	fclose(file);
 	for (;;)

@@ -14,7 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+/* A move takes its time: as many times the mean may pass between two, on average. */
+enum { PAGE = 4096, SELDOM = 20 };
 
 /* What the process tells its parent when it begins. */
 struct begin {
@@ -34,8 +35,9 @@ struct walk {
 	pid_t pid;
 	int device, hears, answers;
 	unsigned int at[ROAM_THREADS];		/* index of its node */
-	unsigned int moves, reads, refused[RADIUM_R_COUNT];
-	uint64_t state, alive;
+	unsigned int arrivals[ROAM_NODES];	/* at each node, by its index */
+	unsigned int moves, reads, refused[RADIUM_R_COUNT];	/* moves: since all were placed */
+	uint64_t state, begun, alive;
 };
 
 uint64_t roam_random(uint64_t *state)
@@ -71,7 +73,10 @@ bool roam_option(struct roam *roam, int letter, const char *text)
 	case 'n': return take_nodes(roam, text);
 	case 'm': roam->mean_ms = atoi(text); return true;
 	case 's': roam->seed = atoi(text); return true;
-	case 't': roam->limit_s *= atoi(text); return true;
+	case 't':
+		roam->slow = atoi(text);
+		roam->limit_s *= roam->slow;
+		return roam->slow;
 	default: return false;
 	}
 }
@@ -153,7 +158,7 @@ static void show_threads(const struct walk *walk)
  * bad luck. */
 static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 {
-	unsigned int node = walk->roam->node[index];
+	unsigned int node = walk->roam->node[index], before = walk->at[thread];
 	struct radium_move move = {
 		.size = sizeof(move), .pid = walk->pid, .tid = walk->begin.tid[thread],
 		.node = node, .timeout_ms = walk->roam->limit_s * 1000 / 3,
@@ -161,11 +166,14 @@ static bool move(struct walk *walk, unsigned int thread, unsigned int index)
 
 	walk->at[thread] = index;
 	if (ioctl(walk->device, RADIUM_IOC_MIGRATE, &move) == 0) {
-		walk->moves++;
+		/* Where it is already, it is told to be as well. */
+		walk->moves += index != before;
+		walk->arrivals[index]++;
 		return true;
 	}
 	switch (move.reason) {
 	case RADIUM_R_ALREADY_THERE:
+		walk->arrivals[index]++;
 		return true;
 	/* It ends, or is in a system call; or its process is asked about another thread. */
 	case RADIUM_R_NO_PROCESS:
@@ -191,11 +199,14 @@ static bool together(const struct walk *walk, unsigned int thread, unsigned int 
 	return walk->begin.count > 1 && walk->roam->nodes > 1;
 }
 
-/* Mostly a node with the fewest of them. */
+/* One where nobody has been yet; mostly a node with the fewest of them. */
 static unsigned int choose(struct walk *walk, unsigned int thread)
 {
 	unsigned int on[ROAM_NODES] = { 0 }, nodes = walk->roam->nodes, best;
 
+	for (unsigned int i = 0; i < nodes; i++)
+		if (!walk->arrivals[i])
+			return i;
 	for (unsigned int i = 0; i < walk->begin.count; i++)
 		on[walk->at[i]]++;
 	do
@@ -246,7 +257,8 @@ static bool walk_about(struct walk *walk)
 			return false;
 	if (write(walk->answers, "", 1) != 1)
 		return false;
-	walk->alive = now_ns();
+	walk->moves = 0;
+	walk->begun = walk->alive = now_ns();
 	for (;;) {
 		uint64_t now = now_ns(), ms = 100;
 
@@ -270,6 +282,31 @@ static bool walk_about(struct walk *walk)
 			return false;
 		}
 	}
+}
+
+/* Says how often threads were moved, and whether that was often enough. */
+static bool report_moves(const struct walk *walk)
+{
+	const struct roam *roam = walk->roam;
+	uint64_t ms = (walk->alive - walk->begun) / 1000000;
+	unsigned int least = 1 + ms / (SELDOM * roam->mean_ms * roam->slow);
+	bool everywhere = true;
+
+	printf("%u moves asked for and done in %.1f s, %u reads from outside, arrivals:",
+	       walk->moves, ms / 1e3, walk->reads);
+	for (unsigned int i = 0; i < roam->nodes; i++) {
+		printf("%s %u at node %u", i ? "," : "", walk->arrivals[i], roam->node[i]);
+		everywhere &= walk->arrivals[i] > 0;
+	}
+	for (unsigned int i = 0; i < RADIUM_R_COUNT; i++)
+		if (walk->refused[i])
+			printf(", %u refused: %s", walk->refused[i], move_reason(i));
+	putchar('\n');
+	if (walk->moves < least)
+		printf("that is too seldom: at least %u moves are to be done in that time\n", least);
+	if (!everywhere)
+		puts("nobody was on one of the nodes");
+	return walk->moves >= least && everywhere;
 }
 
 static void run_child(int (*program)(void *), void *argument)
@@ -317,14 +354,8 @@ int roam_run(const struct roam *roam, int (*program)(void *), void *argument)
 	close(up[0]);
 	close(down[1]);
 	close(walk.device);
-	if (roam->nodes && roam->mean_ms) {
-		printf("%u moves asked for and done, %u reads from outside", walk.moves, walk.reads);
-		for (unsigned int i = 0; i < RADIUM_R_COUNT; i++)
-			if (walk.refused[i])
-				printf(", %u refused: %s", walk.refused[i], move_reason(i));
-		putchar('\n');
-		fine &= walk.moves > walk.begin.count;
-	}
+	if (roam->nodes && roam->mean_ms)
+		fine &= report_moves(&walk);
 	if (!WIFEXITED(status))
 		printf("the process ended with signal %d\n", WTERMSIG(status));
 	fflush(stdout);

@@ -18,11 +18,12 @@ struct roam {
 	unsigned int node[ROAM_NODES], nodes;	/* none: nothing is moved */
 	unsigned int mean_ms;			/* between moves; 0: placed once */
 	unsigned int limit_s;			/* without a sign of life */
+	unsigned int slow;			/* times what the stock kernel takes */
 	uint64_t seed;
 };
 
 /*
- * -n NODE,NODE... -m MEAN_MS -s SEED -t FACTOR (of the limit), for getopt() and then one by
+ * -n NODE,NODE... -m MEAN_MS -s SEED -t FACTOR (of the limits), for getopt() and then one by
  * one; false if it is another, or not like that.
  */
 #define ROAM_OPTIONS "n:m:s:t:"
@@ -30,7 +31,8 @@ bool roam_option(struct roam *roam, int letter, const char *text);
 
 /*
  * Runs a function in a process of its own, whose exit status is what it gives, and
- * moves its threads; 0 if it gave 0 and nothing went wrong.
+ * moves its threads; 0 if it gave 0 and nothing went wrong. So it does where moves are done far
+ * more seldom than wanted, or nobody has been on one of the nodes.
  */
 int roam_run(const struct roam *roam, int (*program)(void *), void *argument);
 

@@ -53,7 +53,7 @@ static struct own {
 static struct {
 	struct roam roam;
 	unsigned int threads, seconds;
-} option = { .threads = 6, .seconds = 10, .roam = { .seed = 1, .limit_s = 60 } };
+} option = { .threads = 6, .seconds = 10, .roam = { .seed = 1, .limit_s = 60, .slow = 1 } };
 
 static pthread_barrier_t born;
 

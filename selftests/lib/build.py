@@ -119,13 +119,13 @@ def hostile_module(context):
     return built
 
 
-def other_build(context):
-    """A module that makes a machine's kernel say that it is another build; where it is."""
+def of_kernel(context, name):
+    """A module of selftests/kernel, for the machines' kernel; where it is."""
     place = paths.BUILD / f"{context.kernel}-kernel"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(paths.SELFTESTS / "kernel", place)
     make(f"M={place}", "modules", directory=kernel_dir(context.kernel))
-    return place / "other_build.ko"
+    return place / f"{name}.ko"
 
 
 def tools(_context):

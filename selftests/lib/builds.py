@@ -22,10 +22,10 @@ def python(name, tests):
 
 PROGRAMS = [
     Program("make", SOURCES + "$(ls ./*.c | sed 's/c$/o/' | head -n {size})", 4, 3, status=0,
-            leaves="userspace-tools/*.o", comms="cc1,as,make,gcc,sh"),
+            leaves="userspace-tools/*.o", comms="cc1,as,make,gcc,sh", each="make"),
     Program("make_all", SOURCES + "all && ./radctl --version", status=0,
             leaves="userspace-tools/*.o userspace-tools/radctl userspace-tools/radium-replica",
-            comms="cc1,as,make,gcc,sh,collect2,ld"),
+            comms="cc1,as,make,gcc,sh,collect2,ld", each="make"),
     python("short", "test_fcntl test_pty test_epoll test_fileio test_pipes test_openpty "
            "test_signal.PosixTests test_thread.LockTests"),
     *(python(module.removeprefix("test_").partition(" ")[0], module) for module in (

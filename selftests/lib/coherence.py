@@ -2,6 +2,7 @@
 """Threads of one process on three machines, memory as on one: litmus tests and a sweep."""
 
 import contextlib
+import re
 import time
 
 from . import guest, paths
@@ -15,6 +16,7 @@ from .testbed import Dead
 
 MACHINES = 3
 NODES = "1,2,3"
+FOUR = 4                # machines of the suite "coherence_four": as many as there can be
 MOVE_MS = 100           # on average, between moves of threads
 
 
@@ -32,9 +34,10 @@ SHORT = Size(2304, 10, 10, 120)     # each kind of access and of place twice
 FULL = Size(100000, 1000000, 600, 14400)
 
 
-def play(context, name, timeout, program, *words):
+# pylint: disable-next=too-many-arguments
+def play(context, name, timeout, program, *words, places=NODES):
     """One run of a program, which says itself what is wrong; what it prints is shown."""
-    place = [] if context.native else ["-n", NODES, "-m", MOVE_MS]
+    place = [] if context.native else ["-n", places, "-m", MOVE_MS]
     seed = context.random.randrange(1, 1 << 20)
     try:
         done = context.bed.execute(1, f"{paths.GUEST}/{program}", *place, "-s", seed, "-t",
@@ -49,16 +52,18 @@ def play(context, name, timeout, program, *words):
     return Result(name, PASS, notes=notes)
 
 
-def tests(context, only, size):
-    """Every shape, and the sweep."""
-    if context.debug:
+def tests(context, only, size, places=NODES):
+    """Every shape, and the sweep; as many runs as are asked for take as long as they take."""
+    if context.runs:
+        size = Size(context.runs, FULL.limit, size.sweep, FULL.patience)
+    elif context.debug:
         size = Size(size.runs // 2, size.limit, size.sweep, size.patience)
     for shape in guest.cases("litmus"):
         if only(shape):
             yield play(context, shape, size.patience, "litmus", "-r", size.runs, "-d",
-                       size.limit * context.slow, shape)
+                       size.limit * context.slow, shape, places=places)
     if only("sweep"):
-        yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep)
+        yield play(context, "sweep", size.sweep + 60, "sweep", "-d", size.sweep, places=places)
 
 
 @contextlib.contextmanager
@@ -251,6 +256,15 @@ def run(context, only):
         yield from each(context, [nodes_lose_each_other, connections_are_replaced,
                                   others_are_served, both_run_out_of_credit,
                                   two_claim_one_number, drain_leaves_others_alone], only)
+
+
+def four(context, only):
+    """The suite "coherence_four"."""
+    for result in tests(context, only, SHORT, f"{NODES},{FOUR}"):
+        arrived = re.search(rf"\b(\d+) at node {FOUR}\b", "\n".join(result.notes))
+        if result.outcome == PASS and not (arrived and int(arrived[1])):
+            result.outcome, result.reason = FAIL, f"no thread was on node {FOUR}"
+        yield result
 
 
 def soak(context, only):

@@ -39,6 +39,7 @@ class Context:
         self.thorough = bool(args.tests)    # what was asked for by name is done in full
         self.seed = args.seed
         self.moves = args.moves
+        self.runs = args.runs
         self.random = random.Random(args.seed)
         self.homecomings = Record(args.kernel, args.seed, keep)
         self.bed = Testbed(args.kernel, args.name, module=not args.native, keep=args.keep,

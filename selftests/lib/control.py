@@ -68,11 +68,11 @@ def migrate(bed, pid, node=2, **kwargs):
     assert done.returncode == 0, f"migrate: {done.stderr}"
 
 
-def one_moves(bed):
-    """A program begins, and moves to node 2: so that works, or works again."""
+def one_moves(bed, node=2):
+    """A program begins, and moves to a node: so that works, or works again."""
     pid = start(bed, SPIN)
     try:
-        migrate(bed, pid)
+        migrate(bed, pid, node)
     finally:
         stop(bed, pid)
 
@@ -139,13 +139,23 @@ def see_each_other(context):
     within(60 * context.slow, both, "the nodes see each other")
 
 
+def all_see_all(context):
+    """Waits until each node is up for each, itself included."""
+    everybody = range(1, context.bed.nodes + 1)
+
+    def sees_all(node):
+        seen = nodes(context.bed, node)
+        return all(seen.get(other, {}).get("state") == "up" for other in everybody)
+    within(60 * context.slow, lambda: all(sees_all(node) for node in everybody), "all see all")
+
+
 def boot_again(context, node, *options):
     """Boots a machine that is down, and lets it join again."""
     bed = context.bed
     started = bed.call("start", f"node{node}", *options, timeout=200 * context.slow)
     assert started.returncode == 0, started.stderr
     bed.provision(node)
-    see_each_other(context)
+    all_see_all(context)
 
 
 def module_file(context):

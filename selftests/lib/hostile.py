@@ -7,23 +7,16 @@ import contextlib
 
 from . import build, paths
 from .context import Skip, each
-from .control import (SPIN, migrate, nodes, one_moves, radctl, rejoin, see_each_other, shown, start,
-                      stop, within)
+from .control import (SPIN, all_see_all, migrate, nodes, one_moves, radctl, rejoin,
+                      see_each_other, shown, start, stop, within)
 from .ends import dead_seconds, patience
 from .remains import WRITER, nothing_left, replicas
-from .rivals import rivals
+from .rivals import rivals, send
 from .visitors import preempted
 
 HOSTILE = 2             # node that loads it; node 1 is honest
 PARAMETER = "/sys/module/radium/parameters/hostile"
 END_S = 10              # for a session to end and what was away to be killed
-
-
-def all_see_all(context, machines):
-    """Waits until each node is up for each."""
-    everybody = range(1, machines + 1)
-    within(60 * context.slow, lambda: all(nodes(context.bed, n).get(m, {}).get("state") == "up"
-                                          for n in everybody for m in everybody), "all see all")
 
 
 @contextlib.contextmanager
@@ -35,7 +28,7 @@ def loaded(context, *which):
 
     def joins(node):
         rejoin(context, node)
-        all_see_all(context, bed.nodes)
+        all_see_all(context)
     try:
         for node in which:
             bed.run(node, f"{swap} && insmod {other}", timeout=30 * context.slow)
@@ -176,10 +169,7 @@ def rivals_on(context, home, *places):
     bed = context.bed
     pid, threads = rivals(bed, home)
     try:
-        for (tid, _), place in zip(threads, places):
-            done = radctl(bed, "migrate", "--thread", str(tid), str(pid), str(place),
-                          node=home)
-            assert done.returncode == 0, done.stderr
+        send(bed, pid, threads, places, home)
         yield pid
     finally:
         stop(bed, pid, home)
@@ -223,7 +213,7 @@ def arrives_early(context):
         finally:
             be(context, "", 1)
             be(context, "")
-    all_see_all(context, bed.nodes)
+    all_see_all(context)
 
 
 def run(context, only):

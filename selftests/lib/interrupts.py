@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Ctrl-C, at several moments: whatever was started for a command ends before it does."""
+"""Ctrl-C, at several moments, and the demonstration's own end: whatever was started for a command
+ends before it does."""
 
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 import signal
 import subprocess
@@ -17,6 +19,7 @@ MARK = "RADIUM_INTERRUPTED"
 # What the kernel keeps of a machine's name.
 MACHINE = "qemu-system-x86"
 READY_SECONDS, END_SECONDS = 180, 60
+DEMO_SECONDS = 300          # from its program's move to its end
 
 
 def processes(mark):
@@ -90,39 +93,99 @@ class Command:
     def machines(self):
         return [pid for pid, name in processes(self.mark).items() if name == MACHINE]
 
+    def networks(self):
+        """Network namespaces of its own."""
+        return networks(processes(self.mark)) - networks([os.getpid()])
+
     def interrupt(self):
-        """Ctrl-C goes to all in the foreground. Then the command ends, and is the last to."""
-        own = networks(processes(self.mark)) - networks([os.getpid()])
+        """Ctrl-C goes to all in the foreground. Then the command ends."""
+        own = self.networks()
         os.killpg(self.process.pid, signal.SIGINT)
+        self.ends(END_SECONDS, 130, own)
+
+    def ends(self, seconds, expected, own):
+        """It does in time, with that status; of all that it has started, and its networks, it is the
+        last to."""
         try:
-            status = self.process.wait(END_SECONDS)
+            status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on: {self.said()[-1000:]}") from None
         left = processes(self.mark)
         assert not left, f"left: {left}"
         assert not own & networks(everybody()), "a network namespace is left"
-        assert status == 130, f"status {status}: {self.said()[-1000:]}"
+        assert status == expected, f"status {status}: {self.said()[-1000:]}"
 
 
+@contextlib.contextmanager
 def demo(ready):
-    """The demonstration, interrupted when it is ready for that."""
+    """The demonstration, when it is ready for something; afterwards it has left no file."""
     with tempfile.TemporaryDirectory() as place:
         with Command([paths.TESTBED.parent / "demo"], TMPDIR=place) as command:
             command.until(lambda: ready(command))
             assert len(command.machines()) >= 2, processes(command.mark)
-            command.interrupt()
+            yield command
         left = os.listdir(place)
         assert not left, f"files left: {left}"
 
 
+def has_machines(command):
+    """Do its two boot, at least?"""
+    return len(command.machines()) >= 2
+
+
+def moves(command):
+    """Does its program run, and do two helpers show what that says?"""
+    return "It moves to node 2" in command.said()
+
+
 def interrupted_demo_boots(_context):
     """While its machines boot."""
-    demo(lambda command: len(command.machines()) >= 2)
+    with demo(has_machines) as command:
+        command.interrupt()
 
 
 def interrupted_demo_moves(_context):
     """While its program runs and two helpers show what that says."""
-    demo(lambda command: "It moves to node 2" in command.said())
+    with demo(moves) as command:
+        command.interrupt()
+
+
+# What the demonstration shows, in this order.
+SHOWN = (
+    r"== Two virtual machines, each with radium\.ko, joined by RDMA",
+    r"radctl node list",
+    r"== An unmodified program on node 1: python3",
+    r"== It moves to node 2, and goes on there",
+    r"radctl -v migrate (\d+) 2",
+    r"\d+: 1 thread to node 2 in .+, \d+ pages, ",
+    r"radctl ps",
+    r"radctl show \d+",
+    r"== It comes home, with all its pages",
+    r"radctl -v recall \d+ --all",
+    r"\d+: \d threads? to node 1 in .+, \d+ pages, ",
+    r"radctl explain \d+",
+    r"== The same program, not moved",
+    r"The outputs are the same: (?P<bytes>\d+) bytes, lines (?P<first>\d+) to (?P<last>\d+) of "
+    r"(?P<lines>\d+) were computed while it was on node 2\.",
+)
+
+
+def demo_ends(_context):
+    """By itself, with 0: it has shown what it is to show, the program's output among it, of which
+    some was made on node 2."""
+    with demo(moves) as command:
+        command.ends(DEMO_SECONDS, 0, command.networks())
+        said = command.said()
+    begin = 0
+    for text in SHOWN:
+        found = re.compile(text).search(said, begin)
+        assert found, f"not shown after what comes before it: {text}\n{said[-3000:]}"
+        begin = found.end()
+    count = {name: int(number) for name, number in found.groupdict().items()}
+    assert 1 < count["first"] < count["last"] < count["lines"], found[0]
+    digits = re.findall(r"^ *\d+ +\d{50}$", said, re.M)
+    assert len(digits) == count["lines"], f"{len(digits)} lines of digits were shown: {found[0]}"
+    assert sum(len(line) + 1 for line in digits) == count["bytes"], found[0]
 
 
 def run(context, machines, *words):
@@ -142,5 +205,5 @@ def interrupted_run_of_two_boots(context):
     run(context, 4, "--jobs", "2", "--tests", "boot/machines_answer,faults/divide_by_zero")
 
 
-TESTS = [interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots,
+TESTS = [demo_ends, interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots,
          interrupted_run_of_two_boots]

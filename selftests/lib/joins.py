@@ -131,7 +131,7 @@ def left(context, undo):
 
 def kernel_build(context):
     """A node whose kernel is another build of the same release is refused, and told why."""
-    bed, other = context.bed, build.other_build(context)
+    bed, other = context.bed, build.of_kernel(context, "other_build")
     with left(context, "rmmod other_build"):
         bed.run(2, f"insmod {other}")
         said = [bed.run(node, "uname -rv") for node in (1, 2)]

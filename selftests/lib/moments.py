@@ -72,38 +72,57 @@ def registers_from_the_reserve(context):
         load_on_both(context, f"{paths.TOP}/{module_file(context)}")
 
 
-# Kills insmod at more and more of its way, and says how often the module was there then.
+# Kills insmod at more and more of its way, and from early on again when it had got there; until
+# both have happened, it was too late and it was not. Says how often it was too late, how often
+# not, and how often insmod was begun.
 INTERRUPTED = """
-there=0
-for i in $(seq {rounds}); do
-    insmod {module} 2>/dev/null & p=$!
-    busybox usleep $((i * {step}))
+cp {module} /tmp/interrupted.ko
+too_late=0 in_time=0 begun=0 delay={delay}
+while [ $begun -lt {least} ] || [ $too_late -eq 0 ] || [ $in_time -eq 0 ]; do
+    [ $begun -lt {most} ] || break
+    begun=$((begun + 1))
+    insmod /tmp/interrupted.ko 2>/tmp/interrupted.said & p=$!
+    while read -r comm 2>/dev/null </proc/$p/comm && [ "$comm" != insmod ]; do :; done
+    busybox usleep $delay
     kill -9 $p 2>/dev/null
     wait $p 2>/dev/null
+    status=$?
     if grep -q '^radium ' /proc/modules; then
-        there=$((there + 1))
+        too_late=$((too_late + 1)) delay=$((delay / 3))
         rmmod radium || exit 8
+    elif [ $status -eq 137 ]; then
+        in_time=$((in_time + 1)) delay=$((delay * 3 / 2 + 1000))
+    else
+        cat /tmp/interrupted.said
+        exit 11
     fi
     ! grep -q '^radium ' /proc/modules || exit 9
     [ ! -e /dev/radium ] || exit 10
 done
-echo $there
+echo $too_late $in_time $begun
 """
 
 
 def unload_after_interrupted_load(context):
     """insmod is killed at any moment: the module is there, and can be unloaded, or is not."""
     bed = context.bed
-    rounds = 12
     assert radctl(bed, "node", "leave", timeout=60 * context.slow).returncode == 0
     try:
         bed.run(1, "rmmod radium", timeout=30 * context.slow)
-        loaded = int(bed.run(1, INTERRUPTED.format(
-            rounds=rounds, module=f"{paths.TOP}/{module_file(context)}",
-            step=80000 * context.slow), timeout=300 * context.slow))
-        context.report.note(f"loaded all the same {loaded} times of {rounds}")
+        too_late, in_time, begun = map(int, bed.run(1, INTERRUPTED.format(
+            least=12, most=40, module=f"{paths.TOP}/{module_file(context)}",
+            delay=10000 * context.slow), timeout=300 * context.slow).split())
+        context.report.note(f"loaded all the same {too_late} times of {begun}")
+        assert too_late, f"each of {begun} loads was interrupted"
+        assert in_time, f"none of {begun} loads was interrupted"
     finally:
         rejoin(context, 1)
+
+
+def awaits_a_page(bed, pid):
+    """Where a process at home, or a child of it, sleeps in the module; nothing, if none does."""
+    return bed.run(1, f"for p in {pid} $(cat /proc/{pid}/task/*/children); do "
+                      r"grep -s '\[radium\]' /proc/$p/stack; done; true").strip()
 
 
 def shutdown_while_a_page_is_awaited(context):
@@ -115,7 +134,8 @@ def shutdown_while_a_page_is_awaited(context):
     writer = f"{paths.GUEST}/selfcheck 1000000"
     pid = child_of(bed, start(bed, f"sh -c '{writer}; exit'"), writer)
     migrate(bed, pid)
-    bed.run(1, "sleep 0.5")
+    within(20 * context.slow, lambda: [p["pages_away"] for p in shown(bed, "ps")
+                                       if p["pid"] == pid][0] >= 8, "its pages are away")
     limit = dead_seconds(bed) + 30 * context.slow
     off = False
     assert bed.call("freeze", "node2").returncode == 0
@@ -125,9 +145,7 @@ def shutdown_while_a_page_is_awaited(context):
                             f"top=$(sed -n \"/stack/s/.*-\\([0-9a-f]*\\) .*/\\1/p\" "
                             f"/proc/{pid}/maps); "
                             f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$top / 4096 - 8)) count=8'")
-        within(20 * context.slow, lambda: bed.run(
-            1, f"cat /proc/{reader}/task/*/children /proc/{reader}/stat 2>/dev/null || true"),
-               "a reader begins")
+        within(20 * context.slow, lambda: awaits_a_page(bed, reader), "a reader waits for a page")
         begin = time.monotonic()
         off = True
         stopped = bed.call("stop", "node1", timeout=limit + 120)

@@ -37,6 +37,7 @@ class Program:
     limit: int = LIMIT      # seconds for one run
     status: int = -1        # it has to end with, -1: with any, moved or not
     reasons: str = ""       # for which it has to have come home by itself, as move_reason() says
+    together: bool = False  # its processes are spread over nodes together: they have one thread each
 
     def counts(self):
         """Names of the processes that do the work, for the mover."""
@@ -105,7 +106,8 @@ def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=
     in spread, threads go there one by one."""
     options = [f"-m {moves} -s {seed} -i {mean_ms} -c {shlex.quote(program.counts())}"]
     options += [f"-e {program.each}"] * bool(moves and program.each)
-    options += ["-C"] * program.only + ["-l"] * leave_away + [f"-T {spread}"] * bool(spread)
+    options += ["-C"] * program.only + ["-l"] * leave_away
+    options += [f"-T {spread}"] * bool(spread) + ["-A"] * (bool(spread) and program.together)
     report, _ = watch(context, " ".join(options), ["sh", "-c", program.command.format(size=size)],
                       program.limit * context.slow)
     digest = context.bed.run(1, f"cd {WORK} && sha256sum {OUTPUT}.out {OUTPUT}.err "

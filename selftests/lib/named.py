@@ -37,11 +37,12 @@ def tests(suites):
     """For each suite the names of its tests."""
     known = {suite.name: functions(suite.run) for suite in suites}
     programs = dict(coverage.programs(), clock=["clock"], differences=["differences"],
-                    threads=list(threads.PROGRAMS), coherence=["litmus"])
+                    threads=list(threads.PROGRAMS), coherence=["litmus"], coherence_four=["litmus"])
     for suite, names in programs.items():
         known[suite] |= {case for program in names for case in guest.cases(program)}
     known["clock"].add("clocks_differ")
     known["coherence"] |= {"sweep", "litmus_self_test"}
+    known["coherence_four"].add("sweep")
     known["model"] |= {f"{name}.{part}" for name, part, _ in model.HOLDS}
     known["model"] |= {f"{name}.finds_{part.lower()}" for name, part, _ in model.MISTAKES}
     known["programs"] |= {program.name for program in moved.PROGRAMS}

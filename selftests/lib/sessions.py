@@ -21,8 +21,8 @@ PROGRAMS = [
             only=True, status=0, reasons="SIGNAL", limit=SECONDS),
     Program("tmux", f"python3 {ST}/typed_tmux.py {{size}} {ST}", 1, only=True, status=0,
             comms="tmux: server,tmux: client", limit=SECONDS),
-    Program("git", f"sh {ST}/history.sh {{size}}", 20, 10, comms="git,git-daemon", status=0,
-            limit=SECONDS),
+    Program("git", f"sh {ST}/history.sh {{size}}", 20, 10, comms="git,git-daemon",
+            each="git", status=0, limit=SECONDS),
 ]
 
 # Another user than root: then sshd has a process with the rights of that user, too.

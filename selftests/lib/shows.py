@@ -8,8 +8,8 @@ from . import paths
 from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, see_each_other, shown,
                       start, stop, within)
 from .context import each
-from .remains import nothing_distributed
-from .rivals import rivals
+from .remains import nothing_distributed, replicas
+from .rivals import rivals, send
 
 # What comes_home does, the reason that counts, and what explain says of it.
 HABITS = (("shared", "shared_memory", "memory shared with other processes"),
@@ -201,8 +201,40 @@ def visitors_are_counted(context):
         stop(bed, pid)
 
 
+def threads_share_a_replica(context):
+    """Threads of a process that are on one node are in one replica there, each as a task of it; and
+    another process is in another."""
+    bed, pids = context.bed, []
+    nothing_distributed(context)
+
+    def visitors():
+        return shown(bed, node=2)["visitors"]
+    try:
+        pid, threads = rivals(bed)
+        pids.append(pid)
+        send(bed, pid, threads[:1], [2])
+        first = replicas(bed)
+        assert len(first) == visitors() == 1, (first, visitors())
+        send(bed, pid, threads[1:2], [2])
+        assert replicas(bed) == first, (replicas(bed), first)
+        # One makes the others.
+        tasks = bed.run(2, f"ls /proc/{first[0]}/task").split()
+        assert len(tasks) - 1 == visitors() == 2, (tasks, visitors())
+        process = [process for process in shown(bed, "ps") if process["pid"] == pid][0]
+        assert (process["threads_away"], process["nodes"]) == (2, [2]), process
+        away = {t["tid"]: t["node"] for t in shown(bed, "show", str(pid))["threads"]
+                if t["state"] == "away"}
+        assert away == {tid: 2 for tid, _ in threads[:2]}, away
+        pids.append(start(bed, SPIN))
+        migrate(bed, pids[-1])
+        assert len(replicas(bed)) == 2 and visitors() == 3, (replicas(bed), visitors())
+    finally:
+        for pid in pids:
+            stop(bed, pid)
+
+
 def run(context, only):
     """The suite "shows"."""
     yield from each(context, [explain_says_why, explain_of_a_resting_process, monitor_tells,
                               status_and_show, false_sharing_is_named,
-                              visitors_are_counted], only)
+                              visitors_are_counted, threads_share_a_replica], only)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every suite, in the order in which they run: what is cheap and basic first."""
 
-from . import (build, builds, clocks, coherence, control, differences, groups, guest, hostile, install,
-               leaks, lifetime, links, model, moments, moved, peers, servers, sessions, shows, static,
-               stressors, testbeds, threaded, threads)
+from . import (build, builds, clocks, coherence, control, deaths, differences, groups, guest, hostile,
+               install, leaks, lifetime, links, model, moments, moved, peers, servers, sessions, shows,
+               static, stressors, testbeds, threaded, threads)
 
 
 class Suite:
@@ -100,11 +100,15 @@ ALL = [
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
+    Suite("deaths", "a machine dies while threads of a process are on three", deaths.run,
+          machines=3, native=False),
     Suite("hostile_third", "nor does it with two others", hostile.third, machines=3, native=False),
     Suite("threads", "threads of one process on three nodes", threads.run, machines=3),
     Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
           machines=3),
     Suite("soak", "10,000 moves leave nothing behind", leaks.soak, default=False, native=False),
+    Suite("coherence_four", "threads on four machines see one memory", coherence.four,
+          machines=coherence.FOUR, default=False, native=False),
     Suite("soak_coherence", "100,000 runs of each litmus shape, ten minutes of sweeping",
           coherence.soak, machines=coherence.MACHINES, default=False, native=False),
 ]
