@@ -106,6 +106,8 @@ struct rad_call {
 	struct rad_landing *landing;
 	/* private to link.c */
 	u64 id;
+	u64 seq;
+	u32 class;
 	u64 since;
 	u32 answer_type;
 	bool pending;

@@ -114,8 +114,10 @@ static void call_take_answer(struct rad_call *call, const struct rad_in *in)
  */
 void rad_call_answer(struct rad_node *node, const struct rad_in *in)
 {
+	struct rad_stream *stream;
 	struct rad_call *call;
 	bool wrong = false;
+	LIST_HEAD(acked);
 
 	spin_lock_bh(&node->lock);
 	call = call_find(node, in->call);
@@ -123,8 +125,19 @@ void rad_call_answer(struct rad_node *node, const struct rad_in *in)
 		wrong = call->answer_type != in->type;
 		if (!wrong)
 			call_remove(call);
+		/*
+		 * Who answers it has received it, and what was sent before. An answer with a page does
+		 * not say so, and until something does the pages that were sent are held, so that they
+		 * cannot be taken out for another node.
+		 */
+		stream = &node->streams[call->class];
+		if (!wrong && call->seq > stream->acked && call->seq <= stream->posted)
+			rad_stream_acked(stream, call->seq, &acked);
+		if (!list_empty(&acked) && node->conn)
+			rad_link_reap(node, node->conn);
 	}
 	spin_unlock_bh(&node->lock);
+	rad_link_finish(node, &acked, true);
 	if (wrong)
 		rad_node_protocol_error(node, "answers with the wrong type");
 	if (!call || wrong)

@@ -212,6 +212,10 @@ int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *cal
 		if (msg->type != RAD_MSG_PAGE_GET)
 			enqueue_later(to);
 		enqueue(to, msg);
+		if (call) {
+			call->class = rad_msg_class_of(msg->type);
+			call->seq = msg->seq;
+		}
 		rad_link_push(to);
 	}
 	spin_unlock_bh(&to->lock);

@@ -5,6 +5,7 @@
  */
 #include "crew.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -235,11 +236,21 @@ static void passed_on(void)
 
 /* What may only be written to may be read on x86, on each node, also when it is shared. */
 static volatile uint64_t *unreadable;
+static pthread_mutex_t asking_returns = PTHREAD_MUTEX_INITIALIZER;
 
+/* Where it is: nobody has to come home for that. */
 static void *read_unreadable(struct hand *hand)
 {
+	uint64_t word;
+	int faults;
+
 	(void)hand;
-	return (void *)unreadable[0];
+	pthread_mutex_lock(&asking_returns);
+	faults = returns("FAULT");
+	word = unreadable[0];
+	EQUAL(returns("FAULT"), faults);
+	pthread_mutex_unlock(&asking_returns);
+	return (void *)word;
 }
 
 static void write_only_is_shared(void)
@@ -253,6 +264,74 @@ static void write_only_is_shared(void)
 	EQUAL((uintptr_t)crew[0].result, 4711);
 	EQUAL((uintptr_t)crew[1].result, 4711);
 	EQUAL(unreadable[0], 4711);
+}
+
+/*
+ * A page goes to one node, home takes it back, and another node wants it: before the first has had
+ * a reason to say that it received it. It may have it all the same.
+ */
+enum { PASSES = 40, SILENT_NS = 15000000 };
+
+static volatile uint64_t *passed_word;
+static int pass_ends[2];
+
+static void *write_and_be_silent(struct hand *hand)
+{
+	(void)hand;
+	for (int i = 0; i < PASSES; i++) {
+		uint64_t until;
+
+		while (passed_word[0] != 3ull * i)
+			sched_yield();
+		passed_word[0]++;
+		/* Neither calls nor pages: nothing that it would say it with. */
+		until = now_ns() + SILENT_NS;
+		while (now_ns() < until)
+			;
+	}
+	return NULL;
+}
+
+static void *write_when_told(struct hand *hand)
+{
+	uint64_t longest = 0;
+	char byte;
+
+	(void)hand;
+	for (int i = 0; i < PASSES; i++) {
+		uint64_t start;
+
+		EQUAL(read(pass_ends[0], &byte, 1), 1);
+		start = now_ns();
+		passed_word[0]++;
+		start = now_ns() - start;
+		longest = start > longest ? start : longest;
+	}
+	return (void *)longest;
+}
+
+static void passed_on_by_home(void)
+{
+	int kinds;
+
+	DO(pipe(pass_ends));
+	passed_word = (volatile uint64_t *)map_pages(1, RW);
+	crew_start(crew, 1, write_and_be_silent, NULL);
+	crew_start(&crew[1], 1, write_when_told, NULL);
+	crew_spread(crew, 2, 1);
+	kinds = returns("MEMORY_KIND");
+	crew_go(crew, 2);
+	for (int i = 0; i < PASSES; i++) {
+		while (passed_word[0] != 3ull * i + 1)
+			sleep_ms(1);
+		passed_word[0]++;
+		EQUAL(write(pass_ends[1], "w", 1), 1);
+		while (passed_word[0] != 3ull * i + 3)
+			sleep_ms(1);
+	}
+	crew_join(crew, 2);
+	note("%ju us at most", (uintmax_t)(uintptr_t)crew[1].result / 1000);
+	EQUAL(returns("MEMORY_KIND"), kinds);
 }
 
 /* One page that all write to, each its own bytes of it: none is lost. */
@@ -351,7 +430,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(copied_while_changing), CASE(all_change), CASE(read_by_all), CASE(passed_on),
-		CASE(write_only_is_shared), CASE(one_page_for_all), CASE(two_pages_at_once),
+		CASE(write_only_is_shared), CASE(passed_on_by_home), CASE(one_page_for_all), CASE(two_pages_at_once),
 		CASE(told_into_one_page),
 		{ 0 }
 	};

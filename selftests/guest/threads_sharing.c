@@ -197,40 +197,11 @@ static void upgraded_while_changing(void)
 	}
 }
 
-/* What may be written to may be read, on this processor, whatever the mapping says: by many. */
-static char *writable;
-
-static void *read_it(struct hand *hand)
-{
-	EQUAL(*(volatile char *)writable, 'w');
-	DO(sem_post(&hand->done));
-	down(&hand->go);
-	return NULL;
-}
-
-static void write_only_is_read(void)
-{
-	int faults;
-
-	writable = map_pages(1, PROT_WRITE);
-	*writable = 'w';
-	crew_start(crew, 1, read_it, NULL);
-	crew_place(crew, places[2]);
-	crew_go(crew, 1);
-	down(&crew[0].done);
-	go(places[1]);
-	faults = returns("FAULT");
-	EQUAL(*(volatile char *)writable, 'w');
-	EQUAL(returns("FAULT"), faults);
-	crew_go(crew, 1);
-	crew_join(crew, 1);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(reader_becomes_writer), CASE(readers_write_at_once),
-		CASE(upgraded_while_changing), CASE(write_only_is_read),
+		CASE(upgraded_while_changing),
 		{ 0 }
 	};
 
