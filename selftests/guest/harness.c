@@ -352,6 +352,9 @@ static void serve(int answers, const struct ask *ask)
 		break;
 	case ASK_NOTE:
 		say("# %s", ask->text);
+	case ASK_MESSAGES:
+		answer(answers, device < 0 ? 0 : (int)move_messages(device), "");
+		break;
 		break;
 	case ASK_CLOCK:
 		answer(answers, 0, "");
