@@ -86,7 +86,7 @@ static void write_full_pipe(void)
 	helper = event(drain, NULL);
 	during(MOVES);
 	EQUAL(write(ends[1], data, 1 << 20), 1 << 20);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 }
 
@@ -241,7 +241,7 @@ static void epoll_event(void)
 	during(MOVES);
 	EQUAL(epoll_wait(epoll, &event, 1, 60000), 1);
 	EQUAL(event.data.u32, 42);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 }
 
@@ -253,7 +253,7 @@ static void epoll_timeout(void)
 	blocked(MOVES);
 	EQUAL(epoll_wait(DO(epoll_create1(0)), &event, 1, SHORT_MS), 0);
 	CHECK(now_ns() - start >= SHORT_MS * 1000000ull);
-	during_end();
+	gone_in_the_end();
 }
 
 static void block_usr1(sigset_t *set)
@@ -272,7 +272,7 @@ static void sigtimedwait_timeout(void)
 	blocked(MOVES);
 	EQUAL(sigtimedwait(&set, NULL, &limit), -1);
 	EQUAL(errno, EAGAIN);
-	during_end();
+	gone_in_the_end();
 }
 
 static void sigwaitinfo_signal(void)
@@ -284,7 +284,7 @@ static void sigwaitinfo_signal(void)
 	blocked(MOVES " 100 k 10");
 	EQUAL(sigwaitinfo(&set, &info), SIGUSR1);
 	EQUAL(info.si_pid, getppid());
-	during_end();
+	gone_in_the_end();
 }
 
 static void signalfd_wait(void)
@@ -295,7 +295,7 @@ static void signalfd_wait(void)
 
 	block_usr1(&set);
 	fd = DO(signalfd(-1, &set, 0));
-	blocked(MOVES " 100 k 10");
+	blocked(MOVES_AT_ONCE " 100 k 10");
 	EQUAL(read(fd, &info, sizeof(info)), sizeof(info));
 	EQUAL(info.ssi_signo, SIGUSR1);
 	during_end();

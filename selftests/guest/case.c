@@ -187,12 +187,13 @@ void during(const char *format, ...)
 	pthread_mutex_unlock(&asking);
 }
 
-void during_end(void)
+int during_end(void)
 {
 	struct answer answer = ask(ASK_DURING_END, getpid(), "%s", "");
 
-	if (answer.value)
+	if (answer.value < 0)
 		fail("", 0, "%s", answer.text);
+	return answer.value;
 }
 
 void fail(const char *file, int line, const char *format, ...)

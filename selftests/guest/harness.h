@@ -83,8 +83,11 @@ int returns(const char *reason);
  * names another process than the caller.
  */
 void during(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Waits until the steps are done. */
-void during_end(void);
+/*
+ * Waits until the steps are done. Returns how often the first thread has gone out meanwhile,
+ * for those that may not move: in mode native, and of one that has ended, 0.
+ */
+int during_end(void);
 
 /* Ends the case, here with the reason. */
 void fail(const char *file, int line, const char *format, ...)
