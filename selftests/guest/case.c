@@ -158,7 +158,8 @@ int link_messages(void)
 
 void away_refused(pid_t pid, const char *reason)
 {
-	struct answer answer = ask(ASK_MOVE, pid, "a");
+	/* Another letter than away() has: nothing of it is away then (trace-calls). */
+	struct answer answer = ask(ASK_MOVE, pid, "A");
 	char name[50];
 
 	if (!is_moved)

@@ -135,9 +135,9 @@ static void waits_take_a_round_trip(void)
 	struct epoll_event e = { .events = EPOLLIN };
 
 	DO(pipe(waited_for));
+	away();
 	event_set = DO(epoll_create1(0));
 	DO(epoll_ctl(event_set, EPOLL_CTL_ADD, waited_for[0], &e));
-	away();
 	ROUND_TRIPS(wait_in_each_way, 7, 7);
 	EQUAL(write(waited_for[1], "x", 1), 1);
 	ready = 1;
