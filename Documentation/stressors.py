@@ -17,9 +17,30 @@ sys.dont_write_bytecode = True
 
 from lib import pages, stressors  # noqa: E402
 
-PAGE = pages.Page("stressors.rst", ("stressor", "classes", "at home", "away", "went out",
-                                    "came home by itself"))
-WIDTH = 90      # of what stress-ng says
+HOME, AWAY = 2, 3       # columns
+WIDTH = 90              # of what stress-ng says
+
+
+class Page(pages.Page):
+    """The page; above its table is what comes of it all."""
+
+    def table(self, rows):
+        away = [cells[AWAY] for cells in rows.values()]
+
+        def count(begin):
+            return sum(cell.startswith(begin) for cell in away)
+        fail = sum(cells[AWAY] == "not compared" and cells[HOME].startswith("fails")
+                   for cells in rows.values())
+        sums = f"{len(rows)} stressors: {count('same')} have the same verdict away as at home, of " \
+            f"which {away.count(stressors.UNFINISHED)} have counted nothing in their time there.\n" \
+            f"{count('differs')} differs; {count('not compared')} are not " \
+            f"compared: {fail} of them fail at home, the others do not run there; not run yet: " \
+            f"{count('not run')}.\n"
+        return "\n" + sums + super().table(rows)
+
+
+PAGE = Page("stressors.rst", ("stressor", "classes", "at home", "away", "went out",
+                              "came home by itself"))
 
 
 def rows(path=stressors.RECORD):

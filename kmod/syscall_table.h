@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Radium: where a visitor's system call is done, and why. One row per call of this kernel,
- * in the order of their numbers; every other number is HOME.
+ * in the order of their numbers. A number between them that is no call is HOME, one beyond
+ * the last, as those of the 32-bit ways into the kernel and of x32, is RETURN.
  *
  *   LOCAL	by the visitor, while nobody watches the thread's calls: it needs nothing of the
  *		process, or what home has told already (visitor_local.c); else like HOME or INLINE

@@ -10,10 +10,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -86,7 +89,7 @@ static void write_full_pipe(void)
 	helper = event(drain, NULL);
 	during(MOVES);
 	EQUAL(write(ends[1], data, 1 << 20), 1 << 20);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 }
 
@@ -241,7 +244,7 @@ static void epoll_event(void)
 	during(MOVES);
 	EQUAL(epoll_wait(epoll, &event, 1, 60000), 1);
 	EQUAL(event.data.u32, 42);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 }
 
@@ -285,7 +288,7 @@ static void epoll_timeout(void)
 	blocked(MOVES);
 	EQUAL(epoll_wait(DO(epoll_create1(0)), &event, 1, SHORT_MS), 0);
 	CHECK(now_ns() - start >= SHORT_MS * 1000000ull);
-	during_end();
+	gone_in_the_end();
 }
 
 static void block_usr1(sigset_t *set)
@@ -304,7 +307,7 @@ static void sigtimedwait_timeout(void)
 	blocked(MOVES);
 	EQUAL(sigtimedwait(&set, NULL, &limit), -1);
 	EQUAL(errno, EAGAIN);
-	during_end();
+	gone_in_the_end();
 }
 
 static void sigwaitinfo_signal(void)
@@ -316,7 +319,7 @@ static void sigwaitinfo_signal(void)
 	blocked(MOVES " 100 k 10");
 	EQUAL(sigwaitinfo(&set, &info), SIGUSR1);
 	EQUAL(info.si_pid, getppid());
-	during_end();
+	gone_in_the_end();
 }
 
 static void signalfd_wait(void)
@@ -327,10 +330,134 @@ static void signalfd_wait(void)
 
 	block_usr1(&set);
 	fd = DO(signalfd(-1, &set, 0));
-	blocked(MOVES " 100 k 10");
+	blocked(MOVES_AT_ONCE " 100 k 10");
 	EQUAL(read(fd, &info, sizeof(info)), sizeof(info));
 	EQUAL(info.ssi_signo, SIGUSR1);
 	during_end();
+}
+
+/* ---- what a move shows of a call ---- */
+
+/*
+ * As soon as the caller sleeps in a call it is moved; then the function is executed. Whoever has
+ * been in the call asks the harness nothing before he has reaped the child that does this.
+ */
+static pid_t when_moved_in(long nr, void (*function)(void *), void *argument)
+{
+	pid_t pid;
+
+	warm_up();
+	pid = DO(fork());
+	if (pid)
+		return pid;
+	while (!sleeps_in(getppid(), nr))
+		sleep_ms(10);
+	during("%d:A", getppid());
+	during_end();
+	function(argument);
+	_exit(0);
+}
+
+/* A time limit that is not written to does not tell what is left of it: EINTR instead. */
+static void limit_cannot_be_written(void)
+{
+	struct timeval *limit = map_pages(1, PROT_READ | PROT_WRITE);
+	struct timespec sticky = { 60, 0 };
+	struct pollfd wanted;
+	fd_set set;
+	pid_t helper;
+	int result;
+
+	limit->tv_sec = 60;
+	DO(mprotect(limit, 4096, PROT_READ));
+	DO(pipe(ends));
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	helper = when_moved_in(SYS_select, write_x, &ends[1]);
+	result = syscall(SYS_select, ends[0] + 1, &set, NULL, NULL, limit) == 1 ? 1 : -errno;
+	reap(helper);
+	EQUAL(result, moving() ? -EINTR : 1);
+
+	DO(pipe(ends));
+	wanted = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	DO(personality(STICKY_TIMEOUTS));
+	helper = when_moved_in(SYS_ppoll, write_x, &ends[1]);
+	result = syscall(SYS_ppoll, &wanted, 1, &sticky, NULL, 0) == 1 ? 1 : -errno;
+	reap(helper);
+	EQUAL(result, moving() ? -EINTR : 1);
+	EQUAL(sticky.tv_sec, 60);
+}
+
+/* The parts of a readv() are reads of their own: those that were filled are told. */
+static void parts_of_a_read(void)
+{
+	char path[] = "/tmp/st-parts-XXXXXX";
+	int file = DO(mkstemp(path)), told = DO(inotify_init());
+	struct inotify_event event[2] = { };
+	struct iovec parts[2] = { { &event[0], sizeof(*event) }, { &event[1], sizeof(*event) } };
+	ssize_t got;
+	pid_t helper;
+
+	DO(inotify_add_watch(told, path, IN_MODIFY));
+	helper = when_moved_in(SYS_readv, write_x, &file);
+	EQUAL(write(file, "x", 1), 1);
+	got = readv(told, parts, 2);
+	reap(helper);
+	EQUAL(got, moving() ? sizeof(*event) : 2 * sizeof(*event));
+	EQUAL(event[0].mask, IN_MODIFY);
+	EQUAL(event[1].mask, moving() ? 0 : IN_MODIFY);
+	unlink(path);
+}
+
+/* What is behind the caller in a queue, and tells when it is woken. */
+static void wait_behind(uint32_t *word, int order)
+{
+	while (!sleeps_in(getppid(), SYS_futex))
+		sleep_ms(10);
+	if (futex(word, FUTEX_WAIT, 0, NULL) || write(order, "2", 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+/* Wakes one and, when that has told who it is, the other. Ends with what came first. */
+static void wake_both(uint32_t *word, pid_t other, int order)
+{
+	char first, second;
+
+	while (!sleeps_in(getppid(), SYS_futex) || !sleeps_in(other, SYS_futex))
+		sleep_ms(10);
+	during("%d:A", getppid());
+	during_end();
+	while (!sleeps_in(getppid(), SYS_futex))
+		sleep_ms(10);
+	if (futex(word, FUTEX_WAKE, 1, NULL) != 1 || read(order, &first, 1) != 1 ||
+	    futex(word, FUTEX_WAKE, 1, NULL) != 1 || read(order, &second, 1) != 1)
+		_exit(1);
+	_exit(first);
+}
+
+/* Who is moved waits anew, behind those who have come after him. */
+static void place_in_the_queue(void)
+{
+	uint32_t *word = DO(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	pid_t other, waker;
+	int order[2], status;
+
+	DO(pipe(order));
+	warm_up();
+	other = DO(fork());
+	if (!other)
+		wait_behind(word, order[1]);
+	waker = DO(fork());
+	if (!waker)
+		wake_both(word, other, order[0]);
+	EQUAL(futex(word, FUTEX_WAIT, 0, NULL), 0);
+	EQUAL(write(order[1], "1", 1), 1);
+	EQUAL(waitpid(waker, &status, 0), waker);
+	CHECK(WIFEXITED(status));
+	EQUAL(WEXITSTATUS(status), moving() ? '2' : '1');
+	reap(other);
 }
 
 int main(int argc, char **argv)
@@ -341,6 +468,7 @@ int main(int argc, char **argv)
 		CASE(sleep_until), CASE(futex_timeout), CASE(futex_wake), CASE(wait4_exit),
 		CASE(waitid_exit), CASE(epoll_event), CASE(epoll_timeout), CASE(wish_is_withdrawn),
 		CASE(sigtimedwait_timeout), CASE(sigwaitinfo_signal), CASE(signalfd_wait),
+		CASE(limit_cannot_be_written), CASE(parts_of_a_read), CASE(place_in_the_queue),
 		{ 0 }
 	};
 

@@ -4,9 +4,9 @@
 #define _RADIUM_SELFTEST_BLOCKING_H
 
 /* When blocked calls are moved, and how long what they wait for takes. */
-#define MOVES "60 a 60 h 60 a 30"
-/* For calls that need not end to be moved. */
 #define MOVES_AT_ONCE "60 A 60 H 60 A 30"
+/* For calls that are left alone: they go when they have ended, see gone_in_the_end(). */
+#define MOVES "60 a 60 h 60 a 30"
 enum { EVENT_MS = 900, SHORT_MS = 800 };
 
 /* The first move makes the replica and takes longer than the calls block. */
@@ -20,6 +20,13 @@ static inline pid_t event(void (*function)(void *), void *argument)
 {
 	warm_up();
 	return later(EVENT_MS, function, argument);
+}
+
+/* What asked it away last in its call has got it. */
+static inline void gone_in_the_end(void)
+{
+	during_end();
+	EQUAL(where() != 0, moving());
 }
 
 #define blocked(steps) do { warm_up(); during(steps); } while (0)

@@ -52,7 +52,7 @@ static void accept_and_receive(void)
 	pid_t helper = event(connect_and_send, &address);
 	char text[10];
 
-	during(MOVES " 300 h 60 a 60 h");
+	during(MOVES_AT_ONCE " 300 h 60 a 60 h");
 	fd = DO(accept(server, NULL, NULL));
 	EQUAL(recv(fd, text, sizeof(text), MSG_WAITALL), 10);
 	CHECK(!memcmp(text, "helloworld", 10));
@@ -71,7 +71,7 @@ static void receive_timeout(void)
 	blocked(MOVES);
 	EQUAL(recv(pair[0], &byte, 1, 0), -1);
 	EQUAL(errno, EAGAIN);
-	during_end();
+	gone_in_the_end();
 }
 
 static void send_byte(void *fd)
@@ -116,7 +116,7 @@ static void receive_low_water(void)
 	during(MOVES);
 	EQUAL(read(pair[0], text, 8), 8);
 	CHECK(!strcmp(text, "one half"));
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 }
 
@@ -157,46 +157,66 @@ static void socket_is_replaced(void)
 	reap(child);
 }
 
-static void lock_and_hold(void *path)
+/* Has a lock from when this returns, for EVENT_MS. */
+static pid_t hold(bool (*take)(int), const char *path)
 {
-	int fd = open(path, O_RDWR);
+	int held[2], fd;
+	pid_t holder;
+	char byte;
 
-	if (flock(fd, LOCK_EX))
-		_exit(1);
-	sleep_ms(EVENT_MS);
+	DO(pipe(held));
+	holder = DO(fork());
+	if (!holder) {
+		fd = open(path, O_RDWR);
+		if (fd < 0 || !take(fd) || write(held[1], "x", 1) != 1)
+			_exit(1);
+		sleep_ms(EVENT_MS);
+		_exit(0);
+	}
+	close(held[1]);
+	EQUAL(read(held[0], &byte, 1), 1);
+	return holder;
+}
+
+static bool lock_file(int fd)
+{
+	return !flock(fd, LOCK_EX);
+}
+
+static bool lock_byte(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	return !fcntl(fd, F_SETLKW, &lock);
+}
+
+/* What another one holds is waited for, and had when he has ended. */
+static void lock_wait(bool (*take)(int))
+{
+	char path[] = "/tmp/st-lock-XXXXXX";
+	uint64_t start;
+	pid_t holder;
+	int fd = DO(mkstemp(path));
+
+	warm_up();
+	start = now_ns();
+	holder = hold(take, path);
+	during(MOVES_AT_ONCE);
+	CHECK(take(fd));
+	CHECK(now_ns() - start >= EVENT_MS * 1000000ull - NODES_APART_NS);
+	during_end();
+	reap(holder);
+	unlink(path);
 }
 
 static void flock_wait(void)
 {
-	char path[] = "/tmp/st-flock-XXXXXX";
-	int fd = DO(mkstemp(path));
-	pid_t holder = later(0, lock_and_hold, path);
-
-	sleep_ms(60);
-	blocked(MOVES);
-	EQUAL(flock(fd, LOCK_EX), 0);
-	EQUAL(waitpid(holder, NULL, WNOHANG) != -1, 1);
-	during_end();
-	unlink(path);
+	lock_wait(lock_file);
 }
 
 static void record_lock_wait(void)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	char path[] = "/tmp/st-lock-XXXXXX";
-	int fd = DO(mkstemp(path));
-	pid_t holder = DO(fork());
-
-	if (!holder) {
-		DO(fcntl(fd, F_SETLK, &lock));
-		sleep_ms(EVENT_MS);
-		_exit(0);
-	}
-	sleep_ms(60);
-	blocked(MOVES);
-	EQUAL(fcntl(fd, F_SETLKW, &lock), 0);
-	during_end();
-	unlink(path);
+	lock_wait(lock_byte);
 }
 
 static void open_fifo(void *path)
@@ -216,7 +236,7 @@ static void open_fifo_wait(void)
 	snprintf(path, sizeof(path), "/tmp/st-fifo-%d", getpid());
 	DO(mkfifo(path, 0600));
 	helper = event(open_fifo, path);
-	during(MOVES);
+	during(MOVES_AT_ONCE);
 	fd = DO(open(path, O_RDONLY));
 	EQUAL(read(fd, &byte, 1), 1);
 	during_end();
@@ -238,7 +258,7 @@ static void msgrcv_wait(void)
 	int queue = DO(msgget(IPC_PRIVATE, 0600));
 	pid_t helper = event(send_message, &queue);
 
-	during(MOVES);
+	during(MOVES_AT_ONCE);
 	EQUAL(msgrcv(queue, &message, 4, 3, 0), 4);
 	during_end();
 	reap(helper);
@@ -263,7 +283,7 @@ static void semop_wait(void)
 	helper = event(raise_semaphore, &set);
 	during(MOVES);
 	EQUAL(semop(set, &down, 1), 0);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 	semctl(set, 0, IPC_RMID);
 }

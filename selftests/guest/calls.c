@@ -272,6 +272,7 @@ static void sleep_in_the_old_gate(void)
 	EQUAL(gate2(162, (uintptr_t)low, 0), 0);
 	CHECK(now_ns() - begin >= (uint64_t)time.tv_nsec);
 	during_end();
+	EQUAL(where() != 0, moving());
 }
 
 /* umask, whose number is that of exit in 64-bit calls: it goes out again. */

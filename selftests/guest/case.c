@@ -151,9 +151,15 @@ int inline_of(pid_t pid)
 	return ask(ASK_INLINE, pid, "%s", "").value;
 }
 
+int link_messages(void)
+{
+	return ask(ASK_MESSAGES, getpid(), "%s", "").value;
+}
+
 void away_refused(pid_t pid, const char *reason)
 {
-	struct answer answer = ask(ASK_MOVE, pid, "a");
+	/* Another letter than away() has: nothing of it is away then (trace-calls). */
+	struct answer answer = ask(ASK_MOVE, pid, "A");
 	char name[50];
 
 	if (!is_moved)
@@ -182,12 +188,13 @@ void during(const char *format, ...)
 	pthread_mutex_unlock(&asking);
 }
 
-void during_end(void)
+int during_end(void)
 {
 	struct answer answer = ask(ASK_DURING_END, getpid(), "%s", "");
 
-	if (answer.value)
+	if (answer.value < 0)
 		fail("", 0, "%s", answer.text);
+	return answer.value;
 }
 
 void fail(const char *file, int line, const char *format, ...)
@@ -430,28 +437,68 @@ unsigned long find_mapping(const char *name, unsigned long *end)
 	return start;
 }
 
-void travels(const char *name, void (*function)(void), int calls)
+/* What the module has counted. */
+struct counts {
+	int pages, inlined, calls, messages;
+	uint64_t at;
+};
+
+static struct counts look(void)
 {
-	enum { FIRST = 3, ROUNDS = 20, OTHERS = 4 };
-	int pages, inlined;
+	return (struct counts){
+		pages_of(getpid()), inline_of(getpid()), calls_of(getpid(), gettid()),
+		link_messages(), now_ns(),
+	};
+}
+
+enum {
+	FIRST = 3, ROUNDS = 20,
+	OTHERS = 4,	/* pages that may be wanted at home for another reason */
+	LOOKS = 10,	/* calls with which the harness is asked between two numbers of two looks */
+	ACK_MS = 20,	/* in which each side acknowledges once without another message, at most */
+	BEAT_MS = 1000,
+};
+
+/* Messages that are neither a call nor its result: of pages, of looks, and those of the link. */
+static int other_messages(uint64_t ns)
+{
+	int ms = ns / 1000000;
+
+	return 4 * OTHERS + 2 * LOOKS + 2 * (ms / ACK_MS + 2) + 2 * (ms / BEAT_MS + 2);
+}
+
+void travels(const char *name, void (*function)(void), int calls, int all)
+{
+	struct counts first, last;
+	int most;
 
 	/* The stack, the words of the harness and a first call of each kind. */
 	for (int i = 0; i < FIRST; i++) {
-		pages_of(getpid());
-		inline_of(getpid());
+		look();
 		function();
 	}
-	inlined = inline_of(getpid());
-	pages = pages_of(getpid());
+	first = look();
 	for (int i = 0; i < ROUNDS; i++)
 		function();
-	pages = pages_of(getpid()) - pages;
-	inlined = inline_of(getpid()) - inlined;
-	/* A page or two may be wanted at home for another reason. */
-	if (pages > OTHERS)
-		fail("", 0, "%s: %d pages moved in %d rounds", name, pages, ROUNDS);
-	if (moving() && inlined < ROUNDS * calls)
-		fail("", 0, "%s: the data of %d calls travelled in %d rounds", name, inlined, ROUNDS);
+	last = look();
+	last.pages -= first.pages;
+	last.inlined -= first.inlined;
+	last.calls -= first.calls;
+	last.messages -= first.messages;
+	if (last.pages > OTHERS)
+		fail("", 0, "%s: %d pages moved in %d rounds", name, last.pages, ROUNDS);
+	if (!moving())
+		return;
+	if (last.inlined < ROUNDS * calls)
+		fail("", 0, "%s: the data of %d calls travelled in %d rounds", name, last.inlined, ROUNDS);
+	if (!all)
+		return;
+	if (last.calls < ROUNDS * all || last.calls > ROUNDS * all + LOOKS)
+		fail("", 0, "%s: home has made %d calls in %d rounds of %d", name, last.calls, ROUNDS, all);
+	most = 2 * last.calls + other_messages(last.at - first.at);
+	note("%s: %d calls, %d messages of %d", name, last.calls, last.messages, most);
+	if (last.messages < 2 * ROUNDS * all || last.messages > most)
+		fail("", 0, "%s: %d messages for %d calls", name, last.messages, last.calls);
 }
 
 /* xorshift64*, byte for byte the same wherever it runs. */

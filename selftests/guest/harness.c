@@ -36,6 +36,7 @@ static struct {
 	pid_t pid;
 	uint64_t due;
 	bool asked;	/* somebody waits for the end */
+	int moves;	/* out, that it had made before */
 	char error[160];
 } steps;
 
@@ -106,6 +107,14 @@ static int node_of(pid_t pid)
 	if (device < 0 || !move_info(device, pid, &info) || info.state != RADIUM_THREAD_AWAY)
 		return 0;
 	return info.node;
+}
+
+/* How often its first thread has gone out; 0: nothing is known of it. */
+static int moves_of(pid_t pid)
+{
+	struct radium_thread_info info;
+
+	return device >= 0 && move_info(device, pid, &info) ? (int)info.migrations : 0;
 }
 
 static bool is_gone(const struct radium_move *result)
@@ -270,8 +279,10 @@ static void step(int answers)
 		}
 	}
 	if (!steps.next && steps.asked) {
+		int moves = moves_of(steps.pid) - steps.moves;
+
 		steps.asked = false;
-		answer(answers, *steps.error ? -1 : 0, steps.error);
+		answer(answers, *steps.error ? -1 : moves > 0 ? moves : 0, steps.error);
 	}
 }
 
@@ -288,6 +299,7 @@ static void start_steps(const struct ask *ask)
 		steps.pid = atoi(steps.text);
 		steps.next = colon + 1;
 	}
+	steps.moves = moves_of(steps.pid);
 	steps.due = now_ns();
 }
 
@@ -339,6 +351,9 @@ static void serve(int answers, const struct ask *ask)
 		break;
 	case ASK_WHERE:
 		answer(answers, node_of(ask->pid), "");
+		break;
+	case ASK_MESSAGES:
+		answer(answers, device < 0 ? 0 : (int)move_messages(device), "");
 		break;
 	case ASK_RETURNS:
 		answer(answers, returns_of(ask->pid, ask->text), "");

@@ -69,6 +69,8 @@ int upgraded_of(pid_t pid);
 int pages_of(pid_t pid);
 /* Its delegated calls whose data travelled with them. */
 int inline_of(pid_t pid);
+/* Messages between home and other nodes, both ways; in mode native always 0. */
+int link_messages(void);
 /* A move away that has to be refused, for a reason whose name is this. */
 void away_refused(pid_t pid, const char *reason);
 /* How often the caller came home by itself for a reason; in mode native always 0. */
@@ -81,8 +83,11 @@ int returns(const char *reason);
  * names another process than the caller.
  */
 void during(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Waits until the steps are done. */
-void during_end(void);
+/*
+ * Waits until the steps are done. Returns how often the first thread has gone out meanwhile,
+ * for those that may not move: in mode native, and of one that has ended, 0.
+ */
+int during_end(void);
 
 /* Ends the case, here with the reason. */
 void fail(const char *file, int line, const char *format, ...)
@@ -150,8 +155,10 @@ unsigned long find_mapping(const char *name, unsigned long *end);
  * Calls a function of one who is away: no page moves because of it, and the data of at least
  * so many of its system calls travels with them each time.
  */
-#define TRAVELS(function, calls) travels(#function, function, calls)
-void travels(const char *name, void (*function)(void), int calls);
+#define TRAVELS(function, calls) travels(#function, function, calls, 0)
+/* The same of one that makes so many calls in all: each is one question to home, and its answer. */
+#define ROUND_TRIPS(function, calls, all) travels(#function, function, calls, all)
+void travels(const char *name, void (*function)(void), int calls, int all);
 
 void fill(void *memory, size_t bytes, uint64_t seed);
 /* Offset of the first wrong byte, or -1. */

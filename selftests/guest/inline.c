@@ -162,6 +162,49 @@ static void pages_stay(void)
 		CHECK(inlined >= 2 * CALLS + CALLS / 10);
 }
 
+/* What the functions of ROUND_TRIPS() work with. */
+static int worked_on;
+
+static void read_and_write(void)
+{
+	char *from = out + 123, *to = in + 45;
+
+	DO(lseek(worked_on, 0, SEEK_SET));
+	EQUAL(write(worked_on, from, 4096), 4096);
+	DO(lseek(worked_on, 0, SEEK_SET));
+	EQUAL(read(worked_on, to, 4096), 4096);
+	EQUAL(pwrite(worked_on, from, LIMIT, 1), LIMIT);
+	EQUAL(pread(worked_on, to, LIMIT, 1), LIMIT);
+	to[0] = from[0] + 1;
+}
+
+static void read_and_write_vectors(void)
+{
+	struct iovec w[] = { { out, 100 }, { out + 5000, 1 }, { out + 9000, 6000 } };
+	struct iovec r[] = { { in + 7, 3000 }, { in + 8000, 3101 } };
+
+	DO(lseek(worked_on, 0, SEEK_SET));
+	EQUAL(writev(worked_on, w, 3), 6101);
+	DO(lseek(worked_on, 0, SEEK_SET));
+	EQUAL(readv(worked_on, r, 2), 6101);
+	EQUAL(pwritev(worked_on, w, 3, 10), 6101);
+	EQUAL(preadv(worked_on, r, 2, 10), 6101);
+	EQUAL(pwritev2(worked_on, w, 3, 10, 0), 6101);
+	EQUAL(preadv2(worked_on, r, 2, 10, 0), 6101);
+	in[7]++;
+}
+
+/* Each is a round trip, and buffers that the thread uses stay where it is. */
+static void files_take_a_round_trip(void)
+{
+	worked_on = scratch();
+	away_with_buffers();
+	ROUND_TRIPS(read_and_write, 4, 6);
+	CHECK(!memcmp(in + 46, out + 124, LIMIT - 1));
+	ROUND_TRIPS(read_and_write_vectors, 6, 8);
+	CHECK(!memcmp(in + 8, out + 1, 99) && in[107] == out[5000]);
+}
+
 /* On two pages of which the thread uses one: the other one comes, and both stay. */
 static void pages_of_one_buffer_stay(void)
 {
@@ -374,7 +417,8 @@ static void failed_calls_leave_nothing(void)
 
 static const struct test_case cases[] = {
 	CASE(through_a_pipe), CASE(through_a_file), CASE(vectors), CASE(many_entries),
-	CASE(pages_stay), CASE(pages_of_one_buffer_stay), CASE(unused_buffer_stays), CASE(devices), CASE(direct_io),
+	CASE(pages_stay), CASE(files_take_a_round_trip), CASE(pages_of_one_buffer_stay),
+	CASE(unused_buffer_stays), CASE(devices), CASE(direct_io),
 	CASE(go_home_and_back), CASE(bad_buffers), CASE(failed_calls_leave_nothing),
 	{ }
 };

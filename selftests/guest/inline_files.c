@@ -312,6 +312,40 @@ static void status_of_files(void)
 	EQUAL(f.f_namelen, g.f_namelen);
 }
 
+static void ask_status(void)
+{
+	struct stat status[4];
+	struct statx x;
+	int file;
+
+	file = DO(open(name, O_RDONLY));
+	EQUAL(lseek(file, 0, SEEK_END), 5000);
+	DO(syscall(SYS_stat, name, &status[0]));
+	DO(syscall(SYS_lstat, name, &status[1]));
+	DO(syscall(SYS_fstat, file, &status[2]));
+	DO(syscall(SYS_newfstatat, AT_FDCWD, name, &status[3], 0));
+	DO(statx(AT_FDCWD, name, 0, STATX_ALL, &x));
+	DO(close(file));
+	for (int i = 0; i < 4; i++)
+		EQUAL(status[i].st_size, 5000);
+	EQUAL(x.stx_size, 5000);
+	file = DO(syscall(SYS_open, name, O_RDONLY));
+	DO(close(file));
+}
+
+/* What has no data to take along, to close and to seek, is one, too. */
+static void status_takes_a_round_trip(void)
+{
+	strcpy(name, "/tmp/st-inline-XXXXXX");
+	a = DO(mkstemp(name));
+	EQUAL(write(a, out, 5000), 5000);
+	away();
+	/* A name that the thread does not use would stay at home. */
+	EQUAL(name[0], '/');
+	ROUND_TRIPS(ask_status, 7, 10);
+	unlink(name);
+}
+
 static void use_names(void)
 {
 	struct timeval times[2] = { { 1000, 5 }, { 2000, 6 } };
@@ -398,8 +432,8 @@ static void another_root(void)
 
 static const struct test_case cases[] = {
 	CASE(record_locks), CASE(lock_waited_for), CASE(owners), CASE(extended_attributes),
-	CASE(offsets), CASE(names), CASE(status_of_files), CASE(other_names), CASE(directories),
-	CASE(another_root),
+	CASE(offsets), CASE(names), CASE(status_of_files), CASE(status_takes_a_round_trip),
+	CASE(other_names), CASE(directories), CASE(another_root),
 	{ }
 };
 

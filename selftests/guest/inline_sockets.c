@@ -149,25 +149,74 @@ static void messages(void)
 	EQUAL(m.msg_flags, MSG_TRUNC);
 }
 
-/* ---- many messages at once ---- */
-
-enum { MANY = 4 };
-
-/* What the functions of TRAVELS() work with: the second gets what the first sends. */
+/* What the functions of TRAVELS() work with: the second gets what the first sends, from here. */
 static int a, b;
+static struct sockaddr_in to;
 
 static void connect_datagrams(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
 	socklen_t len = sizeof(to);
 
 	a = DO(socket(AF_INET, SOCK_DGRAM, 0));
 	b = DO(socket(AF_INET, SOCK_DGRAM, 0));
+	to = (struct sockaddr_in){ .sin_family = AF_INET };
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	DO(bind(b, (void *)&to, sizeof(to)));
 	DO(getsockname(b, (void *)&to, &len));
 	DO(connect(a, (void *)&to, sizeof(to)));
 }
+
+/* The largest ones that travel with the address. */
+enum { LARGEST = LIMIT - sizeof(struct sockaddr_in) - sizeof(socklen_t) };
+
+static void send_and_receive(void)
+{
+	static const int lengths[] = { 1, 5000, LARGEST };
+	struct sockaddr_in from;
+	socklen_t len;
+
+	for (int i = 0; i < 3; i++) {
+		EQUAL(sendto(a, out + i, lengths[i], 0, (void *)&to, sizeof(to)), lengths[i]);
+		len = sizeof(from);
+		in[1] = out[i] + 1;
+		EQUAL(recvfrom(b, in + 1, lengths[i], 0, (void *)&from, &len), lengths[i]);
+		EQUAL(from.sin_family, AF_INET);
+		EQUAL(in[1], out[i]);
+	}
+}
+
+static void send_and_receive_parts(void)
+{
+	struct iovec w[] = { { out, 5 }, { out + 100, 6000 } };
+	struct iovec r[] = { { in, 4000 }, { in + 9000, 2005 } };
+	struct sockaddr_in from;
+	struct msghdr sent = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = w, .msg_iovlen = 2,
+	}, got = {
+		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = r, .msg_iovlen = 2,
+	};
+
+	EQUAL(sendmsg(a, &sent, 0), 6005);
+	in[0] = out[0] + 1;
+	EQUAL(recvmsg(b, &got, 0), 6005);
+	EQUAL(got.msg_namelen, sizeof(from));
+	EQUAL(in[0], out[0]);
+}
+
+static void messages_take_a_round_trip(void)
+{
+	connect_datagrams();
+	away_with_buffers();
+	ROUND_TRIPS(send_and_receive, 6, 6);
+	CHECK(!memcmp(in + 1, out + 2, LARGEST));
+	ROUND_TRIPS(send_and_receive_parts, 2, 2);
+	CHECK(!memcmp(in, out, 5) && !memcmp(in + 5, out + 100, 3995));
+	CHECK(!memcmp(in + 9000, out + 100 + 3995, 2005));
+}
+
+/* ---- many messages at once ---- */
+
+enum { MANY = 4 };
 
 static void send_and_receive_many(void)
 {
@@ -349,7 +398,8 @@ static void pair_that_fails(void)
 }
 
 static const struct test_case cases[] = {
-	CASE(datagrams), CASE(streams), CASE(messages), CASE(many_at_once), CASE(options),
+	CASE(datagrams), CASE(streams), CASE(messages), CASE(messages_take_a_round_trip),
+	CASE(many_at_once), CASE(options),
 	CASE(filter_is_told), CASE(sources_are_told), CASE(pair_that_fails),
 	{ }
 };

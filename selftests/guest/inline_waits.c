@@ -103,6 +103,47 @@ static void epolled(void)
 	EQUAL(errno, EINVAL);
 }
 
+/* What the functions of ROUND_TRIPS() work with: a pipe with a byte in it, or without. */
+static int waited_for[2], event_set, ready;
+
+static void wait_in_each_way(void)
+{
+	struct pollfd fd = { .fd = waited_for[0], .events = POLLIN };
+	struct timespec limit = { 0, 1000 };
+	struct timeval old_limit = { 0, 1 };
+	struct epoll_event e;
+	sigset_t mask = { };
+	fd_set set;
+
+	EQUAL(poll(&fd, 1, ready ? -1 : 1), ready);
+	EQUAL(ppoll(&fd, 1, &limit, &mask), ready);
+	EQUAL(fd.revents, ready ? POLLIN : 0);
+	FD_ZERO(&set);
+	FD_SET(waited_for[0], &set);
+	EQUAL(syscall(SYS_select, waited_for[0] + 1, &set, NULL, NULL, &old_limit), ready);
+	EQUAL(!!FD_ISSET(waited_for[0], &set), ready);
+	FD_SET(waited_for[0], &set);
+	EQUAL(pselect(waited_for[0] + 1, &set, NULL, NULL, &limit, &mask), ready);
+	EQUAL(!!FD_ISSET(waited_for[0], &set), ready);
+	EQUAL(epoll_wait(event_set, &e, 1, ready ? -1 : 1), ready);
+	EQUAL(epoll_pwait(event_set, &e, 1, ready ? -1 : 1, &mask), ready);
+	EQUAL(epoll_pwait2(event_set, &e, 1, &limit, &mask), ready);
+}
+
+static void waits_take_a_round_trip(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+
+	DO(pipe(waited_for));
+	away();
+	event_set = DO(epoll_create1(0));
+	DO(epoll_ctl(event_set, EPOLL_CTL_ADD, waited_for[0], &e));
+	ROUND_TRIPS(wait_in_each_way, 7, 7);
+	EQUAL(write(waited_for[1], "x", 1), 1);
+	ready = 1;
+	ROUND_TRIPS(wait_in_each_way, 7, 7);
+}
+
 /* ---- interrupted ---- */
 
 static volatile int caught;
@@ -254,9 +295,9 @@ static void sleep_interrupted(void)
 }
 
 static const struct test_case cases[] = {
-	CASE(polled), CASE(selected), CASE(one_set_for_two), CASE(epolled), CASE(read_interrupted),
-	CASE(read_restarted), CASE(read_moved), CASE(poll_moved), CASE(poll_interrupted),
-	CASE(sleep_interrupted),
+	CASE(polled), CASE(selected), CASE(one_set_for_two), CASE(epolled),
+	CASE(waits_take_a_round_trip), CASE(read_interrupted), CASE(read_restarted),
+	CASE(read_moved), CASE(poll_moved), CASE(poll_interrupted), CASE(sleep_interrupted),
 	{ }
 };
 

@@ -188,6 +188,27 @@ static void mapped_over_the_clocks(void)
 	EQUAL(differs(memory, bytes, 2), -1);
 }
 
+/* Below 64 KiB nothing is ever elsewhere: each access is made at home. */
+static void lowest_addresses(void)
+{
+	volatile int *low = mmap((void *)0xf000, 4096, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (low == MAP_FAILED)
+		skip("no memory below 64 KiB: %s", strerror(errno));
+	for (int round = 1; round <= 3; round++) {
+		away();
+		low[1] = round;
+		EQUAL(low[1], round);
+		EQUAL(low[2], 0);
+		CHECK(returns("EXCEPTION") >= (moving() ? round : 0));
+		away();
+		EQUAL(low[1]++, round);
+		home();
+		EQUAL(low[1], round + 1);
+	}
+}
+
 static void protection_changes(void)
 {
 	char *memory = map_pages(PAGES, RW);
@@ -467,7 +488,7 @@ int main(int argc, char **argv)
 		CASE(content_travels), { "large_memory_travels", large_memory_travels, 60 },
 		CASE(untouched_is_zero), CASE(heap_grows_and_shrinks), CASE(allocator),
 		CASE(map_and_unmap), { "unmapped_among_many", unmapped_among_many, 180 },
-		CASE(fixed_replaces), CASE(mapped_over_the_clocks),
+		CASE(fixed_replaces), CASE(mapped_over_the_clocks), CASE(lowest_addresses),
 		CASE(protection_changes), CASE(code_is_made),
 		CASE(remap_grows), CASE(remap_moves), CASE(dontneed_gives_zeros),
 		CASE(dontneed_of_one_page), CASE(free_gives_old_or_zeros), CASE(pageout_keeps),

@@ -112,6 +112,22 @@ bool move_info(int device, pid_t pid, struct radium_thread_info *info)
 	return ioctl(device, RADIUM_IOC_THREAD_LIST, &list) == 0 && list.count == 1;
 }
 
+uint64_t move_messages(int device)
+{
+	struct radium_node_info all[RADIUM_NODE_MAX];
+	struct radium_list list = {
+		.size = sizeof(list), .entry_size = sizeof(*all),
+		.count = RADIUM_NODE_MAX, .entries = (uintptr_t)all,
+	};
+	uint64_t sum = 0;
+
+	if (ioctl(device, RADIUM_IOC_NODE_LIST, &list))
+		return 0;
+	for (unsigned int i = 0; i < list.count; i++)
+		sum += all[i].messages_sent + all[i].messages_received;
+	return sum;
+}
+
 const char *move_reason(unsigned int reason)
 {
 	return reason < RADIUM_R_COUNT ? reasons[reason].name : "?";

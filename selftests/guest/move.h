@@ -4,6 +4,7 @@
 #define _RADIUM_SELFTEST_MOVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "../../uapi/linux/radium.h"
 
@@ -24,6 +25,8 @@ bool process_info(int device, pid_t pid, struct radium_process_info *info);
 bool move_info(int device, pid_t pid, struct radium_thread_info *info);
 /* Distributed processes whose home is here, -1: not known. */
 int move_processes(int device);
+/* Messages between this node and others, both ways, since it has joined. */
+uint64_t move_messages(int device);
 const char *move_reason(unsigned int reason);		/* its name */
 const char *move_reason_text(unsigned int reason);
 

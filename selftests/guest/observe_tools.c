@@ -3,11 +3,10 @@
  * Tools that know nothing of moves look at a process that computes elsewhere, stop it, step
  * it, and let it go: it goes out again where it was asked to be, by itself.
  */
-#include "harness.h"
+#include "tools.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -313,47 +312,6 @@ static void stopped_at_calls(void)
 
 /* ------------------------------------------------- by tools of Debian's */
 
-static void need_tool(const char *path)
-{
-	if (access(path, X_OK))
-		skip("no %s", path);
-}
-
-/* All that a command prints; it has to end with 0. */
-static const char *printed(const char *format, ...)
-{
-	static char text[65536], command[1000];
-	size_t length = 0, got;
-	va_list args;
-	FILE *pipe;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	pipe = popen(command, "r");
-	CHECK(pipe);
-	while ((got = fread(text + length, 1, sizeof(text) - 1 - length, pipe)) > 0)
-		length += got;
-	text[length] = 0;
-	if (pclose(pipe))
-		fail(__FILE__, __LINE__, "%.60s: %s", command,
-		     length > 300 ? text + length - 300 : text);
-	return text;
-}
-
-static bool has(const char *text, const char *format, ...)
-{
-	char wanted[200];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(wanted, sizeof(wanted), format, args);
-	va_end(args);
-	if (!strstr(text, wanted))
-		note("no '%s' in: %.300s", wanted, text);
-	return strstr(text, wanted) != NULL;
-}
-
 /* Breakpoint, watchpoint (by steps), steps and a change of memory, as somebody types them. */
 static void gdb_session(void)
 {
@@ -457,10 +415,26 @@ static void lists(void)
 	finish(pid);
 }
 
+/* The number that perf gives for an event, which has to be one. */
+static double counted(const char *said, const char *event)
+{
+	const char *name = strstr(said, event), *line = name;
+	double value = -1;
+
+	CHECK(name);
+	while (line > said && line[-1] != '\n')
+		line--;
+	if (sscanf(line, "%lf,", &value) != 1)
+		fail(__FILE__, __LINE__, "%s is no number: %.60s", event, line);
+	return value;
+}
+
 /* It counts for as long as it is told to, disturbs nobody, and ends. */
 static void perf_attaches(void)
 {
+	double ms, switches;
 	const char *said;
+	uint64_t start;
 	pid_t pid;
 
 	need_tool("/usr/bin/perf");
@@ -468,10 +442,52 @@ static void perf_attaches(void)
 	await_count(pid, 3);
 	if (system("perf stat -x, -e task-clock -- true >/dev/null 2>&1"))
 		skip("perf counts nothing here");
+	start = now_ns();
 	said = printed("perf stat -x, -e task-clock,context-switches -p %d -- sleep 1 2>&1", pid);
-	CHECK(has(said, "task-clock"));
-	CHECK(has(said, "context-switches"));
+	ms = counted(said, ",msec,task-clock");
+	switches = counted(said, ",,context-switches");
+	note("%.2f ms, %.0f switches", ms, switches);
+	/* It sleeps most of the time, and who sleeps for it at home has to be woken for that. */
+	CHECK(ms > 0 && ms * 1e6 < now_ns() - start);
+	CHECK(switches >= 1 && switches < 100000);
 	goes_on_where_it_was(pid);
+	finish(pid);
+}
+
+/* How often perf finds the process at work, who looks a hundred times a second. */
+static int samples(pid_t pid, const char *path)
+{
+	int found;
+
+	printed("perf record -q -e cpu-clock -F 100 -o %s -p %d -- sleep 1 2>&1", path, pid);
+	found = occurrences(printed("perf script -i %s -F comm,pid,ip 2>/dev/null", path), "observe_tools");
+	if (found)
+		CHECK(has(printed("perf report --stdio -i %s --sort comm 2>/dev/null", path),
+			  "observe_tools"));
+	note("%d samples", found);
+	return found;
+}
+
+/* Nothing that it computes elsewhere, all that it does at home. */
+static void perf_samples(void)
+{
+	char path[] = "/tmp/st-perf-XXXXXX";
+	pid_t pid;
+
+	need_tool("/usr/bin/perf");
+	DO(close(DO(mkstemp(path))));
+	if (system("perf record -q -e cpu-clock -o /dev/null -- true >/dev/null 2>&1"))
+		skip("perf samples nothing here");
+	pid = begin(spin_in_steps);
+	await_count(pid, 1000);
+	CHECK(moving() ? !samples(pid, path) : samples(pid, path));
+	await_count(pid, 1000);
+	EQUAL(where_is(pid, pid) != 0, moving());
+	home_pid(pid);
+	CHECK(samples(pid, path));
+	away_pid(pid);
+	CHECK(moving() ? !samples(pid, path) : samples(pid, path));
+	unlink(path);
 	finish(pid);
 }
 
@@ -503,6 +519,7 @@ int main(int argc, char **argv)
 		CASE(breakpoint), CASE(single_steps), CASE(watchpoint), CASE(stopped_at_calls),
 		{ "gdb_session", gdb_session, 60 }, { "strace_follows", strace_follows, 60 },
 		{ "lists", lists, 60 }, { "perf_attaches", perf_attaches, 60 },
+		{ "perf_samples", perf_samples, 60 },
 		{ "criu_dumps", criu_dumps, 60 },
 		{ 0 }
 	};

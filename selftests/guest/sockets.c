@@ -234,6 +234,7 @@ static void waiting_for_messages(void)
 	EQUAL(recvmmsg(pair[0], two, 2, MSG_WAITFORONE, &limit), 1);
 	EQUAL(two[0].msg_len, 10);
 	during_end();
+	EQUAL(where() != 0, moving());
 	reap(helper);
 }
 

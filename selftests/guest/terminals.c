@@ -136,6 +136,7 @@ static void read_raw_slowly(void)
 	EQUAL(read(0, keys, 8), 3);
 	CHECK(!memcmp(keys, "abc", 3));
 	during_end();
+	EQUAL(where() != 0, moving());
 }
 
 /* One at a time, while the reader is moved, who wants three. */

@@ -26,6 +26,15 @@ NODE = 2
 DEAD_MS, USUAL_DEAD_MS = 60000, 10000
 # Those that will not work for root work for nobody.
 NOT_ROOT = re.compile(r"must not run as root|without root")
+# Those that want of a file system what one in memory has not: swap files, attributes of users.
+ON_DISK = {"swap", "xattr"}
+DISK = "/tmp/st-disk"
+MAKE_DISK = f"""
+mountpoint -q {DISK} && exit 0
+modprobe -q loop; modprobe -q ext4
+mkdir -p {DISK} && truncate -s 64M {DISK}.image && mkfs.ext4 -q -F {DISK}.image &&
+mount -o loop {DISK}.image {DISK} && chmod 1777 {DISK}
+"""
 # Of a run that nobody asked for by name: most are of several classes.
 CHOICE = set("matrix sigq aio mremap sockpair".split())
 
@@ -92,12 +101,19 @@ def judge(name, status, text):
     return Verdict(PASS, "", sum(ops))
 
 
+def place(context, name):
+    """Where a stressor makes its files: a machine may have been booted since the last time."""
+    if name not in ON_DISK or context.bed.execute(1, "sh", "-c", MAKE_DISK).returncode:
+        return WORK
+    return DISK
+
+
 # pylint: disable-next=too-many-arguments
 def stress(context, name, ops, seconds, away, user, limit=LIMIT):
     """One run, for a user, by words that become one: (verdict, mover's report). Without ops it
     works until the time is over."""
     command = ["stress-ng", f"--{name}", "1", "--timeout", f"{seconds}s", "--verify", "--minimize",
-               "--no-rand-seed", "--metrics-brief", "--temp-path", WORK]
+               "--no-rand-seed", "--metrics-brief", "--temp-path", place(context, name)]
     if ops:
         command += [f"--{name}-ops", str(ops)]
     if away:

@@ -25,6 +25,7 @@ PROGRAMS = {
                          "called_home_in_a_handler"},
     "threads_crowd": {"answers_have_their_own_credit"},
     "threads_files": {"slow_file", "closed_when_it_returns"},
+    "threads_tools": {"gdb_meets_all", "strace_follows_all"},
 }
 
 
