@@ -348,11 +348,15 @@ static int executed(const char *number)
 	return 0;
 }
 
+/* The harness answers one process at a time. */
+static int gone[2];
+
 static void *execute(void *number)
 {
 	char *arguments[] = { "local", "executed", number, NULL };
 
 	go(2);
+	EQUAL(write(gone[1], "g", 1), 1);
 	if (syscall(SYS_gettid) != syscall(SYS_getpid))
 		execv("/proc/self/exe", arguments);
 	_exit(99);
@@ -360,8 +364,11 @@ static void *execute(void *number)
 
 static void exec_changes_the_number(void)
 {
-	pid_t child = DO(fork());
+	pid_t child;
+	char byte;
 
+	DO(pipe(gone));
+	child = DO(fork());
 	if (!child) {
 		pthread_t thread;
 		char number[20];
@@ -371,6 +378,7 @@ static void exec_changes_the_number(void)
 		for (;;)
 			pause();
 	}
+	EQUAL(read(gone[0], &byte, 1), 1);
 	during("%d: 100 a 60 h 40 a 80 h 50 a", child);
 	during_end();
 	reap(child);
