@@ -129,6 +129,27 @@ static int errno_of_refusal(u32 reason)
 	}
 }
 
+/* The threads that a process has now, but for io_uring's, each with a reference; NULL without memory. */
+static struct task_struct **threads_of(struct task_struct *task, u32 *n)
+{
+	u32 room = get_nr_threads(task) + 8;
+	struct task_struct *t, **array;
+
+	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+	if (!array)
+		return NULL;
+	*n = 0;
+	rcu_read_lock();
+	for_each_thread(task, t) {
+		if (*n == room)
+			break;
+		if (!(t->flags & PF_IO_WORKER))
+			array[(*n)++] = get_task_struct(t);
+	}
+	rcu_read_unlock();
+	return array;
+}
+
 /*
  * One thread, or all: the ones that exist now, one after another lest a node be flooded, in
  * the time that is given for all of them. Where that is over, they are asked all the same. The
@@ -138,25 +159,15 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 {
 	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
 	struct radium_move one = *move;
-	struct task_struct *t, **array;
-	u32 n = 0, room, i;
+	struct task_struct **array;
+	u32 n, i;
 	int err = 0, e;
 
 	if (!(move->flags & RADIUM_MOVE_ALL_THREADS))
 		return rad_thread_move(task, move, node);
-	room = get_nr_threads(task) + 8;
-	array = kvcalloc(room, sizeof(*array), GFP_KERNEL);
+	array = threads_of(task, &n);
 	if (!array)
 		return refuse(move, RADIUM_R_NO_MEMORY, -ENOMEM);
-	rcu_read_lock();
-	for_each_thread(task, t) {
-		if (n == room)
-			break;
-		if (t->flags & PF_IO_WORKER)
-			continue;
-		array[n++] = get_task_struct(t);
-	}
-	rcu_read_unlock();
 	for (i = 0; i < n; i++) {
 		/* Where nobody waits, one that is at home and wanted nowhere else is left alone. */
 		if (!node && move->flags & RADIUM_MOVE_NO_WAIT && !rad_thread_is_wanted(array[i]))
@@ -248,26 +259,33 @@ static int migrate(struct radium_move *move)
 	return err;
 }
 
-/* Has anybody told a thread of the process (@all), or this one, to go out? It may not have gone yet. */
-static bool is_wanted(struct task_struct *task, bool all)
+/* Who has been told to go out, and may not have gone, is told to stay. Returns whether it was. */
+static bool withdraw(struct task_struct *task)
 {
-	struct task_struct *t;
-	bool wanted = false;
+	struct radium_move move = { .flags = RADIUM_MOVE_NO_WAIT };
 
-	if (!all)
-		return rad_thread_is_wanted(task);
-	rcu_read_lock();
-	for_each_thread(task, t)
-		wanted = wanted || rad_thread_is_wanted(t);
-	rcu_read_unlock();
-	return wanted;
+	return rad_thread_is_wanted(task) && !rad_thread_move(task, &move, 0);
+}
+
+/* The same for all threads of a process. */
+static bool withdraw_all(struct task_struct *task)
+{
+	struct task_struct **array;
+	bool any = false;
+	u32 n, i;
+
+	array = threads_of(task, &n);
+	for (i = 0; array && i < n; i++) {
+		any |= withdraw(array[i]);
+		put_task_struct(array[i]);
+	}
+	kvfree(array);
+	return any;
 }
 
 static int recall(struct radium_move *move)
 {
 	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms), deadline = jiffies + timeout;
-	struct radium_move unasked = { .flags = RADIUM_MOVE_NO_WAIT |
-					(move->tid ? 0 : RADIUM_MOVE_ALL_THREADS) };
 	struct rad_process *process = NULL;
 	struct task_struct *task = find_meant(move, true);
 	struct mm_struct *mm;
@@ -292,10 +310,8 @@ static int recall(struct radium_move *move)
 	if (process && !move->tid)
 		rad_thread_count(process, &all, &move->threads);
 	/* ... nor by those that have been told to go, and have not gone: see place(). */
-	if (!reason && is_wanted(task, !move->tid)) {
-		wanted = true;
-		move_threads(task, &unasked, 0);
-	}
+	if (!reason)
+		wanted = move->tid ? withdraw(task) : withdraw_all(task);
 	if (reason || !process) {
 		put_task_struct(task);
 		if (reason)
