@@ -189,8 +189,7 @@ void rad_deputy_answer(struct rad_thread *thread)
 /* rad_deputy_free_answer() - nobody waits for the result of a call any more; any context */
 void rad_deputy_free_answer(struct rad_thread *thread)
 {
-	if (thread->result.data)
-		rad_msg_free(thread->result.data);
+	rad_msg_free(thread->result.data);
 	thread->result.data = NULL;
 	thread->result.is_there = false;
 }

@@ -354,7 +354,7 @@ static void fork_and_work(void)
 /* Its children are followed, and it is let go. */
 static void strace_follows(void)
 {
-	char path[] = "/tmp/st-strace-XXXXXX", number[20];
+	char path[] = "/tmp/st-strace-XXXXXX";
 	uint64_t end = now_ns() + PATIENCE_NS;
 	bool seen = false;
 	int status;
@@ -363,13 +363,7 @@ static void strace_follows(void)
 	need_tool("/usr/bin/strace");
 	DO(close(DO(mkstemp(path))));
 	pid = begin(fork_and_work);
-	snprintf(number, sizeof(number), "%d", pid);
-	strace = DO(fork());
-	if (!strace) {
-		DO(dup2(DO(open("/dev/null", O_WRONLY)), 2));
-		execl("/usr/bin/strace", "strace", "-f", "-o", path, "-p", number, NULL);
-		_exit(127);
-	}
+	strace = strace_begins(path, pid, "trace=all");
 	while (!seen && now_ns() < end) {
 		const char *log;
 

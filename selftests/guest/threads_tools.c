@@ -178,7 +178,7 @@ static bool is_seen(const char *log, int number)
 
 static void strace_follows_all(void)
 {
-	char path[] = "/tmp/st-strace-XXXXXX", number[20];
+	char path[] = "/tmp/st-strace-XXXXXX";
 	uint64_t end = now_ns() + PATIENCE_NS;
 	int status, seen = 0;
 	pid_t pid, strace;
@@ -186,14 +186,7 @@ static void strace_follows_all(void)
 	need_tool("/usr/bin/strace");
 	DO(close(DO(mkstemp(path))));
 	pid = begin(run_ask);
-	snprintf(number, sizeof(number), "%d", pid);
-	strace = DO(fork());
-	if (!strace) {
-		DO(dup2(DO(open("/dev/null", O_WRONLY)), 2));
-		execl("/usr/bin/strace", "strace", "-f", "-e", "trace=getpgid", "-o", path,
-		      "-p", number, NULL);
-		_exit(127);
-	}
+	strace = strace_begins(path, pid, "trace=getpgid");
 	while (seen < HANDS && now_ns() < end) {
 		sleep_ms(50);
 		/* The beginning is enough. */

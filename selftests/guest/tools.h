@@ -5,6 +5,7 @@
 
 #include "harness.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 
 static inline void need_tool(const char *path)
@@ -36,6 +37,22 @@ static inline const char *printed(const char *format, ...)
 		fail(__FILE__, __LINE__, "%.60s: %s", command,
 		     length > 300 ? text + length - 300 : text);
 	return text;
+}
+
+/* Begins to write the calls of a process, and of what it makes, to a file: strace's own process. */
+static inline pid_t strace_begins(const char *path, pid_t pid, const char *calls)
+{
+	char number[20];
+	pid_t strace;
+
+	snprintf(number, sizeof(number), "%d", pid);
+	strace = DO(fork());
+	if (!strace) {
+		DO(dup2(DO(open("/dev/null", O_WRONLY)), 2));
+		execl("/usr/bin/strace", "strace", "-f", "-e", calls, "-o", path, "-p", number, NULL);
+		_exit(127);
+	}
+	return strace;
 }
 
 /* How often a text is in another one. */
