@@ -27,6 +27,18 @@
 #include "states.h"
 #include "stay.h"
 
+/**
+ * struct rad_touch - an address that a thread has to touch at home
+ * @address: where
+ * @work: goes on then
+ * @mapped: whether the address is mapped now; false also if the thread was not there to touch it
+ */
+struct rad_touch {
+	unsigned long address;
+	struct work_struct work;
+	bool mapped;
+};
+
 struct rad_forward;
 struct rad_in;
 struct rad_node;

@@ -88,13 +88,14 @@ static inline u64 rad_page_holders(struct rad_page *page)
  * @to: who asks
  * @page: its entry, TAKING
  * @address, @access: as asked
- * @ahead: nobody waits for it
+ * @thread: that waits for it, 0: none, it is fetched ahead
  * @held: @to reads the page, and says so
  * @data: what to send; holds a reference
  * @prot: enum rad_page_access that the mapping permits
  * @again: the layout changed meanwhile, or the page is pinned
  * @tries: to take it
- * @below_stack: a stack would grow to here
+ * @touch: the thread has to touch it at home first, see rad_defer_touch()
+ * @touched: it has
  * @from: bit i: node i+1 had to give it up
  * @granted: it is on its way
  * @bytes: that travel with the grant
@@ -106,13 +107,14 @@ struct rad_take {
 	struct rad_page *page;
 	unsigned long address;
 	u32 access;
-	bool ahead;
+	u32 thread;
 	bool held;
 	struct page *data;
 	u32 prot;
 	bool again;
 	u32 tries;
-	bool below_stack;
+	bool touch;
+	bool touched;
 	u64 from;
 	bool granted;
 	u32 bytes;
@@ -123,7 +125,7 @@ u32 rad_take_prot(struct vm_area_struct *vma);
 u32 rad_take_check(struct vm_area_struct *vma, u32 access);
 struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy);
 u32 rad_take_page(struct rad_take *t);
-u32 rad_take_copy(struct rad_take *t);
+u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma);
 u32 rad_take_hold(struct rad_take *t, struct vm_area_struct *vma, struct page *frame);
 void rad_take_end(struct rad_take *t);
 
@@ -131,9 +133,10 @@ void rad_take_end(struct rad_take *t);
 struct rad_out *rad_grant_msg(void);
 void rad_grant_fill(struct rad_out *msg, struct rad_take *t, u32 prot, const struct rad_in *in);
 void rad_grant_refuse(const struct rad_in *in, u32 reason, u32 flags);
-void rad_get_serve(const struct rad_in *in);
+void rad_get_serve(const struct rad_in *in, bool touched);
 
 /* homemem_defer.c */
+void rad_defer_touch(struct rad_take *t, const struct rad_in *in);
 void rad_defer_work(struct work_struct *work);
 
 /* homemem_readers.c */

@@ -79,8 +79,7 @@ struct rad_deputy_result {
  * @since: CLOCK_BOOTTIME since when it can have used processor time elsewhere
  * @told_ticks, @told_runtime: what its nodes have told of that, see rad_wire_check_cputime()
  * @lost: the visitor is gone, and why
- * @touch: address that the deputy is to touch, so that its stack grows; 0: none
- * @touched: whether that worked
+ * @touch: what the deputy is to touch, so that its stack grows, say; NULL: nothing
  * @wait: the deputy and those who asked wait here
  * @work, @queued: brings the task to us, at the boundary to user mode
  * @nudge, @nudged: takes the task out of an interruptible wait
@@ -124,8 +123,7 @@ struct rad_thread {
 	u64 since;
 	u64 told_ticks, told_runtime;
 	u32 lost;
-	unsigned long touch;
-	bool touched;
+	struct rad_touch *touch;
 	wait_queue_head_t wait;
 	struct callback_head work;
 	unsigned long queued;
@@ -202,7 +200,8 @@ void rad_deputy_summon(struct rad_thread *thread);
 bool rad_deputy_interrupt(struct rad_thread *thread);
 void rad_deputy_init_thread(struct rad_thread *thread);
 bool rad_deputy_syscall_entry(struct pt_regs *regs);
-bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address);
+bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *touch);
+void rad_deputy_drop_touch(struct rad_thread *thread);
 void rad_deputy_free_parcel(struct rad_thread *thread);
 void rad_deputy_free_answer(struct rad_thread *thread);
 void rad_deputy_on_syscall(struct rad_in *in);
