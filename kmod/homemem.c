@@ -17,7 +17,11 @@
 enum {
 	RECALL_WINDOW = 32,		/* pages asked back at a time */
 	TRIM_PAGES = 32,		/* asked back at a time for lack of memory */
-	RECALLS_MAX = 4096,		/* on their way, when nobody waits: a link's queue is finite */
+	/*
+	 * Of a node, when nobody waits: who does wait for an answer is behind them, and a slow link
+	 * has brought them home long before the node is given up for not answering.
+	 */
+	TRIM_CALLS = 256,
 };
 
 /* Held pages of all processes by page frame: whoever meets the entry finds it. */
@@ -345,7 +349,8 @@ void rad_homemem_die(struct rad_process *process)
  * @process: whose
  * @n: how many at most
  *
- * Does not wait for them: they come home, are finalized, and can be reclaimed.
+ * Does not wait for them: they come home, are finalized, and can be reclaimed. Fewer if their node
+ * has much to answer already.
  */
 void rad_homemem_trim(struct rad_process *process, u32 n)
 {
@@ -354,8 +359,9 @@ void rad_homemem_trim(struct rad_process *process, u32 n)
 
 	while (n--) {
 		spin_lock(&mem->pages.xa_lock);
-		page = mem->recalling < RECALLS_MAX ?
-			list_first_entry_or_null(&mem->order, struct rad_page, order) : NULL;
+		page = list_first_entry_or_null(&mem->order, struct rad_page, order);
+		if (page && rad_node_calls(page->node) >= TRIM_CALLS)
+			page = NULL;
 		if (page)
 			refcount_inc(&page->ref);
 		spin_unlock(&mem->pages.xa_lock);
@@ -388,6 +394,17 @@ void rad_homemem_limit(struct rad_process *process)
 }
 
 /* ------------------------------------------------------- everything home */
+
+/* Who takes a page may wait for longer than who wants it home. */
+static int await_taker(struct rad_page *page, long timeout)
+{
+	long left = wait_event_killable_timeout(rad_page_mem(page)->wait,
+						rad_page_state(page) != RAD_PAGE_TAKING, timeout);
+
+	if (left < 0)
+		return -EINTR;
+	return left ? 0 : -ETIMEDOUT;
+}
 
 /**
  * rad_homemem_recall_all() - bring every page home, have every copy dropped
@@ -431,7 +448,8 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 		spin_unlock(&mem->pages.xa_lock);
 		if (!page)
 			continue;
-		err = rad_page_bring_home(page, RAD_USE_WRITE);
+		err = await_taker(page, max_t(long, deadline - jiffies, 1)) ?:
+		      rad_page_bring_home(page, RAD_USE_WRITE);
 		rad_page_put(page);
 		if (err)
 			return err;

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 11,
+	RAD_WIRE_VERSION	= 12,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
