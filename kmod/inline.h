@@ -94,6 +94,7 @@ struct rad_inline {
 	u8 *data;
 	struct rad_piece piece[RAD_INLINE_PIECES];
 	u32 count;
+	bool overlaps;
 	u32 carried;
 	u32 in;
 	u32 out;

@@ -30,6 +30,7 @@ size_t rad_regs_xstate_len(void);
 
 void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart);
+void rad_regs_have_restarted(void);
 void rad_regs_leave_rseq(struct pt_regs *regs);
 
 u32 rad_regs_pkru(void);
