@@ -214,6 +214,7 @@ int main(void)
 	TEST("a message sent back is refused with its hello", reflected_is_refused_with_its_hello());
 	TEST("each bit of the message is covered", message_is_covered());
 	TEST("each bit of both hellos is covered", hellos_are_covered());
+	TEST("each bit of both addresses is covered", addresses_are_covered());
 	TEST("each bit of the key counts", each_bit_of_the_key_counts());
 	TEST("another kernel build is told", other_build_is_told());
 	TEST("release and version make the build", makes_another_build(init_utsname()->release) &&
