@@ -121,7 +121,7 @@ struct rad_turn {
  * @dead: the address space is gone; nothing goes over the network any more
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
- * @recalling, @copied: entries in these states
+ * @copied: entries in this state
  * @order: AWAY entries, the longest away first
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
@@ -136,7 +136,6 @@ struct rad_homemem {
 	u32 invalidating;
 	bool dead;
 	u32 away;
-	u32 recalling;
 	u32 copied;
 	struct list_head order;
 	struct rad_turn turns[RAD_TURNS];
@@ -156,6 +155,8 @@ void rad_homemem_destroy(struct rad_process *process);
 
 void rad_homemem_page_get(struct rad_in *in);
 void rad_homemem_page_arrived(struct rad_in *in);
+int rad_trim_init(void);
+void rad_trim_uninit(void);
 void rad_homemem_trim(struct rad_process *process, u32 n);
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);

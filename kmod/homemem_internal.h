@@ -38,9 +38,7 @@ enum rad_page_use {
 void rad_page_put(struct rad_page *page);
 void rad_page_set_state(struct rad_page *page, enum rad_page_state to);
 void rad_page_give_back(struct rad_page *page);
-void rad_page_note_file(struct rad_page *page, struct file *file);
 void rad_page_forget_copy(struct rad_page *page, u64 bit);
-void rad_homemem_limit(struct rad_process *process);
 
 /* May other nodes read the page, while home has it mapped? The directory's lock is held. */
 static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
@@ -119,6 +117,12 @@ struct rad_take {
 	bool granted;
 	u32 bytes;
 };
+
+/* homemem_change.c */
+void rad_page_note_file(struct rad_page *page, struct file *file);
+
+/* homemem_trim.c */
+void rad_homemem_limit(struct rad_process *process);
 
 /* homemem_take.c */
 u32 rad_take_prot(struct vm_area_struct *vma);

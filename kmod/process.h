@@ -113,7 +113,6 @@ int rad_recall_init(void);
 void rad_recall_uninit(void);
 int rad_process_drain(u32 *reason, unsigned long timeout);
 void rad_process_on_drain(struct rad_in *in);
-void rad_process_file_opened(struct inode *inode);
 
 /* process_info.c */
 int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
