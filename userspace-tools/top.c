@@ -181,6 +181,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	if (optind < argc) {
 		pid = args_pid(c, "PID", argv[optind]);
 		snprintf(subject, sizeof(subject), "top %d", pid);
+		pid = proc_process(pid);
 	}
 	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
