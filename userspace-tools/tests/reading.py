@@ -38,10 +38,17 @@ def usage():
         equal(result.json()["reason"], "usage", line)
     # Asked for behind what is wrong; but what a program is told is not for us.
     for line in ("ps --bogus -j", "migrate 1 --timeout x --json", "ps x -j", "nonsense -j",
-                 "node foo --json", "run --node 65 -j -- true"):
+                 "node foo --json", "run --node 65 -j -- true", "--bogus ps -j", "--bogus run -j ls",
+                 "-x node list --json", "node --bogus list -j"):
         equal(radctl(*line.split()).json()["reason"], "usage", line)
-    for line in "run --node 65 ls -j", "run --node 65 -- ls -j", "ps --bogus -- -j":
+    for line in ("run --node 65 ls -j", "run --node 65 -- ls -j", "ps --bogus -- -j",
+                 "--bogus run ls -j"):
         equal(radctl(*line.split()).out, "", line)
+    for line, text in (("ps --json=1", "'--json=1': this option takes no value: "),
+                       ("--verbose=x ps", "'--verbose=x': this option takes no value: "),
+                       ("run --stay=1 true", "'--stay=1': this option takes no value: "),
+                       ("ps -jx", "unknown option '-x'"), ("--nosuch ps", "unknown option '--nosuch'")):
+        contains(radctl(*line.split()).err, text)
 
 
 @test
