@@ -250,8 +250,9 @@ enum { SYSCALL_NAMES = 512 };
 extern const char *const syscall_names[SYSCALL_NAMES];
 
 /* stop.c */
-enum stop_wait { STOP_ASKED, STOP_INPUT, STOP_TIME };
-int stop_open(void);
+enum stop_wait { STOP_ASKED, STOP_INPUT, STOP_TIME, STOP_PAUSE, STOP_AGAIN };
+int stop_open(bool pauses);
+void stop_pause(void);
 uint64_t stop_clock_ms(void);
 enum stop_wait stop_wait(int stop, int fd, uint64_t end_ms);
 

@@ -168,8 +168,9 @@ def top_of_one():
 @test
 def full_disk():
     "output that cannot be written is a failure"
-    with open("/dev/full", "w", encoding="utf-8") as full:
-        done = subprocess.run([RADCTL, "ps"], env=environment(), stdout=full,
-                              stderr=subprocess.PIPE, timeout=10)
-    equal(done.returncode, 1)
-    contains(done.stderr.decode(), "standard output")
+    for words in (["ps"], ["monitor"], ["monitor", "-j"], ["top", "--count", "1000"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([RADCTL, *words], env=environment("events=1"), stdout=full,
+                                  stderr=subprocess.PIPE, timeout=10)
+        equal((words, done.returncode), (words, 1))
+        contains(done.stderr.decode(), "radctl: standard output: No space left on device")
