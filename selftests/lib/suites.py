@@ -40,7 +40,7 @@ ALL = [
             "inline_waits"),
     program("local", "calls that are answered where the thread is: right, and seen by who watches",
             "local_clocks"),
-    program("blocking", "blocked calls end as if the thread had not moved"),
+    program("blocking", "blocked calls end as if the thread had not moved", "blocking_files"),
     program("blocking_ipc", "the same for sockets, locks and IPC"),
     program("signals", "signals reach a thread that is away"),
     program("jobs", "processes that are away are ended, stopped and continued"),

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * As blocking.c, for calls about files whose file system is a program (FUSE), which is told when
+ * whoever waits for it is woken, and then gives up.
+ */
+#include "harness.h"
+#include "blocking.h"
+#include "fuse.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
+
+static struct fuse_mount fuse;
+static int file;
+
+static void go_on(void *unused)
+{
+	(void)unused;
+	fuse_go_on(&fuse);
+}
+
+/* A call that the server answers after EVENT_MS, and that is moved meanwhile. */
+static void slowly(void (*call)(void))
+{
+	pid_t helper;
+
+	fuse_mount(&fuse, 1);
+	file = DO(open(fuse.file, O_RDWR));
+	helper = event(go_on, NULL);
+	call();
+	gone_in_the_end();
+	reap(helper);
+	close(file);
+	fuse_unmount(&fuse);
+}
+
+/* ---- attributes ---- */
+
+static void is_list(ssize_t length, const char *list)
+{
+	EQUAL(length, sizeof("user.x"));
+	CHECK(!strcmp(list, "user.x"));
+}
+
+static void list_by_name(void)
+{
+	char list[100] = "";
+
+	during(MOVES);
+	is_list(listxattr(fuse.file, list, sizeof(list)), list);
+}
+
+static void list_of_a_link(void)
+{
+	char list[100] = "";
+
+	during(MOVES);
+	is_list(llistxattr(fuse.file, list, sizeof(list)), list);
+}
+
+static void list_of_a_descriptor(void)
+{
+	char list[100] = "";
+
+	during(MOVES);
+	is_list(flistxattr(file, list, sizeof(list)), list);
+}
+
+static void attributes_are_listed(void)
+{
+	slowly(list_by_name);
+	slowly(list_of_a_link);
+	slowly(list_of_a_descriptor);
+}
+
+static void remove_by_name(void)
+{
+	during(MOVES);
+	EQUAL(removexattr(fuse.file, "user.x"), 0);
+}
+
+static void remove_of_a_link(void)
+{
+	during(MOVES);
+	EQUAL(lremovexattr(fuse.file, "user.x"), 0);
+}
+
+static void remove_of_a_descriptor(void)
+{
+	during(MOVES);
+	EQUAL(fremovexattr(file, "user.x"), 0);
+}
+
+static void attribute_is_removed(void)
+{
+	slowly(remove_by_name);
+	slowly(remove_of_a_link);
+	slowly(remove_of_a_descriptor);
+}
+
+/* ---- content ---- */
+
+static void look_for_data(void)
+{
+	during(MOVES);
+	EQUAL(lseek(file, 5, SEEK_DATA), 5);
+}
+
+static void data_is_looked_for(void)
+{
+	slowly(look_for_data);
+}
+
+static void write_back(void)
+{
+	void *memory = DO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0));
+
+	during(MOVES);
+	EQUAL(msync(memory, 4096, MS_SYNC), 0);
+	DO(munmap(memory, 4096));
+}
+
+static void mapping_is_written_back(void)
+{
+	slowly(write_back);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(attributes_are_listed), CASE(attribute_is_removed), CASE(data_is_looked_for),
+		CASE(mapping_is_written_back),
+		{ 0 }
+	};
+
+	return harness_main(argc, argv, cases);
+}
