@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * As blocking.c, for calls about files whose file system is a program (FUSE), which is told when
- * whoever waits for it is woken, and then gives up.
+ * whoever waits for it is woken, and then gives up; and for reads that are submitted (AIO).
  */
 #include "harness.h"
 #include "blocking.h"
 #include "fuse.h"
 
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 static struct fuse_mount fuse;
@@ -126,11 +128,46 @@ static void mapping_is_written_back(void)
 	slowly(write_back);
 }
 
+/* ---- reads that are submitted ---- */
+
+static void write_x(void *fd)
+{
+	if (write(*(int *)fd, "x", 1) != 1)
+		_exit(1);
+}
+
+/* An empty pipe has whoever submits wait. */
+static void read_is_submitted(void)
+{
+	aio_context_t context = 0;
+	struct io_event done = { };
+	char byte = 0;
+	struct iocb block = {
+		.aio_lio_opcode = IOCB_CMD_PREAD, .aio_buf = (uintptr_t)&byte, .aio_nbytes = 1,
+	}, *list = &block;
+	pid_t helper;
+	int ends[2];
+
+	if (syscall(SYS_io_setup, 4, &context))
+		skip("io_setup: %s", strerror(errno));
+	DO(pipe(ends));
+	block.aio_fildes = ends[0];
+	helper = event(write_x, &ends[1]);
+	during(MOVES);
+	EQUAL(syscall(SYS_io_submit, context, 1, &list), 1);
+	gone_in_the_end();
+	EQUAL(syscall(SYS_io_getevents, context, 1, 1, &done, NULL), 1);
+	EQUAL(done.res, 1);
+	EQUAL(byte, 'x');
+	reap(helper);
+	DO(syscall(SYS_io_destroy, context));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(attributes_are_listed), CASE(attribute_is_removed), CASE(data_is_looked_for),
-		CASE(mapping_is_written_back),
+		CASE(mapping_is_written_back), CASE(read_is_submitted),
 		{ 0 }
 	};
 
