@@ -51,7 +51,7 @@ ALL = [
             "process_registers"),
     Suite("clock", "time goes on exactly", clocks.run),
     program("observe", "debuggers and /proc see the true state", "observe_tools",
-            "observe_probes"),
+            "observe_probes", "observe_cores"),
     program("pages", "swap, KSM, huge pages, compaction, failing memory while pages are away",
             "pages_failing"),
     program("hazards", "the known ways to lose a page or a wake-up", "hazards_races",
