@@ -12,15 +12,19 @@
 
 enum { FILE_NODE = 2, WAITING_MAX = 1024, BUFFER = 128 << 10 };
 
+#define LISTED "user.x"
+
+struct request {
+	uint64_t unique, offset;
+	uint32_t opcode, size;
+};
+
 static struct {
 	int device, asked, go;
 	uint64_t bytes;
-	bool open;		/* reads are answered */
+	bool open;		/* nobody has to wait */
 	unsigned int waiting;
-	struct {
-		uint64_t unique, offset;
-		uint32_t size;
-	} reads[WAITING_MAX];
+	struct request requests[WAITING_MAX];
 } server;
 
 static void answer(uint64_t unique, int error, const void *data, size_t bytes)
@@ -61,17 +65,88 @@ static void read_file(uint64_t unique, uint64_t offset, uint32_t size)
 	answer(unique, 0, data, size);
 }
 
-static void serve_read(const struct fuse_in_header *header, const struct fuse_read_in *in)
+static void list_attributes(uint64_t unique, uint32_t size)
+{
+	struct fuse_getxattr_out length = { .size = sizeof(LISTED) };
+
+	if (size)
+		answer(unique, size < sizeof(LISTED) ? ERANGE : 0, LISTED,
+		       size < sizeof(LISTED) ? 0 : sizeof(LISTED));
+	else
+		answer(unique, 0, &length, sizeof(length));
+}
+
+static void respond(const struct request *request)
+{
+	struct fuse_lseek_out found = { .offset = request->offset };
+
+	switch (request->opcode) {
+	case FUSE_READ:
+		read_file(request->unique, request->offset, request->size);
+		break;
+	case FUSE_LISTXATTR:
+		list_attributes(request->unique, request->size);
+		break;
+	case FUSE_LSEEK:
+		answer(request->unique, 0, &found, sizeof(found));
+		break;
+	default:
+		answer(request->unique, 0, NULL, 0);
+	}
+}
+
+static void respond_later(struct request request)
 {
 	if (server.open || server.waiting == WAITING_MAX) {
-		read_file(header->unique, in->offset, in->size);
+		respond(&request);
 		return;
 	}
-	server.reads[server.waiting].unique = header->unique;
-	server.reads[server.waiting].offset = in->offset;
-	server.reads[server.waiting++].size = in->size;
+	server.requests[server.waiting++] = request;
 	if (write(server.asked, "r", 1) != 1)
 		_exit(1);
+}
+
+/* Whoever waits for a page is not told of it: that comes in any case. */
+static void interrupt(uint64_t unique)
+{
+	for (unsigned int i = 0; i < server.waiting; i++) {
+		struct request *request = &server.requests[i];
+
+		if (request->unique != unique || request->opcode == FUSE_READ)
+			continue;
+		answer(unique, EINTR, NULL, 0);
+		*request = server.requests[--server.waiting];
+		return;
+	}
+}
+
+/* What these ask for comes when it is let go on. */
+static bool may_wait(const struct fuse_in_header *header, const void *in)
+{
+	struct request request = { .unique = header->unique, .opcode = header->opcode };
+	const struct fuse_getxattr_in *list = in;
+	const struct fuse_lseek_in *seek = in;
+	const struct fuse_read_in *read = in;
+
+	switch (header->opcode) {
+	case FUSE_READ:
+		request.offset = read->offset;
+		request.size = read->size;
+		break;
+	case FUSE_LISTXATTR:
+		request.size = list->size;
+		break;
+	case FUSE_LSEEK:
+		request.offset = seek->offset;
+		break;
+	case FUSE_REMOVEXATTR:
+	case FUSE_FSYNC:
+		break;
+	default:
+		return false;
+	}
+	respond_later(request);
+	return true;
 }
 
 static void serve_request(const struct fuse_in_header *header, const void *in)
@@ -84,6 +159,8 @@ static void serve_request(const struct fuse_in_header *header, const void *in)
 	struct fuse_attr_out attr = { .attr_valid = 1000, .attr = attributes(header->nodeid) };
 	struct fuse_open_out open = { .fh = 1 };
 
+	if (may_wait(header, in))
+		return;
 	switch (header->opcode) {
 	case FUSE_INIT:
 		answer(header->unique, 0, &init, sizeof(init));
@@ -98,16 +175,15 @@ static void serve_request(const struct fuse_in_header *header, const void *in)
 	case FUSE_OPEN:
 		answer(header->unique, 0, &open, sizeof(open));
 		break;
-	case FUSE_READ:
-		serve_read(header, in);
-		break;
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
 		answer(header->unique, 0, NULL, 0);
 		break;
+	case FUSE_INTERRUPT:
+		interrupt(((const struct fuse_interrupt_in *)in)->unique);
+		break;
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
 		break;
 	default:
 		answer(header->unique, ENOSYS, NULL, 0);
@@ -118,7 +194,7 @@ static void let_go(void)
 {
 	server.open = true;
 	for (unsigned int i = 0; i < server.waiting; i++)
-		read_file(server.reads[i].unique, server.reads[i].offset, server.reads[i].size);
+		respond(&server.requests[i]);
 	server.waiting = 0;
 }
 
@@ -191,9 +267,16 @@ void fuse_go_on(struct fuse_mount *fuse)
 	EQUAL(write(fuse->go, "g", 1), 1);
 }
 
+void fuse_end(struct fuse_mount *fuse)
+{
+	DO(kill(fuse->server, SIGKILL));
+	EQUAL(waitpid(fuse->server, NULL, 0), fuse->server);
+	close(fuse->asked);
+	close(fuse->go);
+}
+
 void fuse_unmount(struct fuse_mount *fuse)
 {
 	DO(umount2("mnt", MNT_DETACH));
-	DO(kill(fuse->server, SIGKILL));
-	EQUAL(waitpid(fuse->server, NULL, 0), fuse->server);
+	fuse_end(fuse);
 }

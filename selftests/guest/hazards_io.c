@@ -7,10 +7,12 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -458,6 +460,106 @@ static void mask_comes_back(void)
 	}
 }
 
+/*
+ * What the exit has to wait for: it calls off, one by one, only what refers to a ring, and does
+ * whatever is announced to the process meanwhile. The dump before takes longer than a thread that
+ * has come home for a signal stays there.
+ */
+enum { DUMPED = 48 << 20, EXIT_MS = 10000 };
+
+/* One ring polls the other, in which nothing happens. */
+static void have_polled_ring(void)
+{
+	struct ring poller, polled;
+
+	ring_open(&polled);
+	ring_open(&poller);
+	ring_put(&poller, (struct io_uring_sqe){
+		.opcode = IORING_OP_POLL_ADD, .fd = polled.fd, .poll32_events = POLLIN,
+	});
+	EQUAL(syscall(SYS_io_uring_enter, poller.fd, 1, 0, 0, NULL, 0), 1);
+}
+
+/* Calls, counted by an offset: neither needs memory that could keep the process at home. */
+static void count_calls(int counter)
+{
+	for (;;)
+		syscall(SYS_lseek, counter, 1, SEEK_CUR);
+}
+
+static off_t calls_in(int counter)
+{
+	return DO(lseek(counter, 0, SEEK_CUR));
+}
+
+/* Whether it has ended with a dump, soon. */
+static bool is_dumped(pid_t pid)
+{
+	uint64_t end = now_ns() + EXIT_MS * 1000000ull * slower();
+	int status;
+
+	while (now_ns() < end) {
+		if (DO(waitpid(pid, &status, WNOHANG)) == pid) {
+			CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
+			CHECK(WCOREDUMP(status));
+			return true;
+		}
+		sleep_ms(5);
+	}
+	return false;
+}
+
+static void need_cores(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (geteuid() || strcmp(read_text("/proc/sys/kernel/core_pattern"), "core\n"))
+		skip("core_pattern is another");
+	DO(setrlimit(RLIMIT_CORE, &unlimited));
+	own_directory();
+}
+
+static void remove_core(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "core.%d", pid);
+	if (unlink("core"))
+		DO(unlink(path));
+}
+
+/* Who is wanted elsewhere does not go there from his own exit. */
+static void exit_with_a_polled_ring(void)
+{
+	int counter = DO(memfd_create("counter", 0));
+	off_t calls;
+	pid_t pid;
+
+	need_cores();
+	pid = DO(fork());
+	if (!pid) {
+		fill(map_pages(DUMPED / 4096, RW), DUMPED, 1);
+		have_polled_ring();
+		count_calls(counter);
+	}
+	while (calls_in(counter) < 10)
+		sleep_ms(5);
+	away_pid(pid);
+	calls = calls_in(counter);
+	while (calls_in(counter) < calls + 10)
+		sleep_ms(5);
+	DO(kill(pid, SIGQUIT));
+	sleep_ms(50);
+	calls = calls_in(counter);
+	if (!is_dumped(pid))
+		fail(__FILE__, __LINE__, "it is still there, on node %d, with %lld calls more",
+		     where_is(pid, pid), (long long)(calls_in(counter) - calls));
+	calls = calls_in(counter);
+	sleep_ms(100);
+	EQUAL(calls_in(counter), calls);
+	remove_core(pid);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -465,7 +567,7 @@ int main(int argc, char **argv)
 		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
 		CASE(pinned_then_protected),
 		CASE(disk_and_cpu_share_pages), CASE(mapping_of_a_device),
-		CASE(mask_comes_back),
+		CASE(mask_comes_back), CASE(exit_with_a_polled_ring),
 		{ 0 }
 	};
 

@@ -127,6 +127,51 @@ static void many_entries(void)
 	}
 }
 
+/* A byte that is read twice to one place has the later value, whichever of the entries travel. */
+static void read_in_order(int file, const char *memory, const struct iovec *v, int count)
+{
+	static char expected[BYTES];
+	size_t total = 0, last = 0;
+
+	for (int i = 0; i < count; i++) {
+		size_t at = (char *)v[i].iov_base - memory;
+
+		memcpy(expected + at, out + total, v[i].iov_len);
+		total += v[i].iov_len;
+		if (at + v[i].iov_len > last)
+			last = at + v[i].iov_len;
+	}
+	DO(lseek(file, 0, SEEK_SET));
+	EQUAL(readv(file, v, count), total);
+	for (size_t i = 0; i < last; i++)
+		if (memory[i] != expected[i])
+			fail(__FILE__, __LINE__, "byte %zu of %zu, %d entries", i, last, count);
+}
+
+static void entries_that_overlap(void)
+{
+	enum { MANY = 60 };
+	char *half = map_pages(2, RW);
+	struct iovec travel[] = { { in + 100, 16 }, { in, 200 } };
+	struct iovec too_long[] = { { in + 100, 16 }, { in, 20000 } };
+	struct iovec too_long_first[] = { { in, 20000 }, { in + 100, 16 }, { in + 90, 20 } };
+	struct iovec not_all_here[] = { { half + 100, 16 }, { half, 8192 } };
+	struct iovec too_many[MANY + 1];
+	int file = scratch();
+
+	for (int i = 0; i < MANY; i++)
+		too_many[i] = (struct iovec){ in + 8 * i, 8 };
+	too_many[MANY] = (struct iovec){ in + 4, 8 };
+	away_with_buffers();
+	half[0] = 'h';
+	EQUAL(write(file, out, BYTES), BYTES);
+	read_in_order(file, in, travel, 2);
+	read_in_order(file, in, too_long, 2);
+	read_in_order(file, in, too_long_first, 3);
+	read_in_order(file, half, not_all_here, 2);
+	read_in_order(file, in, too_many, MANY + 1);
+}
+
 /* Nothing but the bytes of the call travels. */
 static void pages_stay(void)
 {
@@ -417,6 +462,7 @@ static void failed_calls_leave_nothing(void)
 
 static const struct test_case cases[] = {
 	CASE(through_a_pipe), CASE(through_a_file), CASE(vectors), CASE(many_entries),
+	CASE(entries_that_overlap),
 	CASE(pages_stay), CASE(files_take_a_round_trip), CASE(pages_of_one_buffer_stay),
 	CASE(unused_buffer_stays), CASE(devices), CASE(direct_io),
 	CASE(go_home_and_back), CASE(bad_buffers), CASE(failed_calls_leave_nothing),

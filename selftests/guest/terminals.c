@@ -151,6 +151,36 @@ static void raw_keys_one_by_one(void)
 	ended(pid);
 }
 
+/* Moved at four of its five seconds, which do not begin anew; those would end at nine. */
+static void read_raw_with_a_limit(void)
+{
+	struct termios mode;
+	uint64_t took;
+	char keys[8];
+
+	DO(tcgetattr(0, &mode));
+	cfmakeraw(&mode);
+	mode.c_cc[VMIN] = 0;
+	mode.c_cc[VTIME] = 50;
+	DO(tcsetattr(0, TCSANOW, &mode));
+	home();
+	took = now_ns();
+	during("4000 a");
+	EQUAL(read(0, keys, 8), 0);
+	took = now_ns() - took;
+	during_end();
+	EQUAL(where() != 0, moving());
+	note("it took %d ms", (int)(took / 1000000));
+	CHECK(took >= 5000000000 - NODES_APART_NS);
+	CHECK(took < 8000000000);
+}
+
+/* Nobody types. */
+static void raw_keys_with_a_limit(void)
+{
+	ended(session(read_raw_with_a_limit));
+}
+
 static volatile sig_atomic_t caught;
 
 static void catch(int number)
@@ -338,6 +368,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(line_editing), CASE(raw_keys), CASE(raw_keys_one_by_one),
+		CASE(raw_keys_with_a_limit),
 		CASE(window_size), CASE(background_jobs),
 		CASE(hang_up), CASE(controlling_terminal), CASE(master_is_away),
 		{ 0 }
