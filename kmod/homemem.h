@@ -99,8 +99,9 @@ enum { RAD_TURNS = 64 };
 
 /**
  * struct rad_turn - for the pages whose numbers are alike modulo RAD_TURNS
- * @mutex: one request of another node at a time, in the order of arrival; but while a page
- *	is on its way from one node to another others have the turn, and wait if they want it
+ * @mutex: one request of another node at a time; who waits and is overtaken is handed it next.
+ *	But while a page is on its way from one node to another others have the turn, and wait
+ *	if they want that page
  * @index: page that was brought home last for somebody here
  * @until: it stays until then (ktime), see stay.h
  * @patience: of those who have it brought home; the three under the directory's lock
