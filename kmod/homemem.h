@@ -67,8 +67,9 @@ struct rad_revoke;
  * @order: in rad_homemem.order while AWAY
  * @frame: the held home page, NULL for copies
  * @read_only: its entry in the page table comes back read-only
- * @inode, @named: the file of whose page copies are made, NULL: of none, and how it was opened
+ * @inode: the file of whose page copies are made, NULL: of none, and how it was opened
  *	(overlayfs has another inode for that); compared, not followed
+ * @named: see @inode
  * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
  *	would free it under the held page; finalizing would then use it.
  */
@@ -127,7 +128,9 @@ struct rad_turn {
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
- * @deferred, @n_deferred: requests that wait to be served, by @deferred_work
+ * @deferred: requests that wait to be served, by @deferred_work
+ * @n_deferred: see @deferred
+ * @deferred_work: see @deferred
  * @deferring: it is under way, or queued
  * @reserve: revocations set aside for the notifier, which must not allocate
  */

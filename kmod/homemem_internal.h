@@ -85,7 +85,8 @@ static inline u64 rad_page_holders(struct rad_page *page)
  * @turn: of its address; NULL: others have it by now
  * @to: who asks
  * @page: its entry, TAKING
- * @address, @access: as asked
+ * @address: as asked
+ * @access: see @address
  * @thread: that waits for it, 0: none, it is fetched ahead
  * @held: @to reads the page, and says so
  * @data: what to send; holds a reference

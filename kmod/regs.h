@@ -14,8 +14,10 @@ struct task_struct;
  * struct rad_restart - a system call that was taken apart
  * @code: with which it ended, 0: there is none
  * @nr: its number
- * @ip, @ax: of a thread that is about to make it again
+ * @ip: of a thread that is about to make it again
+ * @ax: see @ip
  * @mask: signals that the call blocks, if @masked
+ * @masked: see @mask
  */
 struct rad_restart {
 	long code;

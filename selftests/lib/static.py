@@ -2,6 +2,7 @@
 """Checks of the sources as text."""
 
 import ast
+import pathlib
 import re
 import subprocess
 
@@ -154,10 +155,21 @@ def documents(_context):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def kernel_doc(_context):
+    """The kernel's own tool finds every parameter and member described."""
+    tools = sorted(pathlib.Path("/usr/src").glob("linux-headers-6.1*-common/scripts/kernel-doc"))
+    if not tools:
+        raise Skip("the kernel's headers are not Debian's")
+    files = sorted((paths.TOP / "kmod").glob("*.[ch]")) + [paths.TOP / "uapi/linux/radium.h"]
+    done = subprocess.run(["perl", str(tools[-1]), "-none", *map(str, files)], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def run(context, only):
     """The suite "static"."""
     tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
-             guarantees_have_tests, only_the_pool_is_exposed, documents]
+             guarantees_have_tests, only_the_pool_is_exposed, documents, kernel_doc]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)
