@@ -10,10 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef RADCTL_REPLICA
-#define RADCTL_REPLICA "/usr/libexec/radium/radium-replica"
-#endif
-
 enum {
 	LOOK_MS = 2000,		/* how long peers may take to refuse us when nobody said */
 	LOOK_EVERY_MS = 50,

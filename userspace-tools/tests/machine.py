@@ -124,7 +124,7 @@ def check():
     equal(missing(sys__devices__system__clocksource__clocksource0__current_clocksource="hpet\n"),
           [])
     os.unlink(os.path.join(SCRATCH, "radium-replica"))
-    if not os.path.exists("/usr/libexec/radium/radium-replica"):
+    if not os.path.exists("/usr/local/libexec/radium/radium-replica"):
         equal(missing(), ["replica"])
     contains(radctl("check", root=machine(), program=program).out, "RESULT")
 
