@@ -209,7 +209,7 @@ static int join(const char *subject, struct radium_node_join *join, const struct
 		return status;
 	error = -device_ioctl(dev.fd, RADIUM_IOC_NODE_JOIN, join);
 	count = distinct(join->addr, peers, join->peer_count);
-	if (error && !(wanted->ensure && is_that_node(&dev, join)))
+	if (error && !(wanted->ensure && error == EALREADY && is_that_node(&dev, join)))
 		status = join_failed(subject, error);
 	else if (!error && count && wanted->wait_ms)
 		status = look(&dev, subject, peers, count, wanted);
