@@ -490,6 +490,16 @@ def join_twice(context):
             "already")
 
 
+def join_is_ensured(context):
+    """What is to be a node, and is that node already, remains it; it does not become another."""
+    address = nodes(context.bed)[1]["addr"]
+    join = ["node", "join", "--ensure", "--key", "/run/radium.key", "--addr", address]
+    done = radctl(context.bed, *join, "--id", "1")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    refused(context, [*join, "--id", "3"], "already")
+    see_each_other(context)
+
+
 def kernel_without_ftrace(context):
     """The module does not load, and says why; so does check, with the remedy."""
     bed = context.bed
@@ -529,4 +539,4 @@ def refusals(context, only):
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
         own_process_without_privilege, cluster_needs_privilege, vlan_device, second_network_device,
-        ordinary_user, join_twice, usage, device_garbage, kernel_without_ftrace], only)
+        ordinary_user, join_twice, join_is_ensured, usage, device_garbage, kernel_without_ftrace], only)
