@@ -43,9 +43,11 @@ ifdef STRICT
 KFLAGS	:= W=1 KCFLAGS=-Werror
 endif
 
-.PHONY: all module sources sparse tools selftests deps check demo bench soak docs install deb clean help
+.PHONY: all module sources sparse tools selftests deps check demo bench soak docs install uninstall deb \
+	clean help
 
-all: module tools
+# The tools first: "radctl check" says what is wrong with a kernel that the module cannot be built for.
+all: tools module
 
 module: sources
 	+$(KMAKE) modules
@@ -69,7 +71,7 @@ sparse: sources
 	+$(KMAKE) C=2 CF="-D__CHECK_ENDIAN__" modules
 
 tools:
-	+$(MAKE) -C userspace-tools all
+	+$(MAKE) -C userspace-tools all PREFIX=$(PREFIX)
 
 selftests:
 	+$(MAKE) -C selftests all
@@ -109,11 +111,25 @@ docs:
 RELEASE	 = $(or $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h),$(error '$(KDIR)' does not say which kernel it is of))
 
+# What a debugger wants of the module, nine tenths of it, stays in build.
 install: all
 	install -D -m 644 $(OUT)/radium.ko $(DESTDIR)/lib/modules/$(RELEASE)/updates/radium.ko
+	strip --strip-debug $(DESTDIR)/lib/modules/$(RELEASE)/updates/radium.ko
 	install -D -m 644 uapi/linux/radium.h $(DESTDIR)$(PREFIX)/include/linux/radium.h
 	+$(MAKE) -C userspace-tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	$(if $(DESTDIR),,depmod -a $(RELEASE))
+
+# For each kernel: the one that it was installed for need not be that of KDIR any more. The unit
+# first, as nobody can leave without radctl.
+uninstall:
+	$(if $(DESTDIR),,-test ! -d /run/systemd/system || systemctl --quiet disable --now radium.service)
+	for module in $(DESTDIR)/lib/modules/*/updates/radium.ko; do \
+		test -e "$$module" || continue; \
+		rm -f "$$module"; \
+		$(if $(DESTDIR),,depmod -a "$$(basename "$${module%/updates/*}")";) \
+	done
+	rm -f $(DESTDIR)$(PREFIX)/include/linux/radium.h
+	+$(MAKE) -C userspace-tools uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 
 # For one kernel; userspace-tools/packaging/deb says why.
 deb: all
@@ -135,5 +151,6 @@ help:
 	@echo '         servers, sessions, builds, all stressors of stress-ng'
 	@echo 'docs     checks manual pages and documents'
 	@echo 'install  into DESTDIR, PREFIX=$(PREFIX)'
+	@echo 'uninstall what install has put there'
 	@echo 'deb      a Debian package in build/deb'
 	@echo 'clean    removes what was built; caches stay in $(CACHE)'

@@ -10,10 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef RADCTL_REPLICA
-#define RADCTL_REPLICA "/usr/libexec/radium/radium-replica"
-#endif
-
 enum {
 	LOOK_MS = 2000,		/* how long peers may take to refuse us when nobody said */
 	LOOK_EVERY_MS = 50,
@@ -213,7 +209,7 @@ static int join(const char *subject, struct radium_node_join *join, const struct
 		return status;
 	error = -device_ioctl(dev.fd, RADIUM_IOC_NODE_JOIN, join);
 	count = distinct(join->addr, peers, join->peer_count);
-	if (error && !(wanted->ensure && is_that_node(&dev, join)))
+	if (error && !(wanted->ensure && error == EALREADY && is_that_node(&dev, join)))
 		status = join_failed(subject, error);
 	else if (!error && count && wanted->wait_ms)
 		status = look(&dev, subject, peers, count, wanted);

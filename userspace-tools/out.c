@@ -160,39 +160,66 @@ static bool is_text(const struct out_field *field, struct json_object *object)
 	return json_object_is_type(v, json_type_string) || json_object_is_type(v, json_type_array);
 }
 
+enum { MOST_COLUMNS = 64 };
+
+/* How a column is set. */
+struct column {
+	int width;
+	bool left;
+};
+
+static struct column column_of(const struct out_field *field, struct json_object *array)
+{
+	struct column column = { .width = (int)strlen(field->title) };
+	size_t rows = json_object_array_length(array);
+	char text[256];
+
+	for (size_t i = 0; i < rows; i++) {
+		struct json_object *object = json_object_array_get_idx(array, i);
+
+		cell(field, object, text, sizeof(text));
+		if ((int)strlen(text) > column.width)
+			column.width = (int)strlen(text);
+		column.left |= is_text(field, object);
+	}
+	return column;
+}
+
+/* The heading if there is no @object. */
+static void table_row(const struct out_field *fields, const struct column *columns,
+		      struct json_object *object)
+{
+	char text[256];
+	int gap = 0;
+
+	for (const struct out_field *f = fields; f->key && f < fields + MOST_COLUMNS; f++) {
+		const struct column *column = &columns[f - fields];
+
+		if (!f->title)
+			continue;
+		if (object)
+			cell(f, object, text, sizeof(text));
+		else
+			snprintf(text, sizeof(text), "%s", f->title);
+		/* the padding waits for the next column: no blanks at the end */
+		printf("%*s%*s", gap, "", column->left ? 0 : column->width, text);
+		gap = column->left ? column->width - (int)strlen(text) + 2 : 2;
+	}
+	putchar('\n');
+}
+
 /* A table with a heading; numbers are right-aligned, each column as wide as it must be. */
 void out_table(const struct out_field *fields, struct json_object *array)
 {
 	size_t rows = json_object_array_length(array);
-	char text[256];
+	struct column columns[MOST_COLUMNS] = { 0 };
 
-	for (size_t row = 0; row <= rows; row++) {
-		struct json_object *object = row ? json_object_array_get_idx(array, row - 1) : NULL;
-		int gap = 0;
-
-		for (const struct out_field *f = fields; f->key; f++) {
-			int width = f->title ? (int)strlen(f->title) : 0;
-			bool left = false;
-
-			if (!f->title)
-				continue;
-			for (size_t i = 0; i < rows; i++) {
-				struct json_object *each = json_object_array_get_idx(array, i);
-
-				cell(f, each, text, sizeof(text));
-				width = (int)strlen(text) > width ? (int)strlen(text) : width;
-				left |= is_text(f, each);
-			}
-			if (object)
-				cell(f, object, text, sizeof(text));
-			else
-				snprintf(text, sizeof(text), "%s", f->title);
-			/* the padding waits for the next column: no blanks at the end */
-			printf("%*s%*s", gap, "", left ? 0 : width, text);
-			gap = left ? width - (int)strlen(text) + 2 : 2;
-		}
-		putchar('\n');
-	}
+	for (const struct out_field *f = fields; f->key && f < fields + MOST_COLUMNS; f++)
+		if (f->title)
+			columns[f - fields] = column_of(f, array);
+	table_row(fields, columns, NULL);
+	for (size_t row = 0; row < rows; row++)
+		table_row(fields, columns, json_object_array_get_idx(array, row));
 }
 
 /* "Title  value" lines. */

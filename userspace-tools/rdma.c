@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -134,14 +135,14 @@ static int exchange(struct request *request)
  * rdma_device_create() - make a Soft-RoCE device on @netdev
  * @device: out: the name of the new device, the first free of rxe0, rxe1...
  *
- * Return: 0 or a positive errno.
+ * Return: 0 or a positive errno; EEXIST if @netdev has one.
  */
 int rdma_device_create(const char *netdev, char *device, size_t size)
 {
 	enum { MOST = 64 };
-	int error = EEXIST;
+	int error = ENFILE;		/* the kernel's word for a name that is taken */
 
-	for (int i = 0; error == EEXIST && i < MOST; i++) {
+	for (int i = 0; error == ENFILE && i < MOST; i++) {
 		struct request request = { .header = {
 			.nlmsg_len = NLMSG_LENGTH(0),
 			.nlmsg_type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_NEWLINK),
@@ -265,6 +266,21 @@ static void softirqs_first(void)
 	closedir(proc);
 }
 
+/*
+ * Two at once might make two devices on one network device, of which one would hear nothing.
+ * Who may not lock may not make one either. The end of the program unlocks.
+ */
+static void lock_others_out(void)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/run/radium-node-up.lock", device_root());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+}
+
 static int up_done(const char *netdev, const char *device, bool created)
 {
 	if (options.json) {
@@ -295,6 +311,7 @@ int node_up(const struct command *c, int argc, char **argv)
 		snprintf(netdev, sizeof(netdev), "%s", argv[optind]);
 	}
 	snprintf(subject, sizeof(subject), "%s%s%s", c->name, *netdev ? " " : "", netdev);
+	lock_others_out();
 	if (!rdma_device_for(*netdev ? netdev : NULL, device, sizeof(device))) {
 		if (!*netdev && !rdma_netdev_default(netdev, sizeof(netdev)))
 			return fail_text(subject, "no_netdev", "no Ethernet device is up",

@@ -217,7 +217,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	struct radium_process_info process;
 	char subject[32] = "top";
 	__s32 pid = 0;
-	struct terminal terminal;
+	struct terminal terminal = { 0 };
 	int option, error;
 	struct dev dev;
 

@@ -10,6 +10,7 @@ import process
 from places import Failure, run_directory
 
 RECORD, SUPERVISOR, CONTROL = "state.json", "supervisor.pid", "control.sock"
+CONFIG = "config.json"
 
 
 def read(name):
@@ -54,8 +55,9 @@ def end(name, seconds=10):
             if not process.kill_noted(path, seconds)]
     if left:
         raise Failure(f"these processes would not die: {', '.join(left)} in {run}")
+    # The configuration has the cluster's key.
     for path in run.glob("*"):
-        if path.suffix in (".pid", ".sock", ".gdb"):
+        if path.suffix in (".pid", ".sock", ".gdb") or path.name == CONFIG:
             path.unlink(missing_ok=True)
 
 

@@ -313,7 +313,7 @@ class Supervisor:
 def main(run, launcher):
     run = pathlib.Path(run)
     process.note(run / state.SUPERVISOR, os.getpid())
-    config = json.loads((run / "config.json").read_text())
+    config = json.loads((run / state.CONFIG).read_text())
     nodes = range(1, config["nodes"] + 1)
     try:
         segment = network.open_segment(nodes, run, config["network"])

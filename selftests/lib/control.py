@@ -450,6 +450,20 @@ def vlan_device(context):
         bed.run(1, "ip link del vlan5")
 
 
+def second_network_device(context):
+    """It gets an RDMA device of its own beside the one that there is, and one only, however many
+    ask for that at once."""
+    bed = context.bed
+    bed.run(1, "ip link add veth0 type veth peer veth1 && ip link set veth0 up")
+    try:
+        bed.run(1, "pids=; for i in 1 2 3 4; do radctl node up veth0 & pids=\"$pids $!\"; done; "
+                   "for pid in $pids; do wait $pid || exit; done", timeout=60 * context.slow)
+        made = bed.run(1, "grep -l veth0 /sys/class/infiniband/*/parent").split()
+        assert len(made) == 1, made
+    finally:
+        bed.run(1, "ip link del veth0")
+
+
 def ordinary_user(context):
     """Each call of the device that needs no rights works, no other does; nor does it where the
     user has all capabilities in a user namespace."""
@@ -474,6 +488,16 @@ def join_twice(context):
     address = nodes(context.bed)[1]["addr"]
     refused(context, ["node", "join", "--id", "1", "--key", "/tmp/key", "--addr", address],
             "already")
+
+
+def join_is_ensured(context):
+    """What is to be a node, and is that node already, remains it; it does not become another."""
+    address = nodes(context.bed)[1]["addr"]
+    join = ["node", "join", "--ensure", "--key", "/run/radium.key", "--addr", address]
+    done = radctl(context.bed, *join, "--id", "1")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    refused(context, [*join, "--id", "3"], "already")
+    see_each_other(context)
 
 
 def kernel_without_ftrace(context):
@@ -514,5 +538,5 @@ def refusals(context, only):
     yield from each(context, [
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
-        own_process_without_privilege, cluster_needs_privilege, vlan_device, ordinary_user,
-        join_twice, usage, device_garbage, kernel_without_ftrace], only)
+        own_process_without_privilege, cluster_needs_privilege, vlan_device, second_network_device,
+        ordinary_user, join_twice, join_is_ensured, usage, device_garbage, kernel_without_ftrace], only)

@@ -39,7 +39,8 @@ def release_of(module):
 
 
 def as_built(context):
-    """Words for make with which there is nothing left to compile."""
+    """Words for make with which there is nothing left to compile, but for the place that radctl
+    is built for."""
     if context.debug:
         raise Skip("the module for the debug kernel is for the tests only")
     if not context.built:
@@ -84,8 +85,16 @@ def unit_is_right(root, prefix):
     assert not said, said
 
 
+def is_without_debug(copy, built):
+    """It is the module that was built, but for what a debugger wants."""
+    ids = [output("modinfo", "-F", "srcversion", one) for one in (copy, built)]
+    assert ids[0] == ids[1], f"another module than the one that was built: {ids}"
+    assert ".debug_" not in output("readelf", "-SW", copy), f"{copy.stat().st_size} bytes"
+
+
 def goes_below_destdir(context):
-    """Each file to its place, with and without a PREFIX, and nothing else; as it was built."""
+    """Each file to its place, with and without a PREFIX, and nothing else; as it was built. It is
+    removed again."""
     module = paths.TOP / "radium.ko"
     for prefix, words in ("usr/local", []), ("opt/radium", ["PREFIX=/opt/radium"]):
         with tempfile.TemporaryDirectory() as directory:
@@ -95,12 +104,17 @@ def goes_below_destdir(context):
             wanted = files(prefix, release_of(module))
             found = installed(root)
             assert found == wanted, f"{found} instead of {wanted}"
-            for built, name in ((module, "radium.ko"), (paths.TOP / "uapi/linux/radium.h", "radium.h"),
+            for built, name in ((paths.TOP / "uapi/linux/radium.h", "radium.h"),
                                 (paths.TOP / "userspace-tools/radctl", "radctl"),
                                 (paths.TOP / "Documentation/radctl.8", "radctl.8")):
                 copy = next(root.rglob(name))
                 assert copy.read_bytes() == built.read_bytes(), f"{name} is not what was built"
+            is_without_debug(next(root.rglob("radium.ko")), module)
+            replica = f"/{prefix}/libexec/radium/radium-replica".encode()
+            assert replica in (root / prefix / "bin/radctl").read_bytes(), f"no {replica} in radctl"
             unit_is_right(root, prefix)
+            without_depmod(context, place, "uninstall", f"DESTDIR={root}", *words)
+            assert not installed(root), f"left: {installed(root)}"
 
 
 def index_is_of_its_kernel(context):
@@ -163,8 +177,7 @@ def package_is_whole(context):
         output("md5sum", "--strict", "-c", tree / "DEBIAN/md5sums", cwd=tree)
         module = tree / f"lib/modules/{release}/updates/radium.ko"
         assert release_of(module) == release
-        ids = [output("modinfo", "-F", "srcversion", one) for one in (module, built)]
-        assert ids[0] == ids[1], f"another module than the one that was built: {ids}"
+        is_without_debug(module, built)
         assert output(tree / "usr/bin/radctl", "--version").startswith(f"radctl {version} ")
         for script, what in (("postinst", f"depmod {release}"), ("postrm", f"depmod {release}"),
                              ("prerm", "systemctl --quiet disable --now radium.service")):

@@ -2,9 +2,10 @@
 """What radctl finds on a machine: check, and explain of ordinary processes."""
 import errno
 import os
+import subprocess
 import tempfile
 
-from harness import RADCTL, SCRATCH, contains, equal, radctl, test
+from harness import RADCTL, SCRATCH, contains, environment, equal, radctl, test
 
 
 def tree(**files):
@@ -123,7 +124,7 @@ def check():
     equal(missing(sys__devices__system__clocksource__clocksource0__current_clocksource="hpet\n"),
           [])
     os.unlink(os.path.join(SCRATCH, "radium-replica"))
-    if not os.path.exists("/usr/libexec/radium/radium-replica"):
+    if not os.path.exists("/usr/local/libexec/radium/radium-replica"):
         equal(missing(), ["replica"])
     contains(radctl("check", root=machine(), program=program).out, "RESULT")
 
@@ -156,3 +157,16 @@ def node_up_without_module():
     os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
     equal(radctl("node", "up", "-j", root=root).json(),
           {"device": "rxe0", "netdev": None, "created": False, "loaded": True})
+
+
+@test
+def node_up_twice_at_once():
+    "two node up at once do not disturb each other"
+    said = os.path.join(SCRATCH, "modprobe")
+    root = tree(sys__class__infiniband__rxe0__node_type="1\n", run__other="",
+                sbin__modprobe=f"#!/bin/sh\necho begins >>{said}; sleep 0.2; echo ends >>{said}\n")
+    os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
+    both = [subprocess.Popen([RADCTL, "node", "up"], env=environment(root=root)) for _ in range(2)]
+    equal([process.wait(30) for process in both], [0, 0])
+    with open(said, encoding="utf-8") as file:
+        equal(file.read(), "begins\nends\n" * 6)
