@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -248,6 +249,134 @@ static void slow_file(void)
 	end_scene(watching);
 }
 
+/* ---- memory that is locked for as long as a file's content does not come ---- */
+
+/* Files that whoever looks on has locked: nobody goes on before they are let go. */
+enum { TO_MAP, TO_FAULT, GATES };
+
+static const char *const gates[GATES] = { "to_map", "to_fault" };
+static int gate[GATES], shut[GATES];
+
+static struct hand mapper;
+static char *untouched_pages;
+
+/* No more memory is needed for it than what is there. */
+static void pass(int which)
+{
+	count();
+	DO(flock(gate[which], LOCK_SH));
+	count();
+}
+
+static void *map_when_let(struct hand *hand)
+{
+	(void)hand;
+	pass(TO_MAP);
+	return map_pages(1, PROT_READ);
+}
+
+static void *fault_when_let(struct hand *hand)
+{
+	char *page = untouched_pages + hand->number * 4096;
+
+	pass(TO_FAULT);
+	page[0] = 'f';
+	return NULL;
+}
+
+/* Reads a page of the file in the memory of a process, which is locked for reading meanwhile. */
+static pid_t peeker(pid_t process)
+{
+	pid_t pid = DO(fork());
+	uint64_t number;
+	char path[40];
+
+	if (pid)
+		return pid;
+	snprintf(path, sizeof(path), "/proc/%d/mem", process);
+	EQUAL(pread(DO(open(path, O_RDONLY)), &number, sizeof(number), (uintptr_t)content),
+	      sizeof(number));
+	EQUAL(number, 1);
+	_exit(0);
+}
+
+static bool waits_for_a_lock(pid_t pid, pid_t tid)
+{
+	uint64_t end = now_ns() + LIMIT_MS * 1000000ull * slower();
+
+	while (state_of(pid, tid) != 'D' && now_ns() < end)
+		sleep_ms(5);
+	return state_of(pid, tid) == 'D';
+}
+
+static void let(int which)
+{
+	DO(flock(shut[which], LOCK_UN));
+}
+
+static void shut_gates(void)
+{
+	for (int i = 0; i < GATES; i++) {
+		shut[i] = DO(open(gates[i], O_RDWR));
+		DO(flock(shut[i], LOCK_EX));
+	}
+	tell(scene.ready, 0);
+}
+
+/* From here on nobody gets the lock for reading, and so on until the file comes. */
+static void watch_locked_memory(pid_t process)
+{
+	pid_t tid, peeking;
+	bool locked;
+	char byte;
+
+	shut_gates();
+	tid = hear(scene.begin);
+	make_home_slow();
+	peeking = peeker(process);
+	EQUAL(read(scene.fuse.asked, &byte, 1), 1);
+	let(TO_MAP);
+	locked = waits_for_a_lock(process, tid);
+	let(TO_FAULT);
+	look_on(2 * (WAITING + 1));
+	reap(peeking);
+	CHECK(locked);
+}
+
+/*
+ * All that touch memory of their own for the first time wait for that, each with a request to home:
+ * not so somebody else on their node.
+ */
+static void slow_memory(void)
+{
+	pid_t process = getpid(), watching;
+
+	set_scene();
+	untouched_pages = map_pages(WAITING, PROT_READ | PROT_WRITE);
+	for (int i = 0; i < GATES; i++)
+		gate[i] = DO(open(gates[i], O_RDWR | O_CREAT, 0600));
+	watching = DO(fork());
+	if (!watching) {
+		watch_locked_memory(process);
+		_exit(0);
+	}
+	hear(scene.ready);
+	crew_start(waiting, WAITING, fault_when_let, NULL);
+	crew_start(&mapper, 1, map_when_let, NULL);
+	for (int i = 0; i < WAITING; i++)
+		crew_place(&waiting[i], scene.node);
+	crew_go(waiting, WAITING);
+	crew_go(&mapper, 1);
+	CHECK(count_comes_to(WAITING + 1));
+	tell(scene.begin, mapper.tid);
+	/* First: to look at one of the others needs memory that is away. */
+	crew_join(&mapper, 1);
+	crew_join(waiting, WAITING);
+	end_scene(watching);
+	for (int i = 0; i < WAITING; i++)
+		EQUAL(untouched_pages[i * 4096], 'f');
+}
+
 /* ---- a file that another thread closes ---- */
 
 enum { ROUNDS = 300, BUSY = 2 };
@@ -319,7 +448,7 @@ static void closed_when_it_returns(void)
 int main(int argc, char **argv)
 {
 	const struct test_case cases[] = {
-		CASE(slow_file), CASE(closed_when_it_returns),
+		CASE(slow_file), CASE(slow_memory), CASE(closed_when_it_returns),
 		{ 0 }
 	};
 
