@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Threads on one node, and files that keep them waiting, or that they close for each other. */
+/* Threads on one node, and files that keep them waiting, or that they use at the same time. */
 #include "crew.h"
 #include "fuse.h"
 
@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static unsigned int node_away(void)
@@ -377,6 +378,50 @@ static void slow_memory(void)
 		EQUAL(untouched_pages[i * 4096], 'f');
 }
 
+/* ---- a file that takes what is written to it without a fault ---- */
+
+#define INSTANCE "/sys/kernel/tracing/instances/radium-st-marks"
+
+/* Threads whose calls last, so that the memory of another one's call is used for the first time. */
+enum { SLEEPERS = 4, SLEEP_MS = 2000 };
+
+static struct hand sleepers[SLEEPERS];
+
+static void *sleep_there(struct hand *hand)
+{
+	struct timespec time = { SLEEP_MS / 1000, SLEEP_MS % 1000 * 1000000l };
+
+	(void)hand;
+	EQUAL(nanosleep(&time, NULL), 0);
+	return NULL;
+}
+
+/* What travels with the call is there when the kernel looks, though it must not wait for it. */
+static void marks_are_written(void)
+{
+	char text[] = "so it begins\n";
+	unsigned int node = node_away();
+	int marker;
+
+	need_root();
+	rmdir(INSTANCE);
+	if (mkdir(INSTANCE, 0755))
+		skip(INSTANCE ": %s", strerror(errno));
+	marker = DO(open(INSTANCE "/trace_marker", O_WRONLY));
+	crew_start(sleepers, SLEEPERS, sleep_there, NULL);
+	for (int i = 0; i < SLEEPERS; i++)
+		crew_place(&sleepers[i], node);
+	go(node);
+	text[0] = 'S';
+	crew_go(sleepers, SLEEPERS);
+	compute_ms(SLEEP_MS / 4);
+	EQUAL(write(marker, text, strlen(text)), strlen(text));
+	crew_join(sleepers, SLEEPERS);
+	close(marker);
+	CHECK(strstr(read_text(INSTANCE "/trace"), "So it begins"));
+	DO(rmdir(INSTANCE));
+}
+
 /* ---- a file that another thread closes ---- */
 
 enum { ROUNDS = 300, BUSY = 2 };
@@ -448,7 +493,8 @@ static void closed_when_it_returns(void)
 int main(int argc, char **argv)
 {
 	const struct test_case cases[] = {
-		CASE(slow_file), CASE(slow_memory), CASE(closed_when_it_returns),
+		CASE(slow_file), CASE(slow_memory), CASE(marks_are_written),
+		CASE(closed_when_it_returns),
 		{ 0 }
 	};
 
