@@ -27,11 +27,11 @@ endif
 ifeq ($(KERNEL),debug)
 KDIR	?= $(CACHE)/kernels/debug/build
 else
-# The headers of the running kernel, else the newest installed ones.
+# The headers of the running kernel, else the newest installed ones of a kernel that the module is for.
 KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell \
-	ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | \
+	ls -d /usr/src/linux-headers-6.1.*-amd64 2>/dev/null | \
 	grep -vE -- '-(cloud|rt)-amd64$$' | sort -V | tail -n 1),$(shell \
-	ls -d /lib/modules/*/build 2>/dev/null | \
+	ls -d /lib/modules/6.1.*/build 2>/dev/null | \
 	grep -vE -- '-(cloud|rt)-amd64/build$$' | sort -V | tail -n 1))
 endif
 

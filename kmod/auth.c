@@ -2,9 +2,10 @@
 /*
  * Radium: the proof that a peer holds the cluster key.
  *
- * Both sides send HMAC-SHA256(key, role | both hellos | the rest of AUTH). The
+ * Both sides send HMAC-SHA256(key, role | both hellos | both addresses | the rest of AUTH). The
  * hellos hold a fresh nonce of each side, so an old MAC is worth nothing; the
- * role byte makes a reflected one worth nothing. What follows on the queue pair
+ * role byte makes a reflected one worth nothing, and the addresses one that a stranger passes on
+ * between two nodes, to be taken for each of them by the other. What follows on the queue pair
  * is neither signed nor encrypted: the network itself is trusted, strangers on
  * it are not.
  */
@@ -90,6 +91,7 @@ void rad_auth_build(u8 build[RAD_WIRE_BUILD])
  * @role: which side sends it
  * @connecting: hello of the connecting side
  * @accepting: hello of the accepting side
+ * @ends: their addresses, as the one who computes it sees them
  * @auth: everything in it after @auth->mac is covered
  *
  * Context: process.
@@ -98,7 +100,7 @@ void rad_auth_build(u8 build[RAD_WIRE_BUILD])
 int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
 		 const struct rad_wire_hello *connecting,
 		 const struct rad_wire_hello *accepting,
-		 const struct rad_wire_auth *auth)
+		 const struct rad_auth_ends *ends, const struct rad_wire_auth *auth)
 {
 	SHASH_DESC_ON_STACK(desc, hmac);
 	u8 who = role;
@@ -109,6 +111,7 @@ int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
 	      crypto_shash_update(desc, &who, 1) ?:
 	      crypto_shash_update(desc, (const u8 *)connecting, sizeof(*connecting)) ?:
 	      crypto_shash_update(desc, (const u8 *)accepting, sizeof(*accepting)) ?:
+	      crypto_shash_update(desc, (const u8 *)ends, sizeof(*ends)) ?:
 	      crypto_shash_update(desc, (const u8 *)auth + sizeof(auth->mac),
 				  sizeof(*auth) - sizeof(auth->mac)) ?:
 	      crypto_shash_final(desc, mac);
@@ -121,6 +124,7 @@ int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
  * @role: which side sent it
  * @connecting: hello of the connecting side
  * @accepting: hello of the accepting side
+ * @ends: their addresses, as the one who checks sees them
  * @auth: the message
  *
  * Context: process.
@@ -129,11 +133,11 @@ int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
 u32 rad_auth_check(enum rad_auth_role role,
 		   const struct rad_wire_hello *connecting,
 		   const struct rad_wire_hello *accepting,
-		   const struct rad_wire_auth *auth)
+		   const struct rad_auth_ends *ends, const struct rad_wire_auth *auth)
 {
 	u8 mac[RAD_WIRE_MAC];
 
-	if (rad_auth_mac(mac, role, connecting, accepting, auth) ||
+	if (rad_auth_mac(mac, role, connecting, accepting, ends, auth) ||
 	    crypto_memneq(mac, auth->mac, sizeof(mac)))
 		return RADIUM_R_WRONG_KEY;
 	if (memcmp(auth->build, own_build, sizeof(own_build)))
@@ -152,11 +156,12 @@ u32 rad_auth_check(enum rad_auth_role role,
 u64 rad_auth_session(const struct rad_wire_hello *connecting,
 		     const struct rad_wire_hello *accepting)
 {
+	static const struct rad_auth_ends nowhere;
 	static const struct rad_wire_auth none;
 	u8 mac[RAD_WIRE_MAC];
 	__le64 id;
 
-	if (rad_auth_mac(mac, RAD_AUTH_SESSION, connecting, accepting, &none))
+	if (rad_auth_mac(mac, RAD_AUTH_SESSION, connecting, accepting, &nowhere, &none))
 		return 0;
 	memcpy(&id, mac, sizeof(id));
 	return le64_to_cpu(id) | 1;

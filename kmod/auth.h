@@ -15,6 +15,16 @@ enum rad_auth_role {
 	RAD_AUTH_SESSION	= 'S',	/* not sent: names a new session */
 };
 
+/**
+ * struct rad_auth_ends - IPv6 addresses, or IPv4 addresses mapped, without ports
+ * @connecting: of the connecting side
+ * @accepting: of the accepting side
+ */
+struct rad_auth_ends {
+	u8 connecting[16];
+	u8 accepting[16];
+};
+
 int rad_auth_init(const u8 key[RADIUM_KEY_SIZE]);
 void rad_auth_uninit(void);
 
@@ -22,11 +32,11 @@ void rad_auth_build(u8 build[RAD_WIRE_BUILD]);
 int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
 		 const struct rad_wire_hello *connecting,
 		 const struct rad_wire_hello *accepting,
-		 const struct rad_wire_auth *auth);
+		 const struct rad_auth_ends *ends, const struct rad_wire_auth *auth);
 u32 rad_auth_check(enum rad_auth_role role,
 		   const struct rad_wire_hello *connecting,
 		   const struct rad_wire_hello *accepting,
-		   const struct rad_wire_auth *auth);
+		   const struct rad_auth_ends *ends, const struct rad_wire_auth *auth);
 u64 rad_auth_session(const struct rad_wire_hello *connecting,
 		     const struct rad_wire_hello *accepting);
 

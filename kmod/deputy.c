@@ -96,6 +96,9 @@ static bool interrupt(struct rad_thread *thread)
 	/* Not in a call: it is on its way, or at work for us. */
 	if (nr < 0 || !state || READ_ONCE(task->on_cpu))
 		return true;
+	/* Nor does it come: it dies, and woken it would dump a part of its core only. */
+	if (READ_ONCE(task->flags) & (PF_SIGNALED | PF_POSTCOREDUMP | PF_EXITING))
+		return true;
 	if (!(state & TASK_INTERRUPTIBLE) || compat || !rad_syscall_is_restarted(task, nr, args))
 		return false;
 	if (!test_and_set_bit(0, &thread->nudged)) {
@@ -470,7 +473,7 @@ static void act(struct rad_thread *thread)
 			if (!rad_deputy_go_out(thread)) {
 				/* It came home with a restart code and was to go on at once. */
 				if (syscall_get_nr(current, current_pt_regs()) != -1)
-					set_thread_flag(TIF_NOTIFY_SIGNAL);
+					rad_regs_have_restarted();
 				return;
 			}
 			break;
@@ -497,11 +500,14 @@ static void run(struct callback_head *work)
 {
 	struct rad_thread *thread = container_of(work, struct rad_thread, work);
 	bool others = work->next;
+	bool dies;
 
 	clear_bit(0, &thread->queued);
 	/* Pairs with the barrier in test_and_set_bit() of rad_deputy_enqueue(). */
 	smp_mb__after_atomic();
-	if (current->flags & PF_EXITING)
+	/* Already before it says that it is exiting do_exit() may run task work (io_uring's). */
+	dies = current->flags & (PF_EXITING | PF_POSTCOREDUMP);
+	if (dies)
 		rad_thread_end(thread);
 	else if (thread->executing >= 0)
 		/* In a delegated call, after which the deputy looks at everything. */
@@ -513,8 +519,7 @@ static void run(struct callback_head *work)
 		rad_deputy_enqueue(thread, TWA_NONE);
 	else
 		act(thread);
-	if (thread->state == RADIUM_THREAD_HOME && task_sigpending(current) &&
-	    !(current->flags & PF_EXITING))
+	if (thread->state == RADIUM_THREAD_HOME && task_sigpending(current) && !dies)
 		rad_regs_undo_restart(current_pt_regs(), &thread->restart);
 	rad_thread_put(thread);
 }

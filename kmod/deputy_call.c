@@ -15,8 +15,6 @@
 #include "vvar.h"
 #include "watch.h"
 
-enum { TOUCH_JIFFIES = HZ };	/* for a deputy to touch its stack */
-
 /* @msg: with data, or NULL */
 static void tell_result(struct rad_thread *thread, struct rad_out *msg, u64 ax, u32 flags,
 			u32 reason)
@@ -54,52 +52,68 @@ bool rad_deputy_resolve(u64 detail)
 }
 
 /**
- * rad_deputy_touch() - have a stack grow
+ * rad_deputy_touch() - have a stack grow, or a page of a file read
  * @process: whose
- * @id: the thread that reached below it; its visitor waits for the page
- * @address: where
+ * @id: the thread whose visitor waits for the page
+ * @touch: where, and what then
  *
- * Only a fault of the process itself grows a stack; the deputy is the process.
+ * Only a fault of the process itself grows a stack; the deputy is the process. It waits for a file
+ * as the thread would: without mmap_lock, and it can be killed.
  *
- * Context: a worker; waits for the deputy, who waits for nothing meanwhile.
- * Return: whether the address is mapped now.
+ * Context: any.
+ * Return: whether it is going to be; not if the visitor cannot be waiting for a page, or if there
+ * is another address already, for which it has ceased to wait.
  */
-bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address)
+bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *touch)
 {
 	struct rad_thread *thread = rad_thread_find_id(process, id);
-	bool done = false;
+	bool may;
 
 	if (!thread)
 		return false;
 	spin_lock(&thread->lock);
-	if (thread->state == RADIUM_THREAD_AWAY && !thread->touch) {
-		thread->touch = address;
-		thread->touched = false;
-		done = true;
-	}
+	may = thread->state == RADIUM_THREAD_AWAY && !thread->in_syscall && !thread->touch;
+	if (may)
+		thread->touch = touch;
 	spin_unlock(&thread->lock);
-	if (done) {
-		wake_up_all(&thread->wait);
-		wait_event_timeout(thread->wait, !READ_ONCE(thread->touch), TOUCH_JIFFIES);
-		spin_lock(&thread->lock);
-		done = !thread->touch && thread->touched;
-		thread->touch = 0;
-		spin_unlock(&thread->lock);
-	}
+	wake_up_all(&thread->wait);
 	rad_thread_put(thread);
-	return done;
+	return may;
+}
+
+static void end_touch(struct rad_touch *touch, bool mapped)
+{
+	touch->mapped = mapped;
+	queue_work(rad_worker_wq, &touch->work);
+}
+
+static struct rad_touch *claim_touch(struct rad_thread *thread)
+{
+	struct rad_touch *touch;
+
+	spin_lock(&thread->lock);
+	touch = thread->touch;
+	thread->touch = NULL;
+	spin_unlock(&thread->lock);
+	return touch;
 }
 
 /* rad_deputy_touch_for_visitor() - the other half of rad_deputy_touch() */
 void rad_deputy_touch_for_visitor(struct rad_thread *thread)
 {
-	bool touched = rad_deputy_resolve(READ_ONCE(thread->touch));
+	struct rad_touch *touch = claim_touch(thread);
 
-	spin_lock(&thread->lock);
-	thread->touched = touched;
-	thread->touch = 0;
-	spin_unlock(&thread->lock);
-	wake_up_all(&thread->wait);
+	if (touch)
+		end_touch(touch, rad_deputy_resolve(touch->address));
+}
+
+/* rad_deputy_drop_touch() - the thread is not away any more; may be atomic */
+void rad_deputy_drop_touch(struct rad_thread *thread)
+{
+	struct rad_touch *touch = claim_touch(thread);
+
+	if (touch)
+		end_touch(touch, false);
 }
 
 /* Why the thread has to make a call itself, RADIUM_R_NONE: it has not. */

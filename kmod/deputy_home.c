@@ -212,6 +212,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	number = thread->asked;
 	stays = !thread->wanted;
 	spin_unlock(&thread->lock);
+	rad_deputy_drop_touch(thread);
 	atomic64_inc(&process->stats.returns);
 	rad_event_post(RADIUM_EVENT_RETURNED, from, task_tgid_nr(current), thread->id, reason);
 	if (time_after(jiffies, thread->out_since + SETTLED_JIFFIES))
@@ -248,9 +249,8 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	default:
 		rad_deputy_go_out_later(thread);
 	}
-	/* A restart code in ax: the kernel's own exit path deals with it. */
 	if (!out && syscall_get_nr(current, regs) != -1)
-		set_thread_flag(TIF_NOTIFY_SIGNAL);
+		rad_regs_have_restarted();
 	if (!thread->wanted)
 		rad_process_retire_if_idle(process);
 	rad_process_put(process);

@@ -336,7 +336,8 @@ static int recall(struct radium_move *move)
 	return err;
 }
 
-static long move(void __user *arg, int (*how)(struct radium_move *))
+/* @flags: that it knows */
+static long move(void __user *arg, u32 flags, int (*how)(struct radium_move *))
 {
 	u64 start = ktime_get_ns();
 	struct radium_move move;
@@ -345,8 +346,7 @@ static long move(void __user *arg, int (*how)(struct radium_move *))
 	err = rad_dev_fetch(&move, sizeof(move), offsetofend(struct radium_move, timeout_ms), arg);
 	if (err)
 		return err;
-	if (move.flags & ~(RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_ALL_PAGES | RADIUM_MOVE_SELF |
-			   RADIUM_MOVE_NO_WAIT))
+	if (move.flags & ~flags)
 		return -EINVAL;
 	move.reason = RADIUM_R_NONE;
 	move.threads = 0;
@@ -360,13 +360,13 @@ static long move(void __user *arg, int (*how)(struct radium_move *))
 /** rad_dev_migrate() - RADIUM_IOC_MIGRATE */
 long rad_dev_migrate(void __user *arg)
 {
-	return move(arg, migrate);
+	return move(arg, RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_SELF | RADIUM_MOVE_NO_WAIT, migrate);
 }
 
 /** rad_dev_recall() - RADIUM_IOC_RECALL */
 long rad_dev_recall(void __user *arg)
 {
-	return move(arg, recall);
+	return move(arg, RADIUM_MOVE_ALL_THREADS | RADIUM_MOVE_ALL_PAGES | RADIUM_MOVE_NO_WAIT, recall);
 }
 
 /* Why none of these nodes can be used. */

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include "filewatch.h"
 #include "process.h"
+#include "process_internal.h"
 
 /**
  * struct watch - one inode is watched
@@ -28,6 +29,22 @@ static void unlist(struct watch *watch)
 	spin_unlock(&watches_lock);
 }
 
+/* Drops the copies of its pages that processes have elsewhere; returns when they are gone. */
+static void drop_copies(struct inode *inode)
+{
+	struct rad_process **array;
+	u32 n, i;
+
+	do
+		array = rad_process_snapshot(&n);
+	while (!array);
+	for (i = 0; i < n; i++) {
+		rad_homemem_drop_file(array[i], inode);
+		rad_process_put(array[i]);
+	}
+	kvfree(array);
+}
+
 /*
  * The file has been opened, its opener has not returned yet. If for writing, no new
  * copies are made from now on, and those that were made are dropped before he
@@ -37,7 +54,7 @@ static int opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, str
 		  const struct qstr *name, u32 cookie)
 {
 	if (inode && inode_is_open_for_write(inode))
-		rad_process_file_opened(inode);
+		drop_copies(inode);
 	return 0;
 }
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Radium: the directory of one process: its entries, their end, and what happens to
- * the address space under them.
+ * Radium: the directory of one process: its entries, from the first to the last.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
-#include <linux/highmem.h>
-#include <linux/memcontrol.h>
 #include <linux/migrate.h>
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
@@ -14,11 +11,7 @@
 #include "ksym.h"
 #include "node.h"
 
-enum {
-	RECALL_WINDOW = 32,		/* pages asked back at a time */
-	TRIM_PAGES = 32,		/* asked back at a time for lack of memory */
-	RECALLS_MAX = 4096,		/* on their way, when nobody waits: a link's queue is finite */
-};
+enum { RECALL_WINDOW = 32 };	/* pages asked back at a time */
 
 /* Held pages of all processes by page frame: whoever meets the entry finds it. */
 DEFINE_XARRAY(rad_held);
@@ -31,9 +24,6 @@ struct workqueue_struct *rad_finalize_wq;
 
 /* Of RETURNED entries: who repairs them finds them at once, however many others there are. */
 #define RETURNED	XA_MARK_0
-
-/* Of those of whose page copies of a file are made. */
-#define OF_FILE		XA_MARK_1
 
 /* rad_page_put() - lets go of an entry */
 void rad_page_put(struct rad_page *page)
@@ -58,7 +48,6 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 		     (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING) +
 		     (to == RAD_PAGE_SHARING) - (from == RAD_PAGE_SHARING) +
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
-	mem->recalling += (to == RAD_PAGE_RECALLING) - (from == RAD_PAGE_RECALLING);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
 	page->state = to;
 	if (to == RAD_PAGE_RETURNED)
@@ -136,258 +125,18 @@ static void finalize_work(struct work_struct *work)
 	spin_unlock(&mem->pages.xa_lock);
 }
 
-/* --------------------------------------------------------- layout changes */
-
-/* Ends by itself or with the death of the peer: see rad_homemem_invalidate(). */
-static bool is_leaving(const struct rad_page *page)
-{
-	switch (READ_ONCE(page->state)) {
-	case RAD_PAGE_RECALLING:
-	case RAD_PAGE_SHARING:
-	case RAD_PAGE_REVOKING:
-		return true;
-	case RAD_PAGE_COPIED:
-		return READ_ONCE(page->granting);
-	case RAD_PAGE_TAKING:
-	case RAD_PAGE_RETURNED:
-	case RAD_PAGE_FINALIZING:
-		return READ_ONCE(page->revokes) || READ_ONCE(page->granting);
-	default:
-		return false;
-	}
-}
-
-/* Has somebody else a right to it, which he was not asked to give up? */
-static bool is_held_elsewhere(const struct rad_page *page)
-{
-	/* What current does to a page that it takes is not news. */
-	return page->state == RAD_PAGE_AWAY ||
-	       (rad_page_is_copied(page) && page->taker != current);
-}
-
-/* For a revocation, of which one comes back with each answer; there is one: for a message. */
-static void await_memory(struct rad_homemem *mem)
-{
-	if (list_empty(&mem->reserve))
-		wait_event_timeout(mem->wait, !list_empty(&mem->reserve), HZ / 10);
-	else
-		schedule_timeout_uninterruptible(RAD_RESERVE_RETRY_JIFFIES);
-}
-
-/* What is about to change: a range of pages; if @inode is set, those of them that are of a file. */
-struct change {
-	unsigned long first, last;
-	const struct inode *inode;
-};
-
-/* The first entry from @index on that it concerns. The directory's lock is held. */
-static struct rad_page *find_changed(struct rad_homemem *mem, const struct change *change,
-				     unsigned long *index)
-{
-	struct rad_page *page;
-
-	if (!change->inode)
-		return xa_find(&mem->pages, index, change->last, XA_PRESENT);
-	while ((page = xa_find(&mem->pages, index, change->last, OF_FILE))) {
-		if (page->inode == change->inode || page->named == change->inode)
-			return page;
-		++*index;
-	}
-	return NULL;
-}
-
-/* Takes from others what they have of it, if @wait. Returns whether something is on its way. */
-static bool begin_change(struct rad_homemem *mem, const struct change *change, bool wait)
-{
-	unsigned long index = change->first;
-	struct rad_page *page;
-	bool moving = false;
-
-	spin_lock(&mem->pages.xa_lock);
-	for (; (page = find_changed(mem, change, &index)); index++) {
-		if (page->state == RAD_PAGE_TAKING) {
-			if (page->taker == current)
-				continue;
-			page->stale = true;
-		}
-		moving |= is_leaving(page);
-		if (!wait || !is_held_elsewhere(page))
-			continue;
-		moving = true;
-		refcount_inc(&page->ref);
-		spin_unlock(&mem->pages.xa_lock);
-		if (!rad_page_revoke(page, RAD_USE_WRITE, false))
-			await_memory(mem);
-		rad_page_put(page);
-		spin_lock(&mem->pages.xa_lock);
-	}
-	spin_unlock(&mem->pages.xa_lock);
-	return moving;
-}
-
-/*
- * Waits for what is on its way. One answer at least has to come; the death of the peer brings it
- * too. Returns false if others have got something of it meanwhile.
- */
-static bool await_change(struct rad_homemem *mem, const struct change *change)
-{
-	unsigned long index = change->first;
-	struct rad_page *page;
-
-	for (;;) {
-		spin_lock(&mem->pages.xa_lock);
-		while ((page = find_changed(mem, change, &index)) && !is_leaving(page)) {
-			if (is_held_elsewhere(page)) {
-				spin_unlock(&mem->pages.xa_lock);
-				return false;
-			}
-			index++;
-		}
-		if (page)
-			refcount_inc(&page->ref);
-		spin_unlock(&mem->pages.xa_lock);
-		if (!page)
-			return true;
-		wait_event(mem->wait, !is_leaving(page));
-		rad_page_put(page);
-	}
-}
-
-static void invalidate(struct rad_homemem *mem, const struct change *change, bool wait)
-{
-	if (READ_ONCE(mem->dead))
-		return;
-	while (begin_change(mem, change, wait) && wait && !await_change(mem, change))
-		;
-}
-
-/**
- * rad_homemem_invalidate() - a part of the address space is about to change
- * @process: whose
- * @start: first byte
- * @end: byte after the last
- * @wait: until every page there is home or dropped; false for contexts that must
- *	not wait
- *
- * Pages that are being taken are marked stale: the taker lets go of them and the
- * replica asks again. It never waits for a taker, who may need what the caller
- * holds; a reader for whom a page is taken (rad_reader_upgrade()) loses it at once.
- *
- * Context: the mmu notifier: may hold mmap_lock for writing, i_mmap and anon_vma
- * locks; allocates nothing from reclaimable memory.
- */
-void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
-			    unsigned long end, bool wait)
-{
-	const struct change change = {
-		.first = start >> PAGE_SHIFT, .last = (end - 1) >> PAGE_SHIFT,
-	};
-
-	if (end > start)
-		invalidate(&process->mem, &change, wait);
-}
-
-/**
- * rad_page_note_file() - remember of which file an entry's page is copied
- * @page: TAKING
- * @file: of its mapping, NULL: of none
- *
- * Before it is looked at whether somebody has the file open for writing: who opens it later finds
- * the entry.
- */
-void rad_page_note_file(struct rad_page *page, struct file *file)
-{
-	struct rad_homemem *mem = rad_page_mem(page);
-	unsigned long index = page->address >> PAGE_SHIFT;
-
-	if (!file && !page->inode)
-		return;
-	spin_lock(&mem->pages.xa_lock);
-	page->inode = file ? file_inode(file) : NULL;
-	page->named = file ? d_inode(file->f_path.dentry) : NULL;
-	if (file)
-		__xa_set_mark(&mem->pages, index, OF_FILE);
-	else
-		__xa_clear_mark(&mem->pages, index, OF_FILE);
-	spin_unlock(&mem->pages.xa_lock);
-}
-
-/**
- * rad_homemem_drop_file() - drop what was copied from mappings of a file
- * @process: whose
- * @inode: the file, open for writing
- *
- * Takes no mmap_lock: who has it may wait for anything, and the caller, who has nothing to do
- * with the process, for him.
- *
- * Context: sleeps until the holders of copies have answered, or died.
- */
-void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode)
-{
-	const struct change change = { .last = ULONG_MAX, .inode = inode };
-
-	invalidate(&process->mem, &change, true);
-}
-
-/* rad_homemem_die() - the address space is being released; see notifier.c */
-void rad_homemem_die(struct rad_process *process)
-{
-	spin_lock(&process->mem.pages.xa_lock);
-	process->mem.dead = true;
-	spin_unlock(&process->mem.pages.xa_lock);
-	wake_up_all(&process->mem.wait);
-}
-
-/* --------------------------------------------------- shortage of memory */
-
-/**
- * rad_homemem_trim() - ask for the pages back that have been away for longest
- * @process: whose
- * @n: how many at most
- *
- * Does not wait for them: they come home, are finalized, and can be reclaimed.
- */
-void rad_homemem_trim(struct rad_process *process, u32 n)
-{
-	struct rad_homemem *mem = &process->mem;
-	struct rad_page *page;
-
-	while (n--) {
-		spin_lock(&mem->pages.xa_lock);
-		page = mem->recalling < RECALLS_MAX ?
-			list_first_entry_or_null(&mem->order, struct rad_page, order) : NULL;
-		if (page)
-			refcount_inc(&page->ref);
-		spin_unlock(&mem->pages.xa_lock);
-		if (!page)
-			return;
-		n = rad_page_revoke(page, RAD_USE_WRITE, true) ? n : 0;
-		rad_page_put(page);
-	}
-}
-
-/*
- * A held frame stays charged to the process' memory cgroups and cannot be reclaimed:
- * at most half of the tightest limit is held, lest the process be killed, or slowed down, for
- * lack of memory that the kernel could swap out.
- */
-void rad_homemem_limit(struct rad_process *process)
-{
-#ifdef CONFIG_MEMCG
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(process->mm), *m;
-	unsigned long limit = PAGE_COUNTER_MAX;
-	u32 away = READ_ONCE(process->mem.away);
-
-	for (m = memcg; m; m = parent_mem_cgroup(m))
-		limit = min3(limit, READ_ONCE(m->memory.max), READ_ONCE(m->memory.high));
-	if (memcg)
-		css_put(&memcg->css);
-	if (away > limit / 2)
-		rad_homemem_trim(process, min_t(u32, away - limit / 2, TRIM_PAGES));
-#endif
-}
-
 /* ------------------------------------------------------- everything home */
+
+/* Who takes a page may wait for longer than who wants it home. */
+static int await_taker(struct rad_page *page, long timeout)
+{
+	long left = wait_event_killable_timeout(rad_page_mem(page)->wait,
+						rad_page_state(page) != RAD_PAGE_TAKING, timeout);
+
+	if (left < 0)
+		return -EINTR;
+	return left ? 0 : -ETIMEDOUT;
+}
 
 /**
  * rad_homemem_recall_all() - bring every page home, have every copy dropped
@@ -431,7 +180,8 @@ int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout)
 		spin_unlock(&mem->pages.xa_lock);
 		if (!page)
 			continue;
-		err = rad_page_bring_home(page, RAD_USE_WRITE);
+		err = await_taker(page, max_t(long, deadline - jiffies, 1)) ?:
+		      rad_page_bring_home(page, RAD_USE_WRITE);
 		rad_page_put(page);
 		if (err)
 			return err;
@@ -517,6 +267,15 @@ static bool abandon(struct rad_homemem *mem)
 	}
 	spin_unlock(&mem->pages.xa_lock);
 	return left;
+}
+
+/* rad_homemem_die() - the address space is being released; see notifier.c */
+void rad_homemem_die(struct rad_process *process)
+{
+	spin_lock(&process->mem.pages.xa_lock);
+	process->mem.dead = true;
+	spin_unlock(&process->mem.pages.xa_lock);
+	wake_up_all(&process->mem.wait);
 }
 
 /**

@@ -27,6 +27,18 @@
 #include "states.h"
 #include "stay.h"
 
+/**
+ * struct rad_touch - an address that a thread has to touch at home
+ * @address: where
+ * @work: goes on then
+ * @mapped: whether the address is mapped now; false also if the thread was not there to touch it
+ */
+struct rad_touch {
+	unsigned long address;
+	struct work_struct work;
+	bool mapped;
+};
+
 struct rad_forward;
 struct rad_in;
 struct rad_node;
@@ -55,8 +67,9 @@ struct rad_revoke;
  * @order: in rad_homemem.order while AWAY
  * @frame: the held home page, NULL for copies
  * @read_only: its entry in the page table comes back read-only
- * @inode, @named: the file of whose page copies are made, NULL: of none, and how it was opened
+ * @inode: the file of whose page copies are made, NULL: of none, and how it was opened
  *	(overlayfs has another inode for that); compared, not followed
+ * @named: see @inode
  * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
  *	would free it under the held page; finalizing would then use it.
  */
@@ -87,8 +100,9 @@ enum { RAD_TURNS = 64 };
 
 /**
  * struct rad_turn - for the pages whose numbers are alike modulo RAD_TURNS
- * @mutex: one request of another node at a time, in the order of arrival; but while a page
- *	is on its way from one node to another others have the turn, and wait if they want it
+ * @mutex: one request of another node at a time; who waits and is overtaken is handed it next.
+ *	But while a page is on its way from one node to another others have the turn, and wait
+ *	if they want that page
  * @index: page that was brought home last for somebody here
  * @until: it stays until then (ktime), see stay.h
  * @patience: of those who have it brought home; the three under the directory's lock
@@ -109,12 +123,14 @@ struct rad_turn {
  * @dead: the address space is gone; nothing goes over the network any more
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
- * @recalling, @copied: entries in these states
+ * @copied: entries in this state
  * @order: AWAY entries, the longest away first
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
  * @finalize: repairs page tables of RETURNED entries
- * @deferred, @n_deferred: requests that wait to be served, by @deferred_work
+ * @deferred: requests that wait to be served, by @deferred_work
+ * @n_deferred: see @deferred
+ * @deferred_work: see @deferred
  * @deferring: it is under way, or queued
  * @reserve: revocations set aside for the notifier, which must not allocate
  */
@@ -124,7 +140,6 @@ struct rad_homemem {
 	u32 invalidating;
 	bool dead;
 	u32 away;
-	u32 recalling;
 	u32 copied;
 	struct list_head order;
 	struct rad_turn turns[RAD_TURNS];
@@ -144,6 +159,8 @@ void rad_homemem_destroy(struct rad_process *process);
 
 void rad_homemem_page_get(struct rad_in *in);
 void rad_homemem_page_arrived(struct rad_in *in);
+int rad_trim_init(void);
+void rad_trim_uninit(void);
 void rad_homemem_trim(struct rad_process *process, u32 n);
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);

@@ -13,6 +13,7 @@
 
 #include <linux/slab.h>
 #include "homemem_internal.h"
+#include "thread.h"
 
 enum {
 	IN_WORK_MAX	= RAD_WINDOW * 3 / 4,
@@ -21,11 +22,32 @@ enum {
 
 struct deferred {
 	struct list_head entry;
+	struct rad_touch touch;
 	struct rad_in in;
 	struct rad_wire_page_get get;
 };
 
 static atomic_t in_work[RADIUM_NODE_MAX];
+
+/* A copy of a request, which outlives its message. NULL: no memory. */
+static struct deferred *make_deferred(const struct rad_in *in)
+{
+	struct deferred *deferred = kmalloc(sizeof(*deferred), GFP_KERNEL);
+
+	if (!deferred)
+		return NULL;
+	deferred->get = *(const struct rad_wire_page_get *)in->body;
+	deferred->in = *in;
+	deferred->in.body = &deferred->get;
+	rad_node_get(in->from);
+	return deferred;
+}
+
+static void free_deferred(struct deferred *deferred)
+{
+	rad_node_put(deferred->in.from);
+	kfree(deferred);
+}
 
 static struct deferred *take_deferred(struct rad_homemem *mem)
 {
@@ -51,9 +73,8 @@ void rad_defer_work(struct work_struct *work)
 	struct deferred *deferred;
 
 	while ((deferred = take_deferred(mem))) {
-		rad_get_serve(&deferred->in);
-		rad_node_put(deferred->in.from);
-		kfree(deferred);
+		rad_get_serve(&deferred->in, false);
+		free_deferred(deferred);
 		cond_resched();
 	}
 	rad_process_put(process);
@@ -76,20 +97,16 @@ static bool defer(const struct rad_in *in)
 		rad_grant_refuse(in, 0, RAD_GRANT_RETRY);
 		return true;
 	}
-	deferred = kmalloc(sizeof(*deferred), GFP_KERNEL);
+	deferred = make_deferred(in);
 	if (!deferred) {
 		rad_process_put(process);
 		return false;
 	}
-	deferred->get = *get;
-	deferred->in = *in;
-	deferred->in.body = &deferred->get;
 	mem = &process->mem;
 	spin_lock(&mem->pages.xa_lock);
 	room = mem->n_deferred < DEFERRED_MAX;
 	begin = room && !mem->deferring;
 	if (room) {
-		rad_node_get(in->from);
 		mem->n_deferred++;
 		list_add_tail(&deferred->entry, &mem->deferred);
 		mem->deferring = true;
@@ -100,9 +117,53 @@ static bool defer(const struct rad_in *in)
 	else
 		rad_process_put(process);
 	if (!room)
-		kfree(deferred);
+		free_deferred(deferred);
 	return room;
 }
+
+/* ------------------------------------------------- pages that are touched first */
+
+/* The thread has touched the page, or is not there to do so: it does when it has come home. */
+static void touched(struct work_struct *work)
+{
+	struct deferred *deferred = container_of(work, struct deferred, touch.work);
+
+	if (deferred->touch.mapped)
+		rad_get_serve(&deferred->in, true);
+	else
+		rad_grant_refuse(&deferred->in, RADIUM_R_FAULT, 0);
+	free_deferred(deferred);
+}
+
+/**
+ * rad_defer_touch() - put a request aside until its thread has touched the page at home
+ * @t: @t->touch is set
+ * @in: the request; is answered in any case, then or now
+ *
+ * Nobody touches what is fetched ahead.
+ */
+void rad_defer_touch(struct rad_take *t, const struct rad_in *in)
+{
+	struct deferred *deferred;
+
+	if (!t->thread) {
+		rad_grant_refuse(in, 0, RAD_GRANT_RETRY);
+		return;
+	}
+	deferred = make_deferred(in);
+	if (!deferred) {
+		rad_grant_refuse(in, RADIUM_R_NO_MEMORY, 0);
+		return;
+	}
+	deferred->touch.address = t->address;
+	INIT_WORK(&deferred->touch.work, touched);
+	if (rad_deputy_touch(t->process, t->thread, &deferred->touch))
+		return;
+	rad_grant_refuse(in, RADIUM_R_FAULT, 0);
+	free_deferred(deferred);
+}
+
+/* ------------------------------------------------------------------------ */
 
 /**
  * rad_homemem_page_get() - PAGE_GET: a replica asks for a page
@@ -117,6 +178,6 @@ void rad_homemem_page_get(struct rad_in *in)
 	atomic_t *count = &in_work[rad_node_id(in->from) - 1];
 
 	if (atomic_inc_return(count) <= IN_WORK_MAX || !defer(in))
-		rad_get_serve(in);
+		rad_get_serve(in, false);
 	atomic_dec(count);
 }

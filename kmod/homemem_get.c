@@ -120,7 +120,8 @@ static void forget_copy_of(struct rad_take *t)
 	struct rad_page *page;
 
 	spin_lock(&mem->pages.xa_lock);
-	page = xa_load(&mem->pages, t->address >> PAGE_SHIFT);
+	/* Copies of a session that has ended are forgotten; those that there are are the next one's. */
+	page = rad_node_is_dead(t->to) ? NULL : xa_load(&mem->pages, t->address >> PAGE_SHIFT);
 	if (page)
 		rad_page_forget_copy(page, BIT_ULL(rad_node_id(t->to) - 1));
 	spin_unlock(&mem->pages.xa_lock);
@@ -221,8 +222,9 @@ static bool upgrade(struct rad_take *t, struct rad_page *page, const struct rad_
 	struct rad_homemem *mem = &t->process->mem;
 
 	spin_lock(&mem->pages.xa_lock);
-	t->held = page->copies & BIT_ULL(rad_node_id(t->to) - 1) ||
-		  (page->state == RAD_PAGE_SHARING && page->node == t->to);
+	t->held = !rad_node_is_dead(t->to) &&
+		  (page->copies & BIT_ULL(rad_node_id(t->to) - 1) ||
+		   (page->state == RAD_PAGE_SHARING && page->node == t->to));
 	spin_unlock(&mem->pages.xa_lock);
 	if (t->held && rad_page_state(page) != RAD_PAGE_COPIED)
 		rad_page_bring_home(page, RAD_USE_READ);
@@ -248,7 +250,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 		if (t->page)
 			return t->page;
 		/* One request for a page at a time. While it is our turn none is begun. */
-		if (busy && READ_ONCE(busy->forward) && !t->ahead) {
+		if (busy && READ_ONCE(busy->forward) && t->thread) {
 			/* The turn is others' meanwhile, as that of who asked first is. */
 			mutex_unlock(&t->turn->mutex);
 			wait_event(mem->wait, !READ_ONCE(busy->forward));
@@ -268,7 +270,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 				rad_page_put(busy);
 				return NULL;
 			}
-		} else if (busy && t->ahead) {
+		} else if (busy && !t->thread) {
 			/* Not on the chance that somebody wants it: somebody has it. */
 			rad_page_put(busy);
 			rad_grant_refuse(in, 0, RAD_GRANT_RETRY);
@@ -314,16 +316,23 @@ static void count(const struct rad_take *t, const struct rad_wire_page_get *get)
 		rad_hot_count(t->process->hot, &move);
 }
 
-/* rad_get_serve() - answer a PAGE_GET; context: as rad_homemem_page_get() */
-void rad_get_serve(const struct rad_in *in)
+/**
+ * rad_get_serve() - answer a PAGE_GET, now or when its thread has touched the page
+ * @in: the request
+ * @touched: it has
+ *
+ * Context: as rad_homemem_page_get().
+ */
+void rad_get_serve(const struct rad_in *in, bool touched)
 {
 	const struct rad_wire_page_get *get = in->body;
 	struct rad_take t = {
 		.to = in->from,
 		.address = le64_to_cpu(get->address),
 		.access = le32_to_cpu(get->access),
-		.ahead = !get->thread,
+		.thread = le32_to_cpu(get->thread),
 		.held = le32_to_cpu(get->flags) & RAD_GET_HELD,
+		.touched = touched,
 	};
 	u64 start = ktime_get_ns();
 	int pinned = 0;
@@ -334,7 +343,7 @@ void rad_get_serve(const struct rad_in *in)
 		return;
 	}
 	t.process = rad_process_find_id(le64_to_cpu(get->process));
-	if (!t.process || t.process->retiring ||
+	if (!t.process || t.process->retiring || rad_node_is_dead(in->from) ||
 	    !(t.process->nodes & BIT_ULL(rad_node_id(in->from) - 1))) {
 		rad_process_put(t.process);
 		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
@@ -346,9 +355,6 @@ void rad_get_serve(const struct rad_in *in)
 	if (!enter(&t, in))
 		goto out;
 	reason = rad_take_page(&t);
-	if (reason == RADIUM_R_FAULT && t.below_stack &&
-	    rad_deputy_touch(t.process, le32_to_cpu(get->thread), t.address))
-		reason = rad_take_page(&t);
 	while (t.again && !t.page->stale && ++pinned < PINNED_RETRIES) {
 		schedule_timeout_uninterruptible(1);
 		t.again = false;
@@ -358,15 +364,23 @@ void rad_get_serve(const struct rad_in *in)
 		/* Pinned for long: the access is done at home. */
 		t.again = false;
 	}
-	end_take(&t, in, reason);
+	if (reason != RADIUM_R_NONE && t.touch) {
+		rad_take_end(&t);
+		rad_defer_touch(&t, in);
+	} else {
+		end_take(&t, in, reason);
+	}
 	rad_page_put(t.page);
 out:
+	if (t.touch)
+		goto out_later;
 	/* What a reader has got to write to is held, too. */
 	if (t.granted)
 		rad_homemem_limit(t.process);
 	count(&t, get);
 	atomic64_inc(&t.process->stats.faults);
 	rad_latency_add(t.process->stats.fault_latency, ktime_get_ns() - start);
+out_later:
 	if (t.turn)
 		mutex_unlock(&t.turn->mutex);
 	rad_process_put(t.process);

@@ -38,9 +38,7 @@ enum rad_page_use {
 void rad_page_put(struct rad_page *page);
 void rad_page_set_state(struct rad_page *page, enum rad_page_state to);
 void rad_page_give_back(struct rad_page *page);
-void rad_page_note_file(struct rad_page *page, struct file *file);
 void rad_page_forget_copy(struct rad_page *page, u64 bit);
-void rad_homemem_limit(struct rad_process *process);
 
 /* May other nodes read the page, while home has it mapped? The directory's lock is held. */
 static inline bool rad_page_is_read_elsewhere(const struct rad_page *page)
@@ -87,14 +85,16 @@ static inline u64 rad_page_holders(struct rad_page *page)
  * @turn: of its address; NULL: others have it by now
  * @to: who asks
  * @page: its entry, TAKING
- * @address, @access: as asked
- * @ahead: nobody waits for it
+ * @address: as asked
+ * @access: see @address
+ * @thread: that waits for it, 0: none, it is fetched ahead
  * @held: @to reads the page, and says so
  * @data: what to send; holds a reference
  * @prot: enum rad_page_access that the mapping permits
  * @again: the layout changed meanwhile, or the page is pinned
  * @tries: to take it
- * @below_stack: a stack would grow to here
+ * @touch: the thread has to touch it at home first, see rad_defer_touch()
+ * @touched: it has
  * @from: bit i: node i+1 had to give it up
  * @granted: it is on its way
  * @bytes: that travel with the grant
@@ -106,24 +106,31 @@ struct rad_take {
 	struct rad_page *page;
 	unsigned long address;
 	u32 access;
-	bool ahead;
+	u32 thread;
 	bool held;
 	struct page *data;
 	u32 prot;
 	bool again;
 	u32 tries;
-	bool below_stack;
+	bool touch;
+	bool touched;
 	u64 from;
 	bool granted;
 	u32 bytes;
 };
+
+/* homemem_change.c */
+void rad_page_note_file(struct rad_page *page, struct file *file);
+
+/* homemem_trim.c */
+void rad_homemem_limit(struct rad_process *process);
 
 /* homemem_take.c */
 u32 rad_take_prot(struct vm_area_struct *vma);
 u32 rad_take_check(struct vm_area_struct *vma, u32 access);
 struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy);
 u32 rad_take_page(struct rad_take *t);
-u32 rad_take_copy(struct rad_take *t);
+u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma);
 u32 rad_take_hold(struct rad_take *t, struct vm_area_struct *vma, struct page *frame);
 void rad_take_end(struct rad_take *t);
 
@@ -131,9 +138,10 @@ void rad_take_end(struct rad_take *t);
 struct rad_out *rad_grant_msg(void);
 void rad_grant_fill(struct rad_out *msg, struct rad_take *t, u32 prot, const struct rad_in *in);
 void rad_grant_refuse(const struct rad_in *in, u32 reason, u32 flags);
-void rad_get_serve(const struct rad_in *in);
+void rad_get_serve(const struct rad_in *in, bool touched);
 
 /* homemem_defer.c */
+void rad_defer_touch(struct rad_take *t, const struct rad_in *in);
 void rad_defer_work(struct work_struct *work);
 
 /* homemem_readers.c */

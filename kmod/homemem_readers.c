@@ -84,8 +84,8 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 	vma = vma_lookup(mm, t->address);
 	reason = rad_take_check(vma, t->access);
 	if (!reason) {
-		/* It may have been swapped out. */
-		reason = rad_take_copy(t);
+		/* It may have been swapped out, or have to be read again. */
+		reason = rad_take_copy(t, vma);
 	}
 	if (!reason)
 		put_page(t->data);
@@ -109,11 +109,11 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 	t->data = NULL;
 	unlock_memory(mm);
 	rad_msg_free(msg);
-	if (reason) {
+	if (reason && t->touch)
+		rad_defer_touch(t, in);
+	else if (reason)
 		rad_grant_refuse(in, reason, 0);
-		done = true;
-	}
-	return done;
+	return done || reason;
 }
 
 /* ------------------------------------------------------- one who wants to write */
@@ -161,7 +161,8 @@ static bool grant_held(struct rad_take *t, const struct rad_in *in, struct rad_o
 	bool decided;
 
 	spin_lock(&mem->pages.xa_lock);
-	decided = page->frame && !page->stale && page->copies == reader;
+	decided = page->frame && !page->stale && page->copies == reader &&
+		  !rad_node_is_dead(t->to);
 	if (decided) {
 		page->granting = 1;
 		page->copies = 0;
@@ -210,7 +211,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
 		return true;
 	vma = vma_lookup(mm, t->address);
 	/* What the mapping does not permit is said on the way that everybody goes. */
-	if (!rad_take_check(vma, t->access) && !rad_take_copy(t)) {
+	if (!rad_take_check(vma, t->access) && !rad_take_copy(t, vma)) {
 		t->prot = rad_take_prot(vma);
 		taken = is_exclusive(t->data) && begin_upgrade(t, page, reader);
 		if (taken)
@@ -229,6 +230,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
 	/* One try is enough: the page may be pinned for long. */
 	t->page = NULL;
 	t->again = false;
+	t->touch = false;
 	t->held = false;
 	return dealt;
 }

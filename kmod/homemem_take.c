@@ -56,7 +56,12 @@ static bool is_written(struct file *file)
 /* rad_take_check() - may pages of this mapping leave home, for this access? RADIUM_R_NONE if so */
 u32 rad_take_check(struct vm_area_struct *vma, u32 access)
 {
-	if (!vma || access & ~rad_take_prot(vma))
+	if (!vma)
+		return RADIUM_R_FAULT;
+	/* Before the access: to see whether that is resolved a byte is read, of a device a register. */
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+		return RADIUM_R_MEMORY_KIND;
+	if (access & ~rad_take_prot(vma))
 		return RADIUM_R_FAULT;
 	/* The window knows no protection keys. */
 	if (vma_pkey(vma))
@@ -66,7 +71,7 @@ u32 rad_take_check(struct vm_area_struct *vma, u32 access)
 	/* VM_SHARED alone is lost where the file was opened read-only. */
 	if (vma->vm_flags & VM_MAYSHARE)
 		return RADIUM_R_SHARED_MEMORY;
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) || is_vm_hugetlb_page(vma))
+	if (vma->vm_flags & VM_MIXEDMAP || is_vm_hugetlb_page(vma))
 		return RADIUM_R_MEMORY_KIND;
 	if (vma->vm_flags & VM_WRITE) {
 		if (vma->vm_flags & VM_SPECIAL || vma_is_dax(vma))
@@ -80,6 +85,25 @@ u32 rad_take_check(struct vm_area_struct *vma, u32 access)
 	    is_written(vma->vm_file))
 		return RADIUM_R_SHARED_MEMORY;
 	return RADIUM_R_NONE;
+}
+
+/*
+ * Would the page have to be read from its file? That takes as long as whoever has the file
+ * likes, and is not for somebody who has mmap_lock and cannot be killed.
+ */
+static bool is_unread(struct vm_area_struct *vma, unsigned long address)
+{
+	pgoff_t index = vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT);
+	struct folio *folio;
+	bool unread;
+
+	if (!vma->vm_file || !S_ISREG(file_inode(vma->vm_file)->i_mode))
+		return false;
+	folio = filemap_get_folio(vma->vm_file->f_mapping, index);
+	unread = !folio || !folio_test_uptodate(folio);
+	if (folio)
+		folio_put(folio);
+	return unread;
 }
 
 static int split_if_huge(struct page *page)
@@ -102,7 +126,8 @@ static int split_if_huge(struct page *page)
  * pages that it has isolated: the others find nothing to reclaim, and a process at
  * its limit is killed.
  */
-static long find_page(struct rad_take *t, unsigned int flags, struct page **page)
+static long find_page(struct rad_take *t, struct vm_area_struct *vma, unsigned int flags,
+		      struct page **page)
 {
 	struct rad_homemem *mem = &t->process->mem;
 	struct mm_struct *mm = t->process->mm;
@@ -112,6 +137,11 @@ static long find_page(struct rad_take *t, unsigned int flags, struct page **page
 	if (!(flags & FOLL_WRITE))
 		flags |= FOLL_FORCE;
 	n = get_user_pages_remote(mm, t->address, 1, flags | FOLL_NOFAULT, page, NULL, NULL);
+	if (n != 1 && is_unread(vma, t->address)) {
+		/* Touched in vain: gone again. The thread comes home, and has it there. */
+		t->touch = !t->touched;
+		return -EFAULT;
+	}
 	if (n != 1) {
 		mutex_lock(&mem->faulting);
 		n = get_user_pages_remote(mm, t->address, 1, flags, page, NULL, NULL);
@@ -169,16 +199,20 @@ u32 rad_take_hold(struct rad_take *t, struct vm_area_struct *vma, struct page *f
 		return RADIUM_R_MEMORY_KIND;
 	}
 	frame = migrate_pfn_to_page(src);
-	if (page_to_pfn(frame) != pfn || !PageAnon(frame) || PageKsm(frame)) {
-		/* Another page came between the look and the taking, or this one was merged. */
+	/* swapoff would wait for the lock of a page that has a place in swap. */
+	if (page_to_pfn(frame) == pfn && PageSwapCache(frame))
+		rad_ksym.folio_free_swap(page_folio(frame));
+	/*
+	 * Another page came between the look and the taking, or this one was merged, or it is being
+	 * written to its place in swap and keeps that.
+	 */
+	if (page_to_pfn(frame) != pfn || !PageAnon(frame) || PageKsm(frame) ||
+	    (PageSwapCache(frame) && PageWriteback(frame))) {
 		migrate_device_finalize(&src, &dst, 1);
 		xa_erase(&rad_held, pfn);
 		t->again = true;
 		return RADIUM_R_MEMORY_KIND;
 	}
-	/* swapoff would wait for the lock of a page that has a place in swap. */
-	if (PageSwapCache(frame))
-		rad_ksym.folio_free_swap(page_folio(frame));
 	t->page->frame = frame;
 	/* Stable: the page is locked and mmap_lock is held. */
 	t->page->anon_vma = (void *)((unsigned long)frame->mapping & ~PAGE_MAPPING_FLAGS);
@@ -194,7 +228,7 @@ static u32 take_owner(struct rad_take *t, struct vm_area_struct *vma)
 	int err;
 
 	/* For writing, so that the page is anonymous and this process' alone. */
-	n = find_page(t, FOLL_WRITE, &frame);
+	n = find_page(t, vma, FOLL_WRITE, &frame);
 	if (n != 1)
 		return n == -ENOMEM ? RADIUM_R_NO_MEMORY : RADIUM_R_FAULT;
 	err = split_if_huge(frame);
@@ -212,11 +246,11 @@ static u32 take_owner(struct rad_take *t, struct vm_area_struct *vma)
 }
 
 /* rad_take_copy() - find the page at @t->address; @t->data gets a reference; mmap_lock is held */
-u32 rad_take_copy(struct rad_take *t)
+u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma)
 {
 	long n;
 
-	n = find_page(t, 0, &t->data);
+	n = find_page(t, vma, 0, &t->data);
 	if (n == 1)
 		return RADIUM_R_NONE;
 	t->data = NULL;
@@ -234,10 +268,13 @@ static bool is_pinned(struct page *page)
 	       (PageCompound(page) || PageAnonExclusive(page)) && page_maybe_dma_pinned(page);
 }
 
-static u32 take_copy(struct rad_take *t)
+static u32 take_copy(struct rad_take *t, struct vm_area_struct *vma)
 {
-	u32 reason = rad_take_copy(t);
+	u32 reason = rad_take_copy(t, vma);
 
+	/* MADV_FREE: what is copied is not to be forgotten by reclaim, which takes no copies back. */
+	if (reason == RADIUM_R_NONE && PageAnon(t->data) && !PageSwapBacked(t->data))
+		set_page_dirty(t->data);
 	if (reason != RADIUM_R_NONE || !is_pinned(t->data))
 		return reason;
 	put_page(t->data);
@@ -264,7 +301,7 @@ static struct file *unwatched(struct vm_area_struct *vma)
  *
  * Context: sleeps on mmap_lock and on memory.
  * Return: RADIUM_R_NONE or why the access has to be made at home; with @t->again perhaps only
- * for now.
+ * for now, with @t->touch only until the thread has touched it.
  */
 u32 rad_take_page(struct rad_take *t)
 {
@@ -284,7 +321,7 @@ u32 rad_take_page(struct rad_take *t)
 		return RADIUM_R_MEMORY_KIND;
 	}
 	vma = find_vma(mm, t->address);
-	t->below_stack = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
+	t->touch = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
 	if (vma && vma->vm_start > t->address)
 		vma = NULL;
 	file = unwatched(vma);
@@ -303,7 +340,7 @@ u32 rad_take_page(struct rad_take *t)
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = rad_take_prot(vma);
-		reason = vma->vm_flags & VM_WRITE ? take_owner(t, vma) : take_copy(t);
+		reason = vma->vm_flags & VM_WRITE ? take_owner(t, vma) : take_copy(t, vma);
 	}
 	mmap_read_unlock(mm);
 	mmput_async(mm);

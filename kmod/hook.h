@@ -20,8 +20,9 @@ struct pt_regs;
  *	(KSM's break_ksm, HMM)
  * @syscall_user_dispatch: first thing in the slow path of a system call, only
  *	for tasks that carry SYSCALL_WORK_SYSCALL_USER_DISPATCH
- * @__x64_sys_seccomp, @__ia32_sys_seccomp: seccomp(), also through int 0x80; may put a
+ * @__x64_sys_seccomp: seccomp(), also through int 0x80; may put a
  *	filter on the caller's siblings
+ * @__ia32_sys_seccomp: see @__x64_sys_seccomp
  * @syscall_regfunc: the first tracepoint of system calls is switched on
  */
 struct rad_hook_original {

@@ -38,8 +38,9 @@ struct rad_hot_move {
  * @count: an upper bound of its moves; 0: the slot is free
  * @inherited: the part of it that others may have made
  * @nodes: bit i: node i+1 had it
- * @tids, @tid_nodes: threads for which it moved, and where they were; the last one
+ * @tids: threads for which it moved, and where they were; the last one
  *	first, tid 0 ends
+ * @tid_nodes: see @tids
  */
 struct rad_hot_page {
 	u64 index;

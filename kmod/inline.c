@@ -207,12 +207,28 @@ static s8 index_of(const struct rad_inline *call, const struct rad_piece *piece)
 	return piece - call->piece;
 }
 
+static bool is_written(const struct rad_piece *piece)
+{
+	return piece->dir & RAD_INLINE_OUT;
+}
+
+static bool is_written_to(const struct rad_inline *call, u64 user, u64 len)
+{
+	const struct rad_piece *piece;
+
+	for (piece = call->piece; piece < call->piece + call->count; piece++)
+		if (is_written(piece) && (user - piece->user < piece->len ||
+					  piece->user - user < len))
+			return true;
+	return false;
+}
+
 /* An array of struct iovec, to which argument or field of a piece points. */
 static void add_vector(struct walk *walk, struct rad_piece array, u64 entries, u8 dir)
 {
 	struct rad_inline *call = walk->call;
 	const struct rad_piece *head;
-	u64 before = 0, i;
+	u64 before = 0, i, n;
 
 	array.dir = RAD_INLINE_IN;
 	array.len = sane(entries) * RAD_IOV_SIZE;
@@ -232,6 +248,14 @@ static void add_vector(struct walk *walk, struct rad_piece array, u64 entries, u
 			.unit = 1,
 		});
 		before = before + len < before ? ~0ULL : before + len;
+	}
+	/* What is too long or too much for a piece is written in its place, before the pieces are. */
+	for (n = i, i = 0; dir & RAD_INLINE_OUT && i < entries; i++) {
+		u64 len = long_at(call, head, i * RAD_IOV_SIZE + RAD_IOV_LEN);
+
+		if (i >= n || !sane(len))
+			call->overlaps |= is_written_to(call, long_at(call, head, i * RAD_IOV_SIZE +
+								      RAD_IOV_BASE), len);
 	}
 }
 
@@ -380,13 +404,9 @@ void rad_inline_walk(struct rad_inline *call, u32 nr, const u64 args[6], u8 *dat
 	memcpy(call->args, args, sizeof(call->args));
 	call->data = data;
 	call->count = call->carried = call->in = call->out = call->room = 0;
+	call->overlaps = false;
 	for (i = 0; row && i < sizeof(row->ptr) / sizeof(row->ptr[0]) && row->ptr[i].dir; i++)
 		add_argument(&walk, &row->ptr[i]);
-}
-
-static bool is_written(const struct rad_piece *piece)
-{
-	return piece->dir & RAD_INLINE_OUT;
 }
 
 /**
@@ -402,6 +422,8 @@ bool rad_inline_overlaps(const struct rad_inline *call)
 	const struct rad_piece *a, *b;
 	u32 i, j;
 
+	if (call->overlaps)
+		return true;
 	for (i = 0; i < call->count; i++) {
 		a = &call->piece[i];
 		for (j = 0; is_written(a) && j < i; j++) {

@@ -80,13 +80,16 @@ struct rad_piece {
 
 /**
  * struct rad_inline - a call and its pieces
- * @nr, @args: the call
+ * @nr: the call
+ * @args: see @nr
  * @data: bytes of what is read, one carried piece after the other
- * @piece, @count: all, in order
+ * @piece: all, in order
+ * @count: see @piece
  * @carried: bit i: piece i is carried
  * @in: bytes of @data in use
  * @out: bytes that may be written
  * @room: bytes of scratch memory in use
+ * @overlaps: what does not travel is written to where what does is written to, see rad_inline_overlaps()
  */
 struct rad_inline {
 	u32 nr;
@@ -94,6 +97,7 @@ struct rad_inline {
 	u8 *data;
 	struct rad_piece piece[RAD_INLINE_PIECES];
 	u32 count;
+	bool overlaps;
 	u32 carried;
 	u32 in;
 	u32 out;

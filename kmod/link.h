@@ -31,7 +31,7 @@ typedef void (*rad_sent_fn)(void *arg, bool delivered);
  * struct rad_out - a message to be sent
  * @body: the body, zeroed, as long as asked for
  *
- * The rest is private to link.c.
+ * The rest is private to the link: struct rad_msg of link_internal.h.
  */
 struct rad_out {
 	void *body;
@@ -85,7 +85,8 @@ struct rad_landing {
  * @answered_by: type of the answer: PAGE_FORWARD, or the one that belongs to the request
  * @answer: answer's body, valid during @notify, or copied to @buf
  * @len: its length
- * @buf, @size: where to copy the answer (up to @size bytes), may be NULL
+ * @buf: where to copy the answer (up to @size bytes), may be NULL
+ * @size: see @buf
  * @at_once: the peer answers without waiting for anybody: one that lives and does not breaks
  *	the protocol, see rad_call_overdue()
  * @landing: NULL, or the landing place that the request names, so that a node other than
@@ -104,7 +105,7 @@ struct rad_call {
 	u32 size;
 	bool at_once;
 	struct rad_landing *landing;
-	/* private to link.c */
+	/* private: to the link */
 	u64 id;
 	u64 seq;
 	u32 class;

@@ -6,7 +6,8 @@
  * workers still shows that it lives. Clocks are compared as NTP does: each
  * heartbeat echoes the last one of the other side with the time that passed in
  * between; of the samples the one with the least round trip is kept, since its
- * error is at most half of that.
+ * error is at most half of that: until another one says that a clock has stood still, as that of
+ * a machine does that is frozen.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -25,7 +26,10 @@ unsigned int rad_dead_ms = RAD_DEAD_MS;
 module_param_named(dead_ms, rad_dead_ms, uint, 0644);
 MODULE_PARM_DESC(dead_ms, "Silence after which a node is dead, ms");
 
-enum { CHECK_MS = RAD_HEARTBEAT_MS / 4 };
+enum {
+	CHECK_MS	= RAD_HEARTBEAT_MS / 4,
+	DRIFT_NS	= NSEC_PER_MSEC,	/* of two clocks while a sample is kept, about */
+};
 
 static bool is_synced(const struct rad_beat *beat)
 {
@@ -58,6 +62,7 @@ static void beat_send(struct rad_node *node)
 	if (conn->beat_msg->posted)
 		return;
 	beat_fill(node, conn->beat_msg->out.body);
+	node->beat.told_leaving = node->beat.leaving;
 	rad_link_post_control(node, conn, conn->beat_msg);
 }
 
@@ -84,7 +89,8 @@ u32 rad_node_answer_ms(void)
 /*
  * What the peer answers at once it would have answered by now. Only time counts in which it was
  * heard of on a connection that works, and in which we were there ourselves; so what waits for a
- * connection to be resumed, or for a machine that stands still, has its time nevertheless. What it
+ * connection to be resumed, or for a machine that stands still, has its time nevertheless; and so
+ * has what it has not received yet, as long as it goes on receiving. What it
  * has to wait for itself, reserves of memory say, ends when it has not heard of us for dead_ms.
  */
 static void check_answers(struct rad_node *node)
@@ -98,6 +104,10 @@ static void check_answers(struct rad_node *node)
 	if (beat->silent || !node->conn || node->conn->broken || node->conn->resuming)
 		return;
 	beat->lived += min_t(u32, ms, 2 * CHECK_MS);
+	if (beat->acked != node->streams[RAD_CLASS_ANSWER].acked) {
+		beat->acked = node->streams[RAD_CLASS_ANSWER].acked;
+		beat->acked_at = beat->lived;
+	}
 	if (rad_call_overdue(node, rad_node_answer_ms()))
 		rad_node_protocol_error(node, "PAGE_REVOKE: not answered");
 }
@@ -131,17 +141,20 @@ out:
 static void take_sample(struct rad_beat *beat, u64 t1, u64 t2, u64 t3, u64 t4)
 {
 	s64 rtt = (s64)(t4 - t1) - (s64)(t3 - t2);
+	s64 mono = ((s64)(t1 - t2) + (s64)(t4 - t3)) / 2;
+	bool agrees;
 
 	if (t1 > t4 || rtt < 0)
 		return;		/* not an echo of ours */
+	agrees = abs(mono - beat->offset.mono) <= (rtt + (s64)beat->best_rtt) / 2 + DRIFT_NS;
 	beat->rtt = beat->samples ? beat->rtt - beat->rtt / 8 + rtt / 8 : rtt;
 	beat->samples++;
-	if (beat->samples > 1 && rtt > beat->best_rtt &&
+	if (beat->samples > 1 && agrees && rtt > beat->best_rtt &&
 	    time_before(jiffies, beat->best_at + msecs_to_jiffies(RAD_CLOCK_BEST_MS)))
 		return;
 	beat->best_rtt = rtt;
 	beat->best_at = jiffies;
-	beat->offset.mono = ((s64)(t1 - t2) + (s64)(t4 - t3)) / 2;
+	beat->offset.mono = mono;
 }
 
 /* CLOCK_BOOTTIME differs from CLOCK_MONOTONIC by what each side says itself. */
@@ -217,9 +230,13 @@ void rad_beat_leave(struct rad_node *node)
 	do {
 		schedule_timeout_uninterruptible(1);
 		spin_lock_bh(&node->lock);
-		if (node->conn)
+		/* One of before may have been on its way. */
+		if (!node->beat.told_leaving)
+			beat_send(node);
+		else if (node->conn)
 			rad_link_reap(node, node->conn);
-		out = !node->conn || node->conn->broken || !node->conn->beat_msg->posted;
+		out = !node->conn || node->conn->broken ||
+		      (node->beat.told_leaving && !node->conn->beat_msg->posted);
 		spin_unlock_bh(&node->lock);
 	} while (!out && time_before(jiffies, end));
 }

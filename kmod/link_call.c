@@ -43,6 +43,7 @@ void rad_call_add(struct rad_node *node, struct rad_call *call)
 	} while (call_find_low(node, rad_wire_fold_call(call->id)));
 	call->pending = true;
 	call->since = node->beat.lived;
+	node->n_calls++;
 	hlist_add_head(&call->entry, call_bucket(node, call->id));
 	if (call->landing)
 		rad_landing_expect(call->landing, call);
@@ -76,6 +77,7 @@ u64 rad_call_expand(struct rad_node *node, u32 low)
 static void call_remove(struct rad_call *call)
 {
 	hlist_del_init(&call->entry);
+	call->to->n_calls--;
 	call->pending = false;
 	if (call->landing)
 		rad_landing_expect(call->landing, NULL);
@@ -188,14 +190,30 @@ void rad_call_forwarded(const struct rad_in *in)
 bool rad_call_overdue(struct rad_node *node, u64 lived)
 {
 	struct rad_call *call;
+	u64 since;
 	u32 i;
 
 	lockdep_assert_held(&node->lock);
 	for (i = 0; i < RAD_CALL_BUCKETS; i++)
-		hlist_for_each_entry(call, &node->calls[i], entry)
-			if (call->at_once && node->beat.lived - call->since >= lived)
+		hlist_for_each_entry(call, &node->calls[i], entry) {
+			since = call->since;
+			if (call->seq > node->streams[call->class].acked)
+				since = max(since, node->beat.acked_at);
+			if (call->at_once && node->beat.lived - since >= lived)
 				return true;
+		}
 	return false;
+}
+
+/**
+ * rad_node_calls - how many calls of a node have no answer yet
+ * @node: the node
+ *
+ * Context: any. Not exact for who does not keep others from calling.
+ */
+u32 rad_node_calls(const struct rad_node *node)
+{
+	return READ_ONCE(node->n_calls);
 }
 
 /**

@@ -245,12 +245,14 @@ int rad_conn_dial(struct rad_peer *peer)
 	rad_peer_get(peer);
 	conn->dialer = peer;
 	memcpy(&conn->from, rad_peer_addr(peer), sizeof(conn->from));
+	/* Once it is published it may be closed at any time. */
+	rad_conn_get(conn);
 	if (!rad_conn_publish(conn)) {
 		rdma_destroy_id(id);
 		rad_conn_put(conn);
+		rad_conn_put(conn);
 		return -ENODEV;
 	}
-	rad_conn_get(conn);
 	memcpy(&from, rad_node_addr(), sizeof(from));
 	without_port(&from);
 	mutex_lock(&conn->mutex);
@@ -285,7 +287,7 @@ int rad_cm_listen(const struct sockaddr *addr)
 	if (!err && !id->device)
 		err = -ENODEV;
 	if (!err)
-		err = rad_dev_open(id->device);
+		err = rad_dev_open(id->device, id->port_num);
 	if (err)
 		goto destroy;
 	rad_conn_allow();

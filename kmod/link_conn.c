@@ -198,12 +198,12 @@ bool rad_conn_publish(struct rad_conn *conn)
 
 	spin_lock(&conns_lock);
 	open = conns_open && (conn->dialer || count_unauthenticated() < MAX_UNAUTHENTICATED);
-	if (open)
+	if (open) {
 		list_add(&conn->entry, &conns);
+		/* Under the lock: after it the connection may be closed, which cancels this. */
+		queue_delayed_work(rad_wq, &conn->deadline, msecs_to_jiffies(RAD_CONNECT_MS));
+	}
 	spin_unlock(&conns_lock);
-	if (open)
-		queue_delayed_work(rad_wq, &conn->deadline,
-				   msecs_to_jiffies(RAD_CONNECT_MS));
 	return open;
 }
 

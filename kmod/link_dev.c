@@ -82,17 +82,19 @@ out:
 /**
  * rad_dev_open - use a device
  * @ibdev: the device
+ * @port: its port
  *
  * Context: process; no device is open.
- * Return: 0, -EOPNOTSUPP without fast registration or with bounce buffers, or a negative
- * errno.
+ * Return: 0, -EOPNOTSUPP without fast registration or RDMA writes with immediate data (iWARP), or
+ * with bounce buffers, or a negative errno.
  */
-int rad_dev_open(struct ib_device *ibdev)
+int rad_dev_open(struct ib_device *ibdev, u32 port)
 {
 	struct rad_dev *dev;
 	int err;
 
-	if (!(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
+	if (!(rdma_protocol_ib(ibdev, port) || rdma_protocol_roce(ibdev, port)) ||
+	    !(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
 	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
 		return -EOPNOTSUPP;
 	err = check_dma(ibdev);

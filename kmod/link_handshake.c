@@ -15,6 +15,7 @@
  */
 
 #include <linux/random.h>
+#include <net/ipv6.h>
 #include "link_internal.h"
 #include "wire_check.h"
 
@@ -42,6 +43,25 @@ u32 rad_hello_check(const void *data, u8 len)
 	return rad_wire_check_hello(data, len, rad_node_self());
 }
 
+static void put_address(u8 to[16], const struct sockaddr_storage *addr)
+{
+	struct in6_addr in6 = ((const struct sockaddr_in6 *)addr)->sin6_addr;
+
+	if (addr->ss_family == AF_INET)
+		ipv6_addr_set_v4mapped(((const struct sockaddr_in *)addr)->sin_addr.s_addr, &in6);
+	memcpy(to, &in6, sizeof(in6));
+}
+
+static struct rad_auth_ends ends_of(const struct rad_conn *conn)
+{
+	const struct rdma_addr *addr = &conn->id->route.addr;
+	struct rad_auth_ends ends;
+
+	put_address(conn->dialer ? ends.connecting : ends.accepting, &addr->src_addr);
+	put_address(conn->dialer ? ends.accepting : ends.connecting, &addr->dst_addr);
+	return ends;
+}
+
 /* Not now, but when the other side has had time to come to the same conclusion. */
 static void refuse(struct rad_conn *conn, u32 reason)
 {
@@ -59,6 +79,7 @@ void rad_handshake_send_auth(struct rad_conn *conn)
 {
 	struct rad_wire_auth *auth = conn->auth_msg->out.body;
 	enum rad_auth_role role = conn->dialer ? RAD_AUTH_CONNECTING : RAD_AUTH_ACCEPTING;
+	const struct rad_auth_ends ends = ends_of(conn);
 
 	lockdep_assert_held(&conn->mutex);
 	if (test_and_set_bit(RAD_CONN_AUTH_SENT, &conn->flags) ||
@@ -67,7 +88,7 @@ void rad_handshake_send_auth(struct rad_conn *conn)
 	rad_auth_build(auth->build);
 	auth->incarnation = cpu_to_le64(rad_node_incarnation());
 	rad_peer_resume(conn, auth);
-	if (rad_auth_mac(auth->mac, role, &conn->connecting, &conn->accepting, auth)) {
+	if (rad_auth_mac(auth->mac, role, &conn->connecting, &conn->accepting, &ends, auth)) {
 		rad_conn_close(conn, RADIUM_R_WRONG_KEY);
 		return;
 	}
@@ -79,12 +100,13 @@ static u32 check_auth(struct rad_conn *conn, const struct rad_buf *buf, u32 len)
 {
 	const struct rad_wire_header *h = buf->data;
 	const struct rad_wire_auth *auth = (const void *)(h + 1);
+	const struct rad_auth_ends ends = ends_of(conn);
 
 	if (!rad_wire_check_auth(h, len))
 		return RADIUM_R_PROTOCOL;
 	conn->theirs = *auth;
 	return rad_auth_check(conn->dialer ? RAD_AUTH_ACCEPTING : RAD_AUTH_CONNECTING,
-			      &conn->connecting, &conn->accepting, &conn->theirs);
+			      &conn->connecting, &conn->accepting, &ends, &conn->theirs);
 }
 
 static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)

@@ -261,9 +261,12 @@ struct rad_beat {
 	unsigned long next;
 	u32 quick;
 	bool leaving;
+	bool told_leaving;
 	bool silent;
 	unsigned long looked;	/* jiffies of the last look at that */
 	u64 lived;
+	u64 acked;		/* messages of class ANSWER, and @lived when it was seen */
+	u64 acked_at;
 	u64 echo;
 	u64 echo_at;
 	u32 samples;
@@ -294,6 +297,7 @@ struct rad_node {
 	struct hrtimer later_timer;
 	u64 next_call;
 	struct hlist_head calls[RAD_CALL_BUCKETS];
+	u32 n_calls;
 	struct timer_list ack_timer;
 	struct rad_rx rx;
 	struct rad_beat beat;
@@ -438,7 +442,7 @@ void rad_handshake_work(struct work_struct *work);
 /* link_dev.c */
 int rad_dev_init(void);
 void rad_dev_uninit(void);
-int rad_dev_open(struct ib_device *ibdev);
+int rad_dev_open(struct ib_device *ibdev, u32 port);
 void rad_dev_close(void);
 struct rad_dev *rad_dev_get(struct ib_device *ibdev);
 struct rad_dev *rad_dev_current(void);

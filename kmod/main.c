@@ -40,13 +40,14 @@ static const struct {
 	const char *what;
 	int (*start)(void);
 	void (*stop)(void);
-} rooms[] = {
+} subsystems[] = {
 	{ "symbols",	rad_ksym_init,		NULL },
 	{ "registers",	rad_regs_init,		NULL },
 	{ "threads",	rad_thread_init,	rad_thread_uninit },
 	{ "spreading",	NULL,			rad_spread_uninit },
 	{ "memory",	rad_homemem_init,	rad_homemem_uninit },
 	{ "processes",	rad_process_init,	rad_process_uninit },
+	{ "shrinker",	rad_trim_init,		rad_trim_uninit },
 	{ "recalls",	rad_recall_init,	rad_recall_uninit },
 	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },
@@ -61,18 +62,18 @@ static const struct {
 static void stop(int n)
 {
 	while (n--)
-		if (rooms[n].stop)
-			rooms[n].stop();
+		if (subsystems[n].stop)
+			subsystems[n].stop();
 }
 
 static int __init radium_init(void)
 {
 	int i, err;
 
-	for (i = 0; i < ARRAY_SIZE(rooms); i++) {
-		err = rooms[i].start ? rooms[i].start() : 0;
+	for (i = 0; i < ARRAY_SIZE(subsystems); i++) {
+		err = subsystems[i].start ? subsystems[i].start() : 0;
 		if (err) {
-			pr_err("not loaded: %s (%d)\n", rooms[i].what, err);
+			pr_err("not loaded: %s (%d)\n", subsystems[i].what, err);
 			stop(i);
 			return err;
 		}
@@ -87,7 +88,7 @@ static void __exit radium_exit(void)
 	 * Every distributed process and every replica holds a reference to the module:
 	 * when we get here there is none.
 	 */
-	stop(ARRAY_SIZE(rooms));
+	stop(ARRAY_SIZE(subsystems));
 }
 
 module_init(radium_init);

@@ -372,8 +372,11 @@ int rad_node_init(void)
 
 	rad_wq = alloc_workqueue("radium", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	rad_conn_wq = alloc_workqueue("radium-conn", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	rad_worker_wq = alloc_workqueue("radium-worker",
-					WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI,
+	/*
+	 * Without a rescuer: short of workers, that one takes all that is queued and does it one
+	 * after the other, and what a handler waits for may be behind it in the line.
+	 */
+	rad_worker_wq = alloc_workqueue("radium-worker", WQ_UNBOUND | WQ_HIGHPRI,
 					WQ_UNBOUND_MAX_ACTIVE);
 	if (!rad_wq || !rad_conn_wq || !rad_worker_wq)
 		goto destroy;

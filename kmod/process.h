@@ -43,6 +43,7 @@ struct rad_process_stats {
 /**
  * struct rad_process - a distributed process at home
  * @ref: the list holds one until it has retired, each thread and each entry of @mem one
+ * @list: in the list of all
  * @id: never used twice while the module is loaded
  * @mm: its memory; the structure is held (mmgrab), not the address space
  * @notifier: sees every change of the layout
@@ -53,14 +54,17 @@ struct rad_process_stats {
  * @nodes: bit i: node i+1 has, or may have, a replica
  * @draining: bit i: work is under way that node i+1 has asked for, which wants to be rid of it
  * @pid: the thread group that migrated first, for people
- * @uid, @gid: its owner, ids of the initial user namespace
+ * @uid: its owner, ids of the initial user namespace
+ * @gid: see @uid
  * @comm: its name then
  * @killed: it has been ended because a part of it was lost; under @lock
  * @entering: threads on their way out: it must not retire
  * @retiring: set once; @retire does the rest; both under the lock of the list
+ * @retire: see @retiring
  * @scratch_mutex: held by who makes @scratch
  * @scratch: memory for delegated calls: NULL, the file that is mapped, or an ERR_PTR if it
  *	cannot be made; see scratch.c
+ * @stats: for people
  */
 struct rad_process {
 	struct kref ref;
@@ -113,7 +117,6 @@ int rad_recall_init(void);
 void rad_recall_uninit(void);
 int rad_process_drain(u32 *reason, unsigned long timeout);
 void rad_process_on_drain(struct rad_in *in);
-void rad_process_file_opened(struct inode *inode);
 
 /* process_info.c */
 int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);

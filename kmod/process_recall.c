@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Radium: threads and pages of processes are called home: this node is drained, or another
- * one, a file is opened for writing, or memory is short.
+ * Radium: threads and pages of processes are called home: this node is drained, or another one.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/mm.h>
-#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include "link.h"
 #include "node.h"
@@ -131,92 +129,13 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	return err;
 }
 
-/* -------------------------------------------------- files opened for writing */
-
-/**
- * rad_process_file_opened() - drop the copies of pages of a file
- * @inode: is open for writing, so that no new ones are made
- *
- * Context: process context, no locks held; returns when they are gone.
- */
-void rad_process_file_opened(struct inode *inode)
-{
-	struct rad_process **array;
-	u32 n, i;
-
-	do
-		array = rad_process_snapshot(&n);
-	while (!array);
-	for (i = 0; i < n; i++) {
-		rad_homemem_drop_file(array[i], inode);
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-}
-
-/* ---------------------------------------------------------- shortage of memory */
-
-static atomic_long_t short_of;	/* pages that reclaim has asked for */
-
-static void trim_work(struct work_struct *work)
-{
-	u64 away = rad_process_pages_away(), back = atomic_long_xchg(&short_of, 0);
-	struct rad_process **array;
-	u32 n, i;
-
-	array = rad_process_snapshot(&n);
-	if (!array)
-		return;
-	back = min(back, away);
-	for (i = 0; i < n; i++) {
-		if (back)
-			rad_homemem_trim(array[i],
-					 DIV_ROUND_UP(back * READ_ONCE(array[i]->mem.away), away));
-		rad_process_put(array[i]);
-	}
-	kvfree(array);
-}
-
-static DECLARE_WORK(trim, trim_work);
-
-static unsigned long count_held(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	return rad_process_pages_away() ?: SHRINK_EMPTY;
-}
-
-/*
- * Never waits in reclaim: the pages come home by and by. They have been looked at, though: as
- * many as are asked for are called, and no more.
- */
-static unsigned long scan_held(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	atomic_long_add(sc->nr_to_scan, &short_of);
-	queue_work(system_unbound_wq, &trim);
-	return 0;
-}
-
-static struct shrinker shrinker = {
-	.count_objects = count_held,
-	.scan_objects = scan_held,
-	.seeks = DEFAULT_SEEKS,
-};
-
 int rad_recall_init(void)
 {
-	int err;
-
 	drain_wq = alloc_workqueue("radium_drain", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
-	if (!drain_wq)
-		return -ENOMEM;
-	err = register_shrinker(&shrinker, "radium");
-	if (err)
-		destroy_workqueue(drain_wq);
-	return err;
+	return drain_wq ? 0 : -ENOMEM;
 }
 
 void rad_recall_uninit(void)
 {
-	unregister_shrinker(&shrinker);
-	cancel_work_sync(&trim);
 	destroy_workqueue(drain_wq);
 }

@@ -144,8 +144,20 @@ void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart)
 		sigprocmask(SIG_SETMASK, &restart->mask, NULL);
 		set_restore_sigmask();
 	}
-	/* With that mask there may be no signal any more: then the kernel restarts it. */
-	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	/* With that mask there may be no signal any more. */
+	rad_regs_have_restarted();
+}
+
+/**
+ * rad_regs_have_restarted() - the kernel's own exit path is to look at a restart code in ax
+ *
+ * It does without being told if there is a signal. That one may be the last, and a core that is
+ * dumped into a pipe is cut off while current is told to look at anything (pipe_write()).
+ */
+void rad_regs_have_restarted(void)
+{
+	if (!task_sigpending(current))
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
 }
 
 /**

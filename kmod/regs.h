@@ -14,8 +14,10 @@ struct task_struct;
  * struct rad_restart - a system call that was taken apart
  * @code: with which it ended, 0: there is none
  * @nr: its number
- * @ip, @ax: of a thread that is about to make it again
+ * @ip: of a thread that is about to make it again
+ * @ax: see @ip
  * @mask: signals that the call blocks, if @masked
+ * @masked: see @mask
  */
 struct rad_restart {
 	long code;
@@ -30,6 +32,7 @@ size_t rad_regs_xstate_len(void);
 
 void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart);
 void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart);
+void rad_regs_have_restarted(void);
 void rad_regs_leave_rseq(struct pt_regs *regs);
 
 u32 rad_regs_pkru(void);

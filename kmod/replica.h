@@ -32,7 +32,8 @@ struct task_struct;
  * @home: its home node; holds a reference
  * @process: home's number of the process
  * @token: what the program shows to be taken for this replica
- * @uid, @gid: its owner
+ * @uid: its owner
+ * @gid: see @uid
  * @attached: completed when the window stands
  * @helper: the task that executes the program: only it may become the manager
  * @manager: the first task; holds a reference

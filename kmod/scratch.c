@@ -15,15 +15,16 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
-#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "inline.h"
+#include "ksym.h"
 #include "process.h"
 #include "scratch.h"
 
@@ -222,6 +223,11 @@ static bool fill_slot(struct scratch *scratch, int slot, u32 bytes)
 	return true;
 }
 
+static char __user *address_of(struct scratch *scratch, int slot)
+{
+	return (char __user *)scratch->start + (unsigned long)slot * RAD_INLINE_ROOM;
+}
+
 /**
  * rad_scratch_get() - memory for a call
  * @process: of current
@@ -238,7 +244,9 @@ int rad_scratch_get(struct rad_process *process, u32 bytes)
 	if (!scratch || READ_ONCE(scratch->changed))
 		return -ENOMEM;
 	slot = find_slot(scratch);
-	if (slot >= 0 && !fill_slot(scratch, slot, bytes)) {
+	/* Mapped, too: some calls read what they are given with page faults off (trace_marker). */
+	if (slot >= 0 && (!fill_slot(scratch, slot, bytes) ||
+			  fault_in_writeable(address_of(scratch, slot), bytes))) {
 		clear_bit_unlock(slot, scratch->used);
 		return -ENOMEM;
 	}
@@ -259,7 +267,7 @@ void rad_scratch_put(struct rad_process *process, int slot)
 /* rad_scratch_address() - of the first byte of a slot, in the process */
 unsigned long rad_scratch_address(struct rad_process *process, int slot)
 {
-	return scratch_of(process)->start + (unsigned long)slot * RAD_INLINE_ROOM;
+	return (unsigned long)address_of(scratch_of(process), slot);
 }
 
 /* Up to @len bytes of a slot that are in one page: the kernel's address, and how many. */
@@ -295,13 +303,16 @@ void rad_scratch_read(struct rad_process *process, int slot, u32 at, void *to, u
 
 static void unmap(struct rad_process *process, struct scratch *scratch)
 {
-	if (READ_ONCE(scratch->changed) || !bitmap_empty(scratch->used, SLOTS) ||
-	    !mmget_not_zero(process->mm))
+	struct mm_struct *mm = process->mm;
+
+	if (!bitmap_empty(scratch->used, SLOTS) || !mmget_not_zero(mm))
 		return;
-	kthread_use_mm(process->mm);
-	vm_munmap(scratch->start, BYTES);
-	kthread_unuse_mm(process->mm);
-	mmput_async(process->mm);
+	/* In one: what the program puts there instead is its own. */
+	mmap_write_lock(mm);
+	if (!scratch->changed)
+		rad_ksym.do_munmap(mm, scratch->start, BYTES, NULL);
+	mmap_write_unlock(mm);
+	mmput_async(mm);
 }
 
 /**

@@ -6,8 +6,9 @@
  * before the fault has mapped it and RAD_STAY_NS have gone by: time for the one
  * instruction that needs it. An instruction may need several pages at once, or a
  * machine be slow: whoever faults with the same registers again has got nowhere, and
- * keeps what it gets twice as long as the last time. Requests for a page are served in
- * the order of arrival, so everybody gets it, and everybody gets somewhere.
+ * keeps what it gets twice as long as the last time. Requests for a page are served one
+ * after the other, and none is passed over for ever: so everybody gets it, and everybody
+ * gets somewhere.
  */
 #ifndef _RADIUM_STAY_H
 #define _RADIUM_STAY_H

@@ -88,6 +88,13 @@ static bool receives(int nr)
 	return nr == __NR_read || nr == __NR_readv || nr == __NR_recvfrom || nr == __NR_recvmsg;
 }
 
+/* Others give the attempt up (vsock), or find it under way (SCTP). */
+static bool connects_anew(const struct sock *sk)
+{
+	return sk->sk_family == AF_UNIX || sk->sk_protocol == IPPROTO_TCP ||
+	       sk->sk_protocol == IPPROTO_MPTCP;
+}
+
 /* Has it a time limit, or wants more at once than a byte: would it end with what there is? */
 static bool socket_may_end(struct file *file, int nr)
 {
@@ -97,10 +104,11 @@ static bool socket_may_end(struct file *file, int nr)
 
 	return sk && (sk->sk_rcvtimeo != MAX_SCHEDULE_TIMEOUT ||
 		      sk->sk_sndtimeo != MAX_SCHEDULE_TIMEOUT ||
+		      (nr == __NR_connect && !connects_anew(sk)) ||
 		      (receives(nr) && READ_ONCE(sk->sk_rcvlowat) > 1));
 }
 
-/* The same for a terminal that gives keys as they come, but several at once. */
+/* The same for a terminal that gives keys as they come, but several at once, or waits for so long. */
 static bool terminal_may_end(struct file *file)
 {
 	struct tty_struct *tty;
@@ -108,7 +116,7 @@ static bool terminal_may_end(struct file *file)
 	if (file->f_op->read_iter != rad_ksym.tty_read)
 		return false;
 	tty = ((struct tty_file_private *)file->private_data)->tty;
-	return !L_ICANON(tty) && MIN_CHAR(tty) > 1;
+	return !L_ICANON(tty) && (MIN_CHAR(tty) > 1 || (!MIN_CHAR(tty) && TIME_CHAR(tty)));
 }
 
 /* Only of a program's file system, which is told that its caller was woken: see the table. */

@@ -414,7 +414,7 @@ enum rad_syscall_class {
 #define RAD_SYSCALLS_NOT_RESTARTED(X)						\
 	X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)				\
 	X(semop) X(semtimedop) X(rt_sigtimedwait)				\
-	X(io_getevents) X(io_pgetevents) X(io_uring_enter)			\
+	X(io_submit) X(io_getevents) X(io_pgetevents) X(io_uring_enter)		\
 	X(write) X(writev) X(pwrite64) X(pwritev) X(pwritev2)			\
 	X(sendto) X(sendmsg) X(sendmmsg) X(recvmmsg) X(sendfile)		\
 	X(splice) X(vmsplice) X(tee) X(copy_file_range)				\
@@ -424,18 +424,22 @@ enum rad_syscall_class {
 	X(getdents) X(getdents64) X(readlink) X(readlinkat)			\
 	X(getxattr) X(lgetxattr) X(fgetxattr)					\
 	X(setxattr) X(lsetxattr) X(fsetxattr)					\
+	X(listxattr) X(llistxattr) X(flistxattr)				\
+	X(removexattr) X(lremovexattr) X(fremovexattr)				\
 	X(mkdir) X(mkdirat) X(mknod) X(mknodat) X(rmdir) X(creat)		\
 	X(unlink) X(unlinkat) X(rename) X(renameat) X(renameat2)		\
 	X(link) X(linkat) X(symlink) X(symlinkat)				\
 	X(chmod) X(fchmod) X(fchmodat) X(chown) X(lchown) X(fchown)		\
-	X(fchownat) X(utimensat) X(chdir) X(truncate) X(ftruncate)		\
-	X(fallocate) X(fsync) X(fdatasync)					\
+	X(fchownat) X(utime) X(utimes) X(utimensat) X(futimesat)		\
+	X(chdir) X(chroot) X(truncate) X(ftruncate) X(inotify_add_watch)	\
+	X(fallocate) X(lseek) X(msync) X(fsync) X(fdatasync)			\
 	X(pread64) X(preadv) X(preadv2)
 
 /*
  * Calls on a socket that are restarted only if it has no time limit of its own (SO_RCVTIMEO,
  * SO_SNDTIMEO) and does not want more than a byte (SO_RCVLOWAT), and on a terminal that does not
- * want more than a key (VMIN): X(call, argument with MSG_WAITALL in it or -1). The first argument
+ * want more than a key (VMIN), nor for so long (VTIME). A connect() is made again as if it were
+ * the first by TCP and Unix sockets only: X(call, argument with MSG_WAITALL in it or -1). The first argument
  * is the descriptor.
  */
 #define RAD_SYSCALLS_ON_SOCKET(X)						\

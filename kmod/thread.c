@@ -297,6 +297,7 @@ void rad_thread_end(struct rad_thread *thread)
 	thread->wanted = 0;
 	number = thread->asked;
 	spin_unlock(&thread->lock);
+	rad_deputy_drop_touch(thread);
 	rad_thread_answer(thread, number, RADIUM_R_EXITING);
 	if (cancel_delayed_work(&thread->again))
 		rad_thread_put(thread);

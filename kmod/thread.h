@@ -68,28 +68,34 @@ struct rad_deputy_result {
  * @wanted: node where somebody asked it to be, 0: home
  * @by: rights of who asked for that; holds a reference; NULL: nobody has yet
  * @exec: number of the program that asked so of itself, else 0
- * @asked, @answered: requests to move: number of the last, the last that has an outcome
+ * @asked: requests to move: number of the last, the last that has an outcome
+ * @answered: see @asked
  * @answers: the outcomes (enum radium_reason) of the last ones, by number
  * @recall: it is to come home, and why
- * @syscall, @has_syscall: what the visitor wants done
+ * @syscall: what the visitor wants done
+ * @has_syscall: see @syscall
  * @in_syscall: it wants something done, and has no answer yet
  * @watched: what its node has been told, or is being told: somebody watches its calls
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image: registers that have come home, not yet loaded
  * @since: CLOCK_BOOTTIME since when it can have used processor time elsewhere
- * @told_ticks, @told_runtime: what its nodes have told of that, see rad_wire_check_cputime()
+ * @told_ticks: what its nodes have told of that, see rad_wire_check_cputime()
+ * @told_runtime: see @told_ticks
  * @lost: the visitor is gone, and why
- * @touch: address that the deputy is to touch, so that its stack grows; 0: none
- * @touched: whether that worked
+ * @touch: what the deputy is to touch, so that its stack grows, say; NULL: nothing
  * @wait: the deputy and those who asked wait here
- * @work, @queued: brings the task to us, at the boundary to user mode
- * @nudge, @nudged: takes the task out of an interruptible wait
+ * @work: brings the task to us, at the boundary to user mode
+ * @queued: see @work
+ * @nudge: takes the task out of an interruptible wait
+ * @nudged: see @nudge
  * @again: goes out again after what brought it home
  * @backoff: jiffies until then
  * @out_since: when it went out (jiffies)
  * @fault: detail of the last return for a fault
  * @restart: call in which it was when it went out; deputy only
- * @ip_out, @sp_out, @cx_out: of the thread when it went out; deputy only
+ * @ip_out: of the thread when it went out; deputy only
+ * @sp_out: see @ip_out
+ * @cx_out: see @ip_out
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
  * @result: of a call that is not quite over; deputy only
@@ -124,8 +130,7 @@ struct rad_thread {
 	u64 since;
 	u64 told_ticks, told_runtime;
 	u32 lost;
-	unsigned long touch;
-	bool touched;
+	struct rad_touch *touch;
 	wait_queue_head_t wait;
 	struct callback_head work;
 	unsigned long queued;
@@ -142,7 +147,7 @@ struct rad_thread {
 	struct rad_deputy_result result;
 	int executing;
 	bool boomerang;
-	/* statistics, under lock */
+	/* private: statistics, under lock */
 	u32 reason;
 	u64 detail;
 	u64 migrations;
@@ -202,7 +207,8 @@ void rad_deputy_summon(struct rad_thread *thread);
 bool rad_deputy_interrupt(struct rad_thread *thread);
 void rad_deputy_init_thread(struct rad_thread *thread);
 bool rad_deputy_syscall_entry(struct pt_regs *regs);
-bool rad_deputy_touch(struct rad_process *process, u32 id, unsigned long address);
+bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *touch);
+void rad_deputy_drop_touch(struct rad_thread *thread);
 void rad_deputy_free_parcel(struct rad_thread *thread);
 void rad_deputy_free_answer(struct rad_thread *thread);
 void rad_deputy_on_syscall(struct rad_in *in);

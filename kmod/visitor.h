@@ -30,14 +30,17 @@ struct rad_replica;
  * @born: it has
  * @lock: protects what follows
  * @state: see RAD_VISITOR_MOVES
- * @thread, @stay: which thread it is or was
+ * @thread: which thread it is or was
+ * @stay: see @thread
  * @loading: its registers are being loaded
  * @wait: the task sleeps here: parked, or for the result of a system call
  * @self: who its thread is, as home has told last; while it runs the task only
- * @result, @has_result: of the delegated call
+ * @result: of the delegated call
+ * @has_result: see @result
  * @expects: it has been sent, and not been answered
  * @letter: its data; NULL: no data ever has been. See struct rad_letter
- * @work, @queued: brings the task to us
+ * @work: brings the task to us
+ * @queued: see @work
  * @leave: why it has to go home, RADIUM_R_NONE: it has not
  * @discard: it is not to go home but to be forgotten
  * @detail: goes with @leave

@@ -29,7 +29,9 @@ enum { RAD_VVAR_PAGES = 4 };
  * @lock: registration of @updates; several threads arrive at once
  * @writing: the page, and what follows here
  * @home_mode: how home's vdso reads its clock source: enum vdso_clock_mode
- * @mono, @boot, @raw: home's clocks minus this node's, ns
+ * @mono: home's clocks minus this node's, ns
+ * @boot: see @mono
+ * @raw: see @mono
  * @real: home's CLOCK_REALTIME minus this node's CLOCK_MONOTONIC, ns
  * @seen: the latest of home's CLOCK_MONOTONIC_COARSE that a thread here has seen, ns
  * @shown: that of the page, ns

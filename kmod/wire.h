@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 11,
+	RAD_WIRE_VERSION	= 12,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -38,7 +38,7 @@ enum {
  *
  * X(NAME, class, context, least length of the body)
  * context INLINE: handled in the order of arrival in the link's receive context;
- * WORKER: handled on a work queue, unordered.
+ * WORKER: handled by a receive thread while others are idle, else on a work queue; unordered.
  */
 #define RAD_MESSAGES(X)								\
 	/* link */								\
@@ -97,6 +97,7 @@ enum rad_msg_context { RAD_CONTEXT_INLINE, RAD_CONTEXT_WORKER };
  *	receive buffer for: buffers that handlers still hold are not in it
  * @call: for a request that wants an answer: its id; for an answer: the id of
  *	its request; 0 otherwise
+ * @reserved: 0
  */
 struct rad_wire_header {
 	__u8 type;
@@ -134,7 +135,8 @@ enum rad_fold_type { RAD_FOLD_GRANT, RAD_FOLD_BACK, RAD_FOLD_FORWARD, RAD_FOLD_T
 
 /**
  * struct rad_wire_hello - private data of rdma_cm's connect and accept
- * @magic, @version: RAD_WIRE_MAGIC, RAD_WIRE_VERSION
+ * @magic: RAD_WIRE_MAGIC, RAD_WIRE_VERSION
+ * @version: see @magic
  * @node: sender's id
  * @nonce: fresh random bytes
  */
@@ -147,7 +149,9 @@ struct rad_wire_hello {
 
 /**
  * struct rad_wire_reject - private data of rdma_cm's reject
- * @magic, @version, @node: as in the hello, of the rejecting side
+ * @magic: as in the hello, of the rejecting side
+ * @version: see @magic
+ * @node: see @magic
  * @reason: enum radium_reason; NONE: nothing is wrong, the rejecting side makes
  *	the connection itself
  */
@@ -163,8 +167,8 @@ struct rad_wire_reject {
  * @mac: HMAC-SHA256(key, role byte | hello of the connecting side | hello of the
  *	accepting side | @build | @incarnation | @session | @received)
  * @build: which kernel build, see RAD_WIRE_BUILD
- * @incarnation: random number chosen when the module was loaded or the node
- *	joined: a peer that comes back with another one has lost its state
+ * @incarnation: random number chosen when the node joined: a peer that comes back with
+ *	another one has lost its state
  * @session: id of the session that the sender would resume, 0 for none
  * @received: per class, last sequence number received in that session
  */
@@ -194,6 +198,7 @@ enum rad_heartbeat_flags {
  * @load: runnable tasks in hundredths
  * @cpus: online CPUs
  * @flags: enum rad_heartbeat_flags
+ * @reserved: 0
  */
 struct rad_wire_heartbeat {
 	__le64 sent;
@@ -218,6 +223,7 @@ struct rad_wire_process {
  * @stay: grows with each PREPARE of the thread; a message of an older stay is
  *	dropped
  * @reason: enum radium_reason where it applies
+ * @reserved: 0
  */
 struct rad_wire_thread {
 	__le64 process;
@@ -232,6 +238,7 @@ struct rad_wire_thread {
  * @gregs: struct user_regs_struct
  * @xstate_len: bytes of xstate, in the standard (uncompacted) XSAVE layout, that
  *	follow the structure in the message
+ * @reserved: 0
  */
 struct rad_wire_regs {
 	__le64 gregs[RAD_GREGS];
@@ -249,9 +256,14 @@ enum { RAD_ID_UNKNOWN = 0xffffffff };	/* no user or group has this id */
 /**
  * struct rad_wire_self - what the node answers a thread that asks who it is
  * @flags: enum rad_self_flags
- * @pid, @tid: getpid() and gettid(), in its PID namespace
- * @uid, @euid, @gid, @egid: as getuid() and so on, in its user namespace; RAD_ID_UNKNOWN:
+ * @pid: getpid() and gettid(), in its PID namespace
+ * @tid: see @pid
+ * @uid: as getuid() and so on, in its user namespace; RAD_ID_UNKNOWN:
  *	the answer may change without the thread's doing, ask home
+ * @euid: see @uid
+ * @gid: see @uid
+ * @egid: see @uid
+ * @reserved: 0
  *
  * PREPARE tells, and each SYSCALL_DONE tells again.
  */
@@ -269,17 +281,20 @@ struct rad_wire_self {
 /**
  * struct rad_wire_prepare - asks a node to hold a thread ready
  * @thread: which stay
- * @uid, @gid: owner (numeric ids are the same on all nodes)
+ * @uid: owner (numeric ids are the same on all nodes)
+ * @gid: see @uid
  * @vvar: where the program's vvar pages begin, 0 if it has none
  * @vdso: where its vdso begins
  * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
- * @mono, @boot: the process' clocks minus the target's, ns, signed
+ * @mono: the process' clocks minus the target's, ns, signed
+ * @boot: see @mono
  * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows, ns, signed
  * @self: who the thread is
  * @comm: name
  * @regs: followed by the xstate
+ * @reserved: 0
  */
 struct rad_wire_prepare {
 	struct rad_wire_thread thread;
@@ -355,6 +370,7 @@ enum rad_syscall_done_flags {
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows now, ns, signed
  * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC now, ns, signed
  * @self: who the thread is after the call
+ * @reserved: 0
  *
  * With DATA followed by what was written to the carried pieces, in order: as much of each
  * as rad_inline_result() says. Without DATA everything was written to the program's memory.
@@ -401,7 +417,8 @@ enum rad_page_access {
 
 /**
  * struct rad_wire_landing - where an RDMA write may put a page
- * @addr, @rkey: for the write
+ * @addr: for the write
+ * @rkey: see @addr
  * @token: names the place to the node that it is on; RAD_TOKENS: it has no name, and
  *	only who was told of it can write there
  */
@@ -424,6 +441,7 @@ enum rad_get_flags {
  * @address: page-aligned user address
  * @waited: ns that the thread has waited for pages since it last told
  * @landing: where the page is to be written
+ * @reserved: 0
  */
 struct rad_wire_page_get {
 	__le64 process;
@@ -448,6 +466,7 @@ enum rad_grant_flags {
  * @reason: NONE: granted; otherwise the access has to be done at home, and why
  * @flags: enum rad_grant_flags
  * @prot: enum rad_page_access that the page may be mapped with
+ * @reserved: 0
  */
 struct rad_wire_page_grant {
 	__le32 reason;
@@ -477,6 +496,7 @@ enum rad_revoke_flags {
  * @landing: where the page is to be written at home; of no meaning with FORWARD and
  *	without KEEP
  * @forward: where the page is to be written at @next
+ * @reserved: 0
  */
 struct rad_wire_page_revoke {
 	__le64 process;

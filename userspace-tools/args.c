@@ -39,6 +39,42 @@ void args_json(int argc, char **argv, const char *shorts, const struct option *l
 	optind = 0;
 }
 
+/* Is that the value of a long option? Where it is a letter, that is a short option too: known. */
+static bool is_long(int value, const struct option *longs)
+{
+	while (longs->name && longs->val != value)
+		longs++;
+	return longs->name;
+}
+
+/* -j may stand behind the command that is not reached; but what "run" executes is not for us. */
+static void json_behind(int argc, char **argv, const char *shorts, const struct option *longs)
+{
+	int word = optind;
+
+	while (word < argc && *argv[word] == '-')
+		word++;
+	if (word < argc)
+		args_json(argc - word, argv + word, strcmp(argv[word], "run") ? shorts + 1 : shorts,
+			  longs);
+}
+
+_Noreturn static void fail_option(const struct command *c, int argc, char **argv,
+				  const char *shorts, const struct option *longs)
+{
+	const char *typed = argv[optind - 1];
+	int letter = optopt;
+
+	if (c->table)
+		json_behind(argc, argv, shorts, longs);
+	/* One that exists is wrong because of what was given with it. */
+	if (letter && is_long(letter, longs))
+		args_fail(c, "'%s': this option takes no value", typed);
+	if (letter > ' ' && letter <= '~')
+		args_fail(c, "unknown option '-%c'", letter);
+	args_fail(c, "unknown option '%s'", typed);
+}
+
 /**
  * args_next() - getopt_long() with the options that every command has
  * @shorts: begins with ":" or "+:", and holds "jvh"
@@ -69,9 +105,7 @@ int args_next(const struct command *c, int argc, char **argv, const char *shorts
 		case ':':
 			args_fail(c, "option '%s' needs a value", argv[optind - 1]);
 		case '?':
-			if (optopt > ' ' && optopt <= '~')
-				args_fail(c, "unknown option '-%c'", optopt);
-			args_fail(c, "unknown option '%s'", argv[optind - 1]);
+			fail_option(c, argc, argv, shorts, longs);
 		default:
 			return option;
 		}

@@ -100,36 +100,6 @@ static void say_habits(struct json_object *text, const struct radium_thread_info
 	free(calls);
 }
 
-/* "Name:	value" of /proc/PID/status, "" if there is none; whether there is one. */
-static bool proc_text(__s32 pid, const char *name, char *value, size_t size)
-{
-	char path[256], line[256];
-	size_t length = strlen(name);
-	bool found = false;
-	FILE *file;
-
-	*value = '\0';
-
-	snprintf(path, sizeof(path), "%s/proc/%d/status", device_root(), pid);
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file)) {
-		found = !strncmp(line, name, length) && line[length] == ':';
-		if (found)
-			snprintf(value, size, "%.*s", (int)strcspn(line + length + 2, "\n"),
-				 line + length + 2);
-	}
-	if (file)
-		fclose(file);
-	return found;
-}
-
-static unsigned long proc_number(__s32 pid, const char *name)
-{
-	char value[32];
-
-	return proc_text(pid, name, value, sizeof(value)) ? strtoul(value, NULL, 10) : 0;
-}
-
 /* A zombie has no memory either, as kernel threads have none. */
 static bool has_ended(__s32 pid)
 {
@@ -295,10 +265,11 @@ int cmd_explain(const struct command *c, int argc, char **argv)
 	args_only_common(c, argc, argv, 1, 1);
 	pid = args_pid(c, "PID", argv[optind]);
 	snprintf(subject, sizeof(subject), "explain %d", pid);
+	pid = proc_process(pid);
 	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
 	status = process_find(&dev, subject, pid, &process);
-	if (status == PROCESS_NOT_DISTRIBUTED && !process_exists(pid)) {
+	if (status == PROCESS_NOT_DISTRIBUTED && !proc_exists(pid)) {
 		status = fail_reason(subject, RADIUM_R_NO_PROCESS);
 	} else if (status == PROCESS_NOT_DISTRIBUTED) {
 		object = explain_undistributed(pid, dev.hello.node);

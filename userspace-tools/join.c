@@ -19,6 +19,13 @@ enum {
 	LOOK_EVERY_MS = 50,
 };
 
+/* What "node join" is to make sure of. */
+struct wanted {
+	uint32_t wait_ms;	/* look for so long whether peers agree, 0: do not look */
+	bool all;		/* every peer is to be up */
+	bool ensure;		/* whatever peers say, if only this machine is a node */
+};
+
 /* The replica program beside this one (a build), where it is installed with it, or the default. */
 const char *replica_path(char *path, size_t size)
 {
@@ -85,6 +92,14 @@ static int join_failed(const char *subject, int error)
 	}
 }
 
+static int warn_joined(const char *subject, unsigned int reason)
+{
+	if (reason != RADIUM_R_NONE)
+		fprintf(stderr, "radctl: %s: joined, but %s: %s\n", subject, reason_what(reason),
+			reason_todo(reason));
+	return 0;
+}
+
 /* Are these two texts the same address? The module's has no scope. */
 static bool same_address(const char *a, const char *b)
 {
@@ -121,18 +136,33 @@ static uint32_t distinct(const char *own, char (*peers)[RADIUM_ADDR_SIZE], uint3
 	return kept;
 }
 
+/* Is this machine the node that was asked for? */
+static bool is_that_node(struct dev *dev, const struct radium_node_join *join)
+{
+	size_t rows;
+	int error;
+	struct radium_node_info *nodes = node_list(dev, &rows, &error);
+	bool found = false;
+
+	for (size_t i = 0; nodes && i < rows; i++)
+		found |= nodes[i].state == RADIUM_NODE_SELF && nodes[i].id == join->id &&
+			 same_address(nodes[i].addr, join->addr);
+	free(nodes);
+	return found;
+}
+
 /**
  * look() - wait until every peer has accepted or refused this node
  * @peers: their addresses, each once
- * @strict: silence is a failure too
+ * @wanted: what counts as a failure
  *
  * A node that is refused by the cluster and accepted by nobody has not joined
  * anything: it leaves again, so that a wrong key or id changes nothing.
  */
 static int look(struct dev *dev, const char *subject, const char (*peers)[RADIUM_ADDR_SIZE],
-		uint32_t count, uint32_t ms, bool strict)
+		uint32_t count, const struct wanted *wanted)
 {
-	uint64_t end = stop_clock_ms() + ms;
+	uint64_t end = stop_clock_ms() + wanted->wait_ms;
 
 	for (;;) {
 		uint32_t up = 0, refused = 0, reason = RADIUM_R_NONE;
@@ -159,17 +189,19 @@ static int look(struct dev *dev, const char *subject, const char (*peers)[RADIUM
 		if (up + refused >= count || stop_clock_ms() >= end) {
 			struct radium_node_leave leave = { .size = sizeof(leave) };
 
+			if (!refused)
+				reason = wanted->all ? RADIUM_R_UNREACHABLE : RADIUM_R_NONE;
 			if (refused && !accepted)
 				device_ioctl(dev->fd, RADIUM_IOC_NODE_LEAVE, &leave);
-			if (refused)
-				return fail_reason(subject, reason);
-			return strict ? fail_reason(subject, RADIUM_R_UNREACHABLE) : 0;
+			else if (wanted->ensure)
+				return warn_joined(subject, reason);
+			return reason ? fail_reason(subject, reason) : 0;
 		}
 		usleep(LOOK_EVERY_MS * 1000);
 	}
 }
 
-static int join(const char *subject, struct radium_node_join *join, uint32_t wait_ms, bool strict)
+static int join(const char *subject, struct radium_node_join *join, const struct wanted *wanted)
 {
 	char (*peers)[RADIUM_ADDR_SIZE] = (void *)(uintptr_t)join->peers;
 	uint32_t count;
@@ -181,10 +213,10 @@ static int join(const char *subject, struct radium_node_join *join, uint32_t wai
 		return status;
 	error = -device_ioctl(dev.fd, RADIUM_IOC_NODE_JOIN, join);
 	count = distinct(join->addr, peers, join->peer_count);
-	if (error)
+	if (error && !(wanted->ensure && is_that_node(&dev, join)))
 		status = join_failed(subject, error);
-	else if (count && wait_ms)
-		status = look(&dev, subject, peers, count, wait_ms, strict);
+	else if (!error && count && wanted->wait_ms)
+		status = look(&dev, subject, peers, count, wanted);
 	dev_close(&dev);
 	if (!status && options.json) {
 		struct json_object *object = json_object_new_object();
@@ -198,7 +230,7 @@ static int join(const char *subject, struct radium_node_join *join, uint32_t wai
 
 int node_join(const struct command *c, int argc, char **argv)
 {
-	enum { ID = 256, ADDR, PORT, KEY, REPLICA, WAIT, NO_WAIT };
+	enum { ID = 256, ADDR, PORT, KEY, REPLICA, WAIT, NO_WAIT, ENSURE };
 	static const struct option longs[] = {
 		{ "id", required_argument, NULL, ID },
 		{ "addr", required_argument, NULL, ADDR },
@@ -207,14 +239,14 @@ int node_join(const struct command *c, int argc, char **argv)
 		{ "replica", required_argument, NULL, REPLICA },
 		{ "wait", required_argument, NULL, WAIT },
 		{ "no-wait", no_argument, NULL, NO_WAIT },
+		{ "ensure", no_argument, NULL, ENSURE },
 		ARGS_COMMON
 	};
 	struct radium_node_join request = { .size = sizeof(request) };
 	const char *addr = NULL, *key = NULL, *what, *todo;
 	char (*peers)[RADIUM_ADDR_SIZE], path[PATH_MAX], subject[PATH_MAX + 32];
 	const char *replica = replica_path(path, sizeof(path));
-	uint32_t wait_ms = LOOK_MS;
-	bool strict = false;
+	struct wanted wanted = { .wait_ms = LOOK_MS };
 	int option, status = 0;
 
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
@@ -229,9 +261,11 @@ int node_join(const struct command *c, int argc, char **argv)
 		else if (option == REPLICA)
 			replica = optarg;
 		else if (option == NO_WAIT)
-			wait_ms = 0;
+			wanted.wait_ms = 0;
+		else if (option == ENSURE)
+			wanted.ensure = true;
 		else
-			wait_ms = args_milliseconds(c, "wait", optarg), strict = true;
+			wanted.wait_ms = args_milliseconds(c, "wait", optarg), wanted.all = true;
 	}
 	if (!request.id || !addr || !key)
 		args_fail(c, "%s is missing", !request.id ? "--id" : !addr ? "--addr" : "--key");
@@ -257,7 +291,7 @@ int node_join(const struct command *c, int argc, char **argv)
 	for (uint32_t i = 0; i < request.peer_count && !status; i++)
 		status = resolve(subject, argv[optind + (int)i], peers[i]);
 	if (!status)
-		status = join(subject, &request, wait_ms, strict);
+		status = join(subject, &request, &wanted);
 	explicit_bzero(request.key, sizeof(request.key));
 	free(peers);
 	return status;

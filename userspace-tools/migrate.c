@@ -75,7 +75,7 @@ static void *progress_show(void *argument)
 
 static void progress_start(struct progress *progress, __s32 pid)
 {
-	progress->pid = pid;
+	progress->pid = proc_process(pid);
 	progress->stop = -1;
 	if (options.json || !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
 		return;

@@ -96,11 +96,11 @@ int cmd_monitor(const struct command *c, int argc, char **argv)
 			timeout = args_milliseconds(c, "timeout", optarg);
 	}
 	args_done(c, argc, argv, 0, 0);
-	stop = stop_open();
+	stop = stop_open(false);
 	if (dev_open(&dev, c->name))
 		return EXIT_FAILED;
 	end = timeout ? stop_clock_ms() + timeout : UINT64_MAX;
-	while (left && stop_wait(stop, dev.fd, end) == STOP_INPUT) {
+	while (left && !ferror(stdout) && stop_wait(stop, dev.fd, end) == STOP_INPUT) {
 		got = events_read(dev.fd, left);
 		if (got < 0)
 			break;

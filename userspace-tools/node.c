@@ -19,7 +19,8 @@ const struct command node_commands[] = {
 	  "  --key FILE       the cluster's key, see 'radctl node key --help'\n"
 	  "  --replica PATH   the radium-replica program\n"
 	  "  --wait S         fail unless every PEER is up within S seconds\n"
-	  "  --no-wait        do not look whether they answer\n", node_join, NULL },
+	  "  --no-wait        do not look whether they answer\n"
+	  "  --ensure         succeed if this machine is the node, be it so already\n", node_join, NULL },
 	{ "node leave", "", "leave the cluster",
 	  "  --drain          first send visitors home and recall own threads and pages\n"
 	  "  --timeout S      give up after S seconds (30)\n", node_leave, NULL },

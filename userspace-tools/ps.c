@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct json_object *process_user(const void *record)
 {
@@ -84,14 +83,6 @@ int process_find(struct dev *dev, const char *subject, __s32 pid,
 	return status;
 }
 
-bool process_exists(__s32 pid)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/proc/%d", device_root(), pid);
-	return !access(path, F_OK);
-}
-
 /* process_need() - process_find() where nothing else will do; 0, or EXIT_FAILED */
 int process_need(struct dev *dev, const char *subject, __s32 pid,
 		 struct radium_process_info *process)
@@ -100,7 +91,7 @@ int process_need(struct dev *dev, const char *subject, __s32 pid,
 
 	if (status != PROCESS_NOT_DISTRIBUTED)
 		return status;
-	if (!process_exists(pid))
+	if (!proc_exists(pid))
 		return fail_reason(subject, RADIUM_R_NO_PROCESS);
 	return fail_text(subject, "not_distributed", "the process is not distributed",
 			 "use 'radctl migrate' to move it");

@@ -187,10 +187,15 @@ int process_find(struct dev *dev, const char *subject, __s32 pid,
 		 struct radium_process_info *process);
 int process_need(struct dev *dev, const char *subject, __s32 pid,
 		 struct radium_process_info *process);
-bool process_exists(__s32 pid);
 struct json_object *process_user(const void *process);
 struct json_object *process_nodes(const void *process);
 int cmd_ps(const struct command *c, int argc, char **argv);
+
+/* proc.c */
+bool proc_exists(__s32 pid);
+bool proc_text(__s32 pid, const char *name, char *value, size_t size);
+unsigned long proc_number(__s32 pid, const char *name);
+__s32 proc_process(__s32 tid);
 
 /* latency.c */
 struct latency {
@@ -245,8 +250,9 @@ enum { SYSCALL_NAMES = 512 };
 extern const char *const syscall_names[SYSCALL_NAMES];
 
 /* stop.c */
-enum stop_wait { STOP_ASKED, STOP_INPUT, STOP_TIME };
-int stop_open(void);
+enum stop_wait { STOP_ASKED, STOP_INPUT, STOP_TIME, STOP_PAUSE, STOP_AGAIN };
+int stop_open(bool pauses);
+void stop_pause(void);
 uint64_t stop_clock_ms(void);
 enum stop_wait stop_wait(int stop, int fd, uint64_t end_ms);
 

@@ -185,6 +185,7 @@ int cmd_show(const struct command *c, int argc, char **argv)
 	args_only_common(c, argc, argv, 1, 1);
 	pid = args_pid(c, "PID", argv[optind]);
 	snprintf(subject, sizeof(subject), "show %d", pid);
+	pid = proc_process(pid);
 	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
 	status = process_need(&dev, subject, pid, &show.process);

@@ -7,17 +7,53 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
-/* A descriptor that is readable when SIGINT or SIGTERM has come; the end of the program closes it. */
-int stop_open(void)
+/**
+ * stop_open() - be told of SIGINT and SIGTERM
+ * @pauses: of SIGTSTP and SIGCONT as well
+ *
+ * Return: what stop_wait() wants; the end of the program closes it.
+ */
+int stop_open(bool pauses)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	if (pauses) {
+		sigaddset(&set, SIGTSTP);
+		sigaddset(&set, SIGCONT);
+	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* After STOP_PAUSE: do what SIGTSTP does, until SIGCONT, if it does anything. */
+void stop_pause(void)
+{
+	static const struct timespec now;
+	sigset_t pause, again;
+
+	sigemptyset(&pause);
+	sigaddset(&pause, SIGTSTP);
+	sigemptyset(&again);
+	sigaddset(&again, SIGCONT);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &pause, NULL);
+	sigprocmask(SIG_BLOCK, &pause, NULL);
+	sigtimedwait(&again, NULL, &now);
+}
+
+static enum stop_wait stop_told(int stop)
+{
+	struct signalfd_siginfo info;
+
+	if (read(stop, &info, sizeof(info)) != sizeof(info))
+		return STOP_ASKED;
+	return info.ssi_signo == SIGTSTP ? STOP_PAUSE :
+	       info.ssi_signo == SIGCONT ? STOP_AGAIN : STOP_ASKED;
 }
 
 uint64_t stop_clock_ms(void)
@@ -51,7 +87,7 @@ enum stop_wait stop_wait(int stop, int fd, uint64_t end_ms)
 		if (ready < 0 && errno != EINTR)
 			return STOP_ASKED;
 		if (ready > 0 && fds[0].revents)
-			return STOP_ASKED;
+			return stop_told(stop);
 		if (ready > 0)
 			return STOP_INPUT;
 		if (!left)

@@ -113,40 +113,91 @@ static int frame(struct dev *dev, struct view *view, bool screen)
 	return error;
 }
 
-/* The keyboard without lines and echo, so that 'q' ends the view. */
-static bool keyboard_open(struct termios *saved)
-{
-	struct termios raw;
+/* What the views are shown on. */
+struct terminal {
+	bool screen;		/* it is one: they replace each other */
+	bool typed;		/* its keyboard is as in @saved, but for a while */
+	bool heard;		/* 'q' ends them */
+	struct termios saved;
+	int stop;		/* from stop_open() */
+};
 
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, saved))
-		return false;
-	raw = *saved;
+static void terminal_find(struct terminal *terminal)
+{
+	terminal->screen = !options.json && isatty(STDOUT_FILENO);
+	terminal->typed = terminal->screen && isatty(STDIN_FILENO) &&
+			  !tcgetattr(STDIN_FILENO, &terminal->saved);
+	terminal->heard = terminal->typed;
+	terminal->stop = stop_open(terminal->screen);
+}
+
+/* The other screen without a cursor, the keyboard without lines and echo. */
+static void terminal_enter(const struct terminal *terminal)
+{
+	struct termios raw = terminal->saved;
+
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-	return !tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	if (terminal->typed)
+		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	if (terminal->screen)
+		fputs("\033[?1049h\033[?25l", stdout);
+	fflush(stdout);
+}
+
+static void terminal_leave(const struct terminal *terminal)
+{
+	if (terminal->screen)
+		fputs("\033[?25h\033[?1049l", stdout);
+	fflush(stdout);
+	if (terminal->typed)
+		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
+}
+
+/* Until the next view is due: is it wanted? */
+static bool wait_for_next(struct terminal *terminal, uint64_t end)
+{
+	char key;
+
+	for (;;) {
+		switch (stop_wait(terminal->stop, terminal->heard ? STDIN_FILENO : -1, end)) {
+		case STOP_ASKED:
+			return false;
+		case STOP_TIME:
+			return true;
+		case STOP_INPUT:
+			if (read(STDIN_FILENO, &key, 1) != 1)
+				terminal->heard = false;
+			else if (key == 'q')
+				return false;
+			break;
+		case STOP_PAUSE:
+			terminal_leave(terminal);
+			stop_pause();
+			terminal_enter(terminal);
+			return true;
+		case STOP_AGAIN:	/* whoever had the terminal has left it as it likes */
+			terminal_enter(terminal);
+			return true;
+		}
+	}
 }
 
 /* Of all processes, or of one if @pid is not 0. */
-static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_ms, bool screen,
-		  bool keyboard)
+static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_ms,
+		  struct terminal *terminal)
 {
 	struct view view = { 0 };
 	struct live live = { .pid = pid };
-	int stop = stop_open(), error = 0;
-	enum stop_wait woken = STOP_TIME;
+	int error = 0;
 
 	while (!error && left) {
 		uint64_t end = stop_clock_ms() + interval_ms;
-		char key;
 
-		error = pid ? live_frame(dev, &live, screen) : frame(dev, &view, screen);
-		if (error || (left != UINT32_MAX && !--left))
+		error = pid ? live_frame(dev, &live, terminal->screen) :
+			      frame(dev, &view, terminal->screen);
+		if (error || ferror(stdout) || (left != UINT32_MAX && !--left))
 			break;
-		while ((woken = stop_wait(stop, keyboard ? STDIN_FILENO : -1, end)) == STOP_INPUT)
-			if (read(STDIN_FILENO, &key, 1) != 1)
-				keyboard = false;
-			else if (key == 'q')
-				break;
-		if (woken != STOP_TIME)
+		if (!wait_for_next(terminal, end))
 			break;
 	}
 	free(view.rows);
@@ -166,8 +217,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	struct radium_process_info process;
 	char subject[32] = "top";
 	__s32 pid = 0;
-	struct termios saved;
-	bool screen, keyboard;
+	struct terminal terminal;
 	int option, error;
 	struct dev dev;
 
@@ -181,6 +231,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	if (optind < argc) {
 		pid = args_pid(c, "PID", argv[optind]);
 		snprintf(subject, sizeof(subject), "top %d", pid);
+		pid = proc_process(pid);
 	}
 	if (dev_open(&dev, subject))
 		return EXIT_FAILED;
@@ -188,17 +239,12 @@ int cmd_top(const struct command *c, int argc, char **argv)
 		dev_close(&dev);
 		return EXIT_FAILED;
 	}
-	screen = !options.json && isatty(STDOUT_FILENO);
-	keyboard = screen && keyboard_open(&saved);
+	terminal_find(&terminal);
 	if (!count)
-		count = screen ? UINT32_MAX : 1;
-	if (screen)
-		fputs("\033[?1049h\033[?25l", stdout);	/* other screen, no cursor */
-	error = frames(&dev, pid, count, interval_ms, screen, keyboard);
-	if (screen)
-		fputs("\033[?25h\033[?1049l", stdout);
-	if (keyboard)
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+		count = terminal.screen ? UINT32_MAX : 1;
+	terminal_enter(&terminal);
+	error = frames(&dev, pid, count, interval_ms, &terminal);
+	terminal_leave(&terminal);
 	dev_close(&dev);
 	return error ? fail_errno(subject, error, pid ? "the process may just have ended" : "") :
 		       EXIT_DONE;

@@ -21,6 +21,7 @@
 #include "wire.h"
 
 enum { IN, OUT, ERR, STREAMS };
+enum { TTY_ROOM = 64 << 10 };	/* more than a terminal holds, which does not say how much it does */
 
 struct job {
 	struct job *next;
@@ -31,6 +32,7 @@ struct job {
 	bool tty;
 	bool ended;		/* reaped; waits only for credit to send what is left */
 	uint32_t status;
+	int64_t left[STREAMS];	/* once it has ended: so much may be of its output */
 	unsigned char *input;	/* not yet taken by the command */
 	size_t input_at, input_length;
 };
@@ -282,21 +284,33 @@ static bool output_pull(struct job *job, int stream)
 		return false;
 	}
 	job->credit -= done;
+	job->left[stream] -= done;
 	agent_send(stream == OUT ? WIRE_STDOUT : WIRE_STDERR, job->id, data, done);
 	return true;
 }
 
+/* What is in a stream now. */
+static int64_t stream_holds(const struct job *job, int stream)
+{
+	int bytes = 0;
+
+	if (job->tty)
+		return TTY_ROOM;
+	return ioctl(job->fd[stream], FIONREAD, &bytes) ? 0 : bytes;
+}
+
 /*
- * Descendants may keep the pipes open for ever, so the end of the first process is the
- * end of the job; its own output is all in the pipes by then.
+ * Descendants may keep the pipes open, and write into them, for ever, so the end of the first
+ * process is the end of the job; its own output was all in the pipes by then.
  */
 static void job_finish(struct job *job)
 {
-	for (int stream = OUT; stream <= ERR; stream++)
-		while (output_pull(job, stream))
+	for (int stream = OUT; stream <= ERR; stream++) {
+		while (job->left[stream] > 0 && output_pull(job, stream))
 			;
-	if (job->credit <= 0 && (job->fd[OUT] >= 0 || job->fd[ERR] >= 0))
-		return;			/* job_credit() comes back */
+		if (job->left[stream] > 0 && job->fd[stream] >= 0 && job->credit <= 0)
+			return;		/* job_credit() comes back */
+	}
 	agent_send(WIRE_EXIT, job->id, &job->status, sizeof(job->status));
 	job_free(job);
 }
@@ -326,6 +340,8 @@ void jobs_reap(void)
 			continue;	/* an orphan */
 		job->ended = true;
 		job->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		for (int stream = OUT; stream <= ERR; stream++)
+			job->left[stream] = stream_holds(job, stream);
 		job_finish(job);
 	}
 }

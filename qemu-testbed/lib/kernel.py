@@ -15,6 +15,9 @@ import tempfile
 from places import Failure, cache
 from process import Lock
 
+SERIES = "6.1."     # the kernels that the module is for
+SOURCES, BOOT, MODULES = map(pathlib.Path, ("/usr/src", "/boot", "/lib/modules"))
+
 
 @dataclasses.dataclass
 class Kernel:
@@ -37,7 +40,7 @@ def find(name, modules=None):
 
 def kdir(name):
     if name == "stock":
-        return f"/usr/src/linux-headers-{stock_release()}"
+        return str(SOURCES / f"linux-headers-{stock_release()}")
     return find(name).kdir
 
 
@@ -47,20 +50,24 @@ def _version_key(text):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
+def _releases(names, what):
+    """The kernels that the module is for, among names of packages or directories."""
+    found = [re.fullmatch(rf"linux-{what}-({re.escape(SERIES)}\S+-amd64)", name) for name in names]
+    return [match[1] for match in found
+            if match and not match[1].endswith(("-rt-amd64", "-cloud-amd64"))]
+
+
 def stock_release():
-    """The newest release whose headers are installed, else the newest that there is."""
-    installed = [path.name.removeprefix("linux-headers-")
-                 for path in pathlib.Path("/usr/src").glob("linux-headers-*-amd64")
-                 if (path / "Makefile").exists() and "rt-amd64" not in path.name
-                 and "cloud-amd64" not in path.name]
-    if installed:
-        return max(installed, key=_version_key)
-    output = _run(["apt-cache", "depends", "linux-image-amd64"]).stdout
-    found = re.findall(r"Depends: linux-image-(\S+-amd64)", output)
+    """The newest release whose headers are installed, else the newest that there is; of others than
+    the module is for, such as backports, there may be newer ones."""
+    found = _releases((path.name for path in SOURCES.glob("linux-headers-*")
+                       if (path / "Makefile").exists()), "headers")
+    found = found or _releases(
+        _run(["apt-cache", "pkgnames", f"linux-image-{SERIES}"]).stdout.split(), "image")
     if not found:
-        raise Failure("no linux-headers-*-amd64 is installed and apt knows no linux-image-amd64: "
-                      "apt-get install linux-headers-amd64")
-    return found[0]
+        raise Failure(f"no linux-headers-{SERIES}*-amd64 is installed and apt knows no "
+                      f"linux-image-{SERIES}*-amd64: apt-get update, and apt-get install linux-headers-amd64")
+    return max(found, key=_version_key)
 
 
 def _stock():
@@ -71,15 +78,19 @@ def _stock():
             shutil.rmtree(place, ignore_errors=True)
             _unpack(release, place)
     return Kernel("stock", release, str(place / "vmlinux"),
-                  str(place / "lib/modules" / release), f"/usr/src/linux-headers-{release}")
+                  str(place / "lib/modules" / release), str(SOURCES / f"linux-headers-{release}"))
 
 
 def _unpack(release, place):
     with tempfile.TemporaryDirectory(dir=place.parent) as directory:
         work = pathlib.Path(directory)
-        package = _download(f"linux-image-{release}", work)
         tree = work / "tree"
-        _run(["dpkg-deb", "-x", package, tree])
+        try:
+            _run(["dpkg-deb", "-x", _download(f"linux-image-{release}", work), tree])
+        except Failure as error:
+            if not _copy_installed(release, tree):
+                raise Failure(f"linux-image-{release} is neither installed nor to be had ({error}): "
+                              "apt-get install linux-headers-amd64, for a newer one") from error
         if (tree / "usr/lib/modules").is_dir():
             (tree / "lib").symlink_to("usr/lib")
         _run(["depmod", "-b", tree, release])
@@ -87,6 +98,21 @@ def _unpack(release, place):
         (tree / "vmlinux").write_bytes(decompress(image.read_bytes()))
         (tree / "complete").touch()
         os.rename(tree, place)
+
+
+def _copy_installed(release, tree):
+    """The archive keeps no old kernels, but this machine may run one. Whether it has it."""
+    image, modules = BOOT / f"vmlinuz-{release}", MODULES / release
+    if not image.is_file() or not (modules / "kernel").is_dir():
+        return False
+    shutil.rmtree(tree, ignore_errors=True)
+    copy = tree / "lib/modules" / release
+    shutil.copytree(modules / "kernel", copy / "kernel", symlinks=True)
+    for file in modules.glob("modules.*"):
+        shutil.copy2(file, copy)
+    (tree / "boot").mkdir()
+    shutil.copy2(image, tree / "boot")
+    return True
 
 
 def _download(package, directory):
@@ -152,7 +178,7 @@ def _file(image, modules, remedy="give an existing bzImage or vmlinux"):
         trees = [pathlib.Path(modules).absolute()]
     else:
         trees = sorted((image.parent / "lib/modules").glob("*/"))
-        trees = trees or [pathlib.Path("/lib/modules") / release(image)]
+        trees = trees or [MODULES / release(image)]
     trees = [tree for tree in trees if (tree / "modules.dep").exists()]
     if len(trees) != 1:
         raise Failure(f"{len(trees)} module directories with a modules.dep beside {image}, "

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things are: the checkout, the cache, the run directory of each testbed."""
 
+import contextlib
 import os
 import pathlib
 import re
+import stat
 import tempfile
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -30,7 +32,18 @@ def run_root():
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime:
         return pathlib.Path(runtime) / "radium-testbed"
-    return pathlib.Path(tempfile.gettempdir()) / f"radium-testbed-{os.geteuid()}"
+    return private(pathlib.Path(tempfile.gettempdir()) / f"radium-testbed-{os.geteuid()}")
+
+
+def private(path):
+    """A directory of this user's and nobody else's, whose name others may have known before."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise Failure(f"{path} is not a directory of this user's alone: remove it, "
+                      "or set XDG_RUNTIME_DIR")
+    return path
 
 
 def run_directory(name):

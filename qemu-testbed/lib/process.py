@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Processes: children that die with their parent, and pid files that never hit a stranger."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -80,9 +81,14 @@ class Lock:
         self.path = path
 
     def __enter__(self):
-        self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self.handle, fcntl.LOCK_EX)
-        return self
+        while True:
+            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.handle, fcntl.LOCK_EX)
+            # Whoever held it may have removed the file, and somebody else made another.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(self.handle), os.stat(self.path)):
+                    return self
+            os.close(self.handle)
 
     def __exit__(self, *_):
         os.close(self.handle)

@@ -59,6 +59,15 @@ def end(name, seconds=10):
             path.unlink(missing_ok=True)
 
 
+def forget(name):
+    """Removes what there is of a testbed that has ended: consoles, state, lock."""
+    with lock(name) as held:
+        if running(name):
+            raise Failure(f"testbed {name} is up again")
+        shutil.rmtree(run_directory(name), ignore_errors=True)
+        held.path.unlink(missing_ok=True)
+
+
 def renew(name):
     """An empty run directory; the consoles of an earlier testbed of that name go."""
     run = run_directory(name)

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from . import paths
+from . import paths, services
 from .context import each
 from .tap import FAIL, PASS, Result, parse
 
@@ -206,10 +206,11 @@ def mover_ends_what_is_left():
                   f"{left} of {pids} are there: {done.stdout}" if wrong else "")
 
 
-def tools_check(_context, only):
-    """The tools' own tests, with a stand-in for the module, and one of the tests' own tool."""
+def tools_check(context, only):
+    """The tools' own tests, with a stand-in for the module, and those of the tests' own tools."""
     if only("mover_ends_what_is_left"):
         yield mover_ends_what_is_left()
+    yield from each(context, services.TESTS, only)
     done = subprocess.run(["make", "-s", "-C", str(paths.TOP / "userspace-tools"), "check"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=900, check=False)

@@ -65,10 +65,13 @@ def installed(root):
 
 
 def unit_is_right(root, prefix):
-    """The unit calls the radctl that is installed with it, and systemd has nothing to say."""
+    """The unit calls the radctl that is installed with it, a node that it has started is drained
+    when it stops, and systemd has nothing to say."""
     text = (root / prefix / "lib/systemd/system/radium.service").read_text(encoding="utf-8")
-    calls = [line.split()[:3] for line in re.findall(r"^Exec\w+=(.*)", text, re.M)]
-    wanted = [[f"/{prefix}/bin/radctl", "node", verb] for verb in ("up", "join", "leave")]
+    calls = [line.split()[:4] for line in re.findall(r"^Exec\w+=(.*)", text, re.M)]
+    radctl = f"/{prefix}/bin/radctl"
+    wanted = [[radctl, "node", "up", "$NETDEV"], [radctl, "node", "join", "--ensure"],
+              [f"-{radctl}", "node", "leave", "--drain"]]
     assert calls == wanted, calls
     if not shutil.which("systemd-analyze"):
         return

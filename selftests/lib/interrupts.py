@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Ctrl-C, at several moments, and the demonstration's own end: whatever was started for a command
-ends before it does."""
+"""Ctrl-C, at several moments, a terminal that goes away, and the demonstration's own end: whatever
+was started for a command ends before it does, and no testbed's directory is left."""
 
 import contextlib
 import os
@@ -47,8 +47,9 @@ def everybody():
 
 
 def heed_interrupts():
-    """Who runs all this in the background of a shell has them ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Who runs all this in the background of a shell, or by nohup, has them ignored."""
+    for number in signal.SIGINT, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Command:
@@ -97,22 +98,38 @@ class Command:
         """Network namespaces of its own."""
         return networks(processes(self.mark)) - networks([os.getpid()])
 
-    def interrupt(self):
+    def directories(self):
+        """Where its testbeds keep their state: in that of a machine is its console."""
+        words = []
+        for pid in self.machines():
+            with contextlib.suppress(OSError):
+                words += pathlib.Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+        return {pathlib.Path(word.removeprefix("file:")).parent for word in words
+                if word.startswith("file:")}
+
+    def own(self):
+        """What is to be gone when it has ended."""
+        return self.networks(), self.directories()
+
+    def interrupt(self, number=signal.SIGINT):
         """Ctrl-C goes to all in the foreground. Then the command ends."""
-        own = self.networks()
-        os.killpg(self.process.pid, signal.SIGINT)
-        self.ends(END_SECONDS, 130, own)
+        own = self.own()
+        os.killpg(self.process.pid, number)
+        self.ends(END_SECONDS, 128 + number, own)
 
     def ends(self, seconds, expected, own):
         """It does in time, with that status; of all that it has started, and its networks, it is the
         last to."""
+        namespaces, directories = own
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on: {self.said()[-1000:]}") from None
         left = processes(self.mark)
         assert not left, f"left: {left}"
-        assert not own & networks(everybody()), "a network namespace is left"
+        assert not namespaces & networks(everybody()), "a network namespace is left"
+        kept = [str(place) for place in directories if place.exists()]
+        assert not kept, f"left: {kept}"
         assert status == expected, f"status {status}: {self.said()[-1000:]}"
 
 
@@ -174,7 +191,7 @@ def demo_ends(_context):
     """By itself, with 0: it has shown what it is to show, the program's output among it, of which
     some was made on node 2."""
     with demo(moves) as command:
-        command.ends(DEMO_SECONDS, 0, command.networks())
+        command.ends(DEMO_SECONDS, 0, command.own())
         said = command.said()
     begin = 0
     for text in SHOWN:
@@ -188,16 +205,22 @@ def demo_ends(_context):
     assert sum(len(line) + 1 for line in digits) == count["bytes"], found[0]
 
 
-def run(context, machines, *words):
+def run(context, machines, *words, number=signal.SIGINT):
     """The tests themselves, interrupted while their machines boot."""
     with Command([paths.SELFTESTS / "run", "--kernel", context.kernel, *words]) as command:
         command.until(lambda: len(command.machines()) >= machines)
-        command.interrupt()
+        command.interrupt(number)
 
 
 def interrupted_run_boots(context):
     """One suite."""
     run(context, 2, "--name", f"{context.bed.name}-int", "--tests", "boot/machines_answer")
+
+
+def hung_up_run_boots(context):
+    """Its terminal goes away."""
+    run(context, 2, "--name", f"{context.bed.name}-hup", "--tests", "boot/machines_answer",
+        number=signal.SIGHUP)
 
 
 def interrupted_run_of_two_boots(context):
@@ -206,4 +229,4 @@ def interrupted_run_of_two_boots(context):
 
 
 TESTS = [demo_ends, interrupted_demo_boots, interrupted_demo_moves, interrupted_run_boots,
-         interrupted_run_of_two_boots]
+         hung_up_run_boots, interrupted_run_of_two_boots]

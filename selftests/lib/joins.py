@@ -4,6 +4,7 @@
 import contextlib
 
 from . import build, paths
+from .context import Skip
 from .control import (nodes, one_moves, radctl, rejoin, see_each_other, shown, start, stop,
                       within)
 
@@ -137,6 +138,17 @@ def kernel_build(context):
         said = [bed.run(node, "uname -rv") for node in (1, 2)]
         assert said[0] != said[1], f"the same build on both: {said[0]}"
         join_is_refused(context, 2, "/run/radium.key", "another kernel build")
+
+
+def iwarp_device(context):
+    """A device that cannot say with a write that it has written is refused when it is to be
+    used, not when the first page travels."""
+    bed, devices = context.bed, "rdma link del siw0 2>/dev/null; rdma link add rxe0 type rxe netdev eth0"
+    if bed.execute(2, "modprobe", "siw").returncode:
+        raise Skip("this kernel has no iWARP in software")
+    with left(context, devices):
+        bed.run(2, "rdma link del rxe0; rdma link add siw0 type siw netdev eth0")
+        join_is_refused(context, 2, "/run/radium.key", "not supported")
 
 
 def wire_version(context):

@@ -6,8 +6,8 @@ import re
 import time
 
 from . import copies, paths
-from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, see_each_other, shown,
-                      start, stop, within)
+from .control import (SPIN, becomes, child_of, exit_status, migrate, nodes, radctl, rejoin,
+                      see_each_other, shown, start, stop, within)
 from .context import each
 from .ends import LOOK, Clock, dead_seconds, ended, patience, watch
 from .remains import nothing_left, replicas
@@ -179,6 +179,92 @@ def frozen_for_long(context):
     lost(context, ("freeze", "node2"), ("thaw", "node2"), sees=False)
 
 
+def frozen_shortly(context):
+    """A machine that stands still for less than the dead time: its clock has stood still, too,
+    and who goes there next has home's all the same."""
+    bed, still = context.bed, 5
+    before = nodes(bed)[2]
+    with patience(bed, 60):
+        assert bed.call("freeze", "node2").returncode == 0
+        try:
+            time.sleep(still)
+        finally:
+            bed.call("thaw", "node2")
+        within(20 * context.slow, lambda: nodes(bed)[2]["clock_offset_ns"] -
+               before["clock_offset_ns"] > (still - 0.5) * 1e9, "the clocks are compared anew")
+        see_each_other(context)
+    assert nodes(bed)[2]["epoch"] == before["epoch"], "it was believed dead"
+
+
+def leaves_on_a_slow_link(context):
+    """A node that leaves says so, also if something is on its way: nobody waits for its death."""
+    bed = context.bed
+    with patience(bed, 60):
+        for _ in range(3):
+            net(bed, "delay", "150ms")
+            try:
+                done = radctl(bed, "node", "leave", node=2)
+                assert done.returncode == 0, done.stderr
+                within(20 * context.slow, lambda: nodes(bed)[2]["state"] not in ("up", "suspect"),
+                       "home hears that it has left")
+            finally:
+                net(bed, "clear")
+                rejoin(context, 2)
+
+
+# Writes to memory, says so, and looks at it when it is told to.
+HOARD = r"""
+import mmap, os, time
+n = 5000
+memory = mmap.mmap(-1, n * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+while not os.path.exists("/tmp/hoard.away"):
+    pass
+for i in range(n):
+    memory[i * 4096] = 1 + i % 250
+open("/tmp/hoard.full", "w").close()
+while not os.path.exists("/tmp/hoard.look"):
+    time.sleep(0.1)
+bad = sum(memory[i * 4096] != 1 + i % 250 for i in range(n))
+open("/tmp/hoard.seen", "w").write("%d\n" % bad)
+while True:
+    time.sleep(1)
+"""
+
+
+def shortage_on_a_slow_link(context):
+    """Home is short of memory while a node has more of a process than the link brings home in
+    the time that an answer may take: nobody is given up for that."""
+    bed, dead = context.bed, 4 * context.slow
+    bed.run(1, f"rm -f /tmp/hoard.*; cat > /tmp/hoard.py <<'END'\n{HOARD}\nEND")
+    pid = start(bed, "python3 /tmp/hoard.py")
+
+    def there(what, seconds):
+        within(seconds * context.slow,
+               lambda: not bed.execute(1, "test", "-s", f"/tmp/hoard.{what}").returncode, what)
+    try:
+        becomes(bed, pid, "python3")
+        migrate(bed, pid)
+        bed.run(1, "touch /tmp/hoard.away")
+        within(120 * context.slow,
+               lambda: not bed.execute(1, "test", "-e", "/tmp/hoard.full").returncode, "it is full")
+        before = nodes(bed)[2]
+        with patience(bed, dead):
+            net(bed, "rate", "4mbit")
+            bed.run(1, "echo 2 > /proc/sys/vm/drop_caches")
+            received = shown(bed, "show", str(pid))["pages_received"]
+            # Three dead times is what an answer may take: what was asked for then is looked at.
+            time.sleep(3 * dead + 3)
+            net(bed, "clear")
+            assert nodes(bed)[2]["epoch"] == before["epoch"], "it was given up"
+        assert shown(bed, "show", str(pid))["pages_received"] > received, "nothing came home"
+        bed.run(1, "touch /tmp/hoard.look")
+        there("seen", 60)
+        assert bed.run(1, "cat /tmp/hoard.seen").strip() == "0"
+    finally:
+        net(bed, "clear")
+        stop(bed, pid)
+
+
 # Fills memory, and unmaps it when it is told to.
 UNMAPPER = r"""
 import mmap, os, time
@@ -248,4 +334,5 @@ def run(context, only):
     """The suite "links"."""
     yield from each(context, [survives_a_flood, link_loss_heals, link_is_lossy,
                               link_is_slow, link_is_cut_for_long, frozen_for_long,
+                              frozen_shortly, leaves_on_a_slow_link, shortage_on_a_slow_link,
                               layout_waits_for_a_lost_node], only)

@@ -62,7 +62,7 @@ MISTAKES = [
     ("pages", "WAIT_TAKING", "HOME LAYOUT"),
     # The frame of a lost page is given back while the process runs.
     ("pages", "SURRENDER", "HOME DEATH"),
-    # The turn of a page is not first come, first served.
+    # Who waits for the turn of a page may be overtaken for ever.
     ("pages", "NO_TURN", "HOME LIVE"),
     # A page that is sent on counts as arrived when it was sent.
     ("pages", "FORWARD_EARLY", "HOME FORWARD"),

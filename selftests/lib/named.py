@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 
-from . import coverage, guest, model, moved, paths, threaded, threads
+from . import coverage, guest, model, moved, paths, spread, threaded, threads
 
 TESTS = re.compile(r"\bTests?:\s+([^:]+)\.\s*\Z")
 NAME = re.compile(r"[a-z_]+/[\w.*?]+\Z")
@@ -16,6 +16,10 @@ HEADING = re.compile(r"([=\-~^*])\1{3,}\Z")
 # Suites whose tests' names are made when they run: only all of one can be named.
 MADE = ("leaks", "soak", "testbed", "tools")
 UNIT = re.compile(r'\bTEST\("([^"]+)"')
+# Behind a test that "make check" does not run.
+BY_NAME = " (by name only)"
+# What it runs of those suites of which it does not run all.
+CHOICES = {"threads": spread.SHORT.union(*threads.PROGRAMS.values()), "threaded": threaded.SHORT}
 
 
 def functions(generator):
@@ -55,6 +59,12 @@ def tests(suites):
     return known
 
 
+def run_by_check(suites, known):
+    """Those of the tests that a run without --tests has."""
+    return {suite.name: known[suite.name] & CHOICES.get(suite.name, known[suite.name])
+            for suite in suites if suite.default}
+
+
 def exists(name, known):
     """Is there such a test? With * and ?, as for --tests: one at least."""
     suite, _, test = name.partition("/")
@@ -83,24 +93,41 @@ def blocks(text):
 
 
 def named(item):
-    """The tests that an item names at its end."""
-    match = TESTS.search(item)
-    return match[1].replace(",", " ").split() if match else []
+    """The tests that an item names at its end, and whether it says of each that it is run by name
+    only."""
+    match = TESTS.search(" ".join(item.split()))
+    return [(name.removesuffix(BY_NAME), name.endswith(BY_NAME))
+            for name in (match[1].split(", ") if match else [])]
+
+
+def wrong_name(name, by_name, known, run):
+    """What is wrong with a test that a page names, or nothing."""
+    if not NAME.match(name) or not exists(name, known):
+        return f"there is no test {name}"
+    if exists(name, run) == by_name:
+        return f"{name} is run by make check" if by_name else f"{name} is run by name only"
+    return ""
 
 
 def unknown(page, suites):
-    """Tests that a page mentions, wherever, and that do not exist."""
+    """What is wrong with the tests that a page mentions, wherever."""
     known = tests(suites)
-    found = MENTION.findall((paths.TOP / page).read_text(encoding="utf-8"))
-    return [f"{page}: there is no test {suite}/{test}" for suite, test in found
-            if suite in known and not exists(f"{suite}/{test}", known)]
+    run = run_by_check(suites, known)
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for match in MENTION.finditer(text):
+        # build/ is a directory.
+        if match[1] in known and match[1] != "build":
+            wrong = wrong_name(match[0], text.startswith(BY_NAME, match.end()), known, run)
+            if wrong:
+                yield f"{page.name}: {wrong}"
 
 
 def complaints(page, suites, free):
     """What is wrong with a page whose items all have to name their tests; where other text is
     allowed below the headings of free only."""
     known, section, items = tests(suites), "", 0
-    for kind, block in blocks((paths.TOP / page).read_text(encoding="utf-8")):
+    run = run_by_check(suites, known)
+    for kind, block in blocks(page.read_text(encoding="utf-8")):
         about = " ".join(block.split())[:60]
         if kind == "heading":
             section = block
@@ -110,8 +137,8 @@ def complaints(page, suites, free):
             items += 1
             if not named(block):
                 yield f"{section}: no test is named: {about}"
-            for name in named(block):
-                if not NAME.match(name) or not exists(name, known):
-                    yield f"{section}: there is no test {name}: {about}"
+            for wrong in (wrong_name(*name, known, run) for name in named(block)):
+                if wrong:
+                    yield f"{section}: {wrong}: {about}"
     if items < 10:
-        yield f"{page}: {items} items"
+        yield f"{page.name}: {items} items"

@@ -2,6 +2,7 @@
 """Checks of the sources as text."""
 
 import ast
+import pathlib
 import re
 import subprocess
 
@@ -123,14 +124,15 @@ def calls_have_tests(context):
 
 
 def guarantees_have_tests(context):
-    """Each guarantee and each difference names the tests that show it, and those exist; so do
-    those of the rules in memory.rst."""
+    """Each guarantee and each difference names the tests that show it; those exist, and it is said
+    which are run by name only. So it is with the tests that the other documents mention."""
     if not context.built:
         raise Skip("not built")
     from . import suites  # pylint: disable=import-outside-toplevel,cyclic-import
-    wrong = list(named.complaints("Documentation/guarantees.rst", suites.ALL,
-                                  ("Guarantees", "Reading this page")))
-    wrong += named.unknown("Documentation/memory.rst", suites.ALL)
+    guarantees = paths.TOP / "Documentation" / "guarantees.rst"
+    wrong = list(named.complaints(guarantees, suites.ALL, ("Guarantees", "Reading this page")))
+    for page in sorted(set(guarantees.parent.glob("*.rst")) - {guarantees}):
+        wrong += named.unknown(page, suites.ALL)
     assert not wrong, "\n".join(wrong)
 
 
@@ -153,10 +155,21 @@ def documents(_context):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def kernel_doc(_context):
+    """The kernel's own tool finds every parameter and member described."""
+    tools = sorted(pathlib.Path("/usr/src").glob("linux-headers-6.1*-common/scripts/kernel-doc"))
+    if not tools:
+        raise Skip("the kernel's headers are not Debian's")
+    files = sorted((paths.TOP / "kmod").glob("*.[ch]")) + [paths.TOP / "uapi/linux/radium.h"]
+    done = subprocess.run(["perl", str(tools[-1]), "-none", *map(str, files)], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def run(context, only):
     """The suite "static"."""
     tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
-             guarantees_have_tests, only_the_pool_is_exposed, documents]
+             guarantees_have_tests, only_the_pool_is_exposed, documents, kernel_doc]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)

@@ -64,7 +64,7 @@ class Testbed:
             done = self.call(*words, timeout=300)
         except BaseException:
             # Ctrl-C: what was about to take its machines down has been killed meanwhile.
-            self.call("down")
+            self.call("down", "--forget")
             raise
         self.running = True
         self.boots += 1
@@ -159,5 +159,6 @@ class Testbed:
         if complaint or label:
             self.collect(label or "verdict")
         if not self.keep:
-            self.call("down")
+            # What there is beside the logs of a failure stays until the next boot.
+            self.call("down", *([] if complaint or label else ["--forget"]))
         self.running = False

@@ -62,6 +62,17 @@ def results(process):
         yield Result("selftest", FAIL, f"{complaint}\n{text[-2000:]}")
 
 
+@contextlib.contextmanager
+def ended(bed):
+    """Its machines, afterwards; nothing is left of them unless something is wrong."""
+    try:
+        yield
+    except BaseException:
+        bed.call("down")
+        raise
+    bed.call("down", "--forget")
+
+
 def four_machines_join(context):
     """Each sees all four up."""
     bed = Testbed(context.kernel, f"{context.bed.name}-four", nodes=MACHINES)
@@ -71,7 +82,7 @@ def four_machines_join(context):
         done = bed.call("exec", f"node{node}", "--timeout", 60, "--", "radctl", "-j", "node", "list")
         assert done.returncode == 0, f"node{node}: {done.stderr}"
         return {entry["id"]: entry["state"] for entry in json.loads(done.stdout)}
-    try:
+    with ended(bed):
         done = bed.call("up", "-n", MACHINES, timeout=300)
         assert done.returncode == 0, done.stderr[-1000:]
         # On a busy host one may be suspect for a moment.
@@ -79,8 +90,6 @@ def four_machines_join(context):
                "each sees four up")
         done = bed.call("verdict")
         assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        bed.call("down")
 
 
 # What kernel/seeds.c does, and what is said of it. In an order in which none silences those that
@@ -106,7 +115,7 @@ def checkers_are_heard(context):
     def verdict(*options):
         done = bed.call("verdict", *options, timeout=900)
         return done.returncode, done.stdout + done.stderr
-    try:
+    with ended(bed):
         done = bed.call("up", "-n", 1, "--kernel", context.kernel, "--no-module", timeout=600)
         assert done.returncode == 0, done.stderr[-1000:]
         status, said = verdict()
@@ -120,8 +129,6 @@ def checkers_are_heard(context):
             assert done.returncode == 0, f"{seed}: {done.stdout}{done.stderr}"
             status, said = verdict(*options)
             assert status == 1 and re.search(pattern, said), f"{seed}: status {status}\n{said}"
-    finally:
-        bed.call("down")
 
 
 def run(context, only):

@@ -4,9 +4,8 @@ and one that prints what they say."""
 
 import multiprocessing
 import queue
-import signal
-import sys
 
+from . import ending
 from .context import Context
 from .tap import FAIL, Result
 
@@ -34,12 +33,8 @@ class Sender:
 
 def work(args, todo, said, run_suite):
     """A worker: suites until there is none any more."""
-    def end(*_):
-        # Nobody reads any more what has been said.
-        said.cancel_join_thread()
-        sys.exit(143)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    # Then nobody reads any more what has been said.
+    ending.heed(said.cancel_join_thread)
     sender = Sender(said)
     context = Context(args, sender, sender.row)
     context.built = True

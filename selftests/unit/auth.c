@@ -13,6 +13,7 @@ enum { MOST_CALLS = 100 };
 static u8 key[RADIUM_KEY_SIZE] = { 1, 2, 3 };
 static struct rad_wire_hello connecting = { .node = 1, .nonce = { 4, 5, 6 } };
 static struct rad_wire_hello accepting = { .node = 2, .nonce = { 7, 8, 9 } };
+static struct rad_auth_ends ends = { { 10, 1 }, { 10, 2 } };
 
 /* What one side sends. */
 static struct rad_wire_auth honest(enum rad_auth_role role)
@@ -24,14 +25,14 @@ static struct rad_wire_auth honest(enum rad_auth_role role)
 	};
 
 	rad_auth_build(auth.build);
-	rad_auth_mac(auth.mac, role, &connecting, &accepting, &auth);
+	rad_auth_mac(auth.mac, role, &connecting, &accepting, &ends, &auth);
 	return auth;
 }
 
 /* What the other side finds. */
 static u32 found(enum rad_auth_role role, const struct rad_wire_auth *auth)
 {
-	return rad_auth_check(role, &connecting, &accepting, auth);
+	return rad_auth_check(role, &connecting, &accepting, &ends, auth);
 }
 
 static bool take_key(void)
@@ -100,6 +101,14 @@ static bool hellos_are_covered(void)
 	       is_covered(&accepting, sizeof(accepting), &auth);
 }
 
+/* Else who is nobody passes on what two nodes say, and is each of them for the other. */
+static bool addresses_are_covered(void)
+{
+	struct rad_wire_auth auth = honest(RAD_AUTH_CONNECTING);
+
+	return is_covered(&ends, sizeof(ends), &auth);
+}
+
 static bool each_bit_of_the_key_counts(void)
 {
 	struct rad_wire_auth auth = honest(RAD_AUTH_CONNECTING);
@@ -119,7 +128,7 @@ static bool other_build_is_told(void)
 	struct rad_wire_auth auth = honest(RAD_AUTH_CONNECTING);
 
 	auth.build[0] ^= 1;
-	return !rad_auth_mac(auth.mac, RAD_AUTH_CONNECTING, &connecting, &accepting, &auth) &&
+	return !rad_auth_mac(auth.mac, RAD_AUTH_CONNECTING, &connecting, &accepting, &ends, &auth) &&
 	       found(RAD_AUTH_CONNECTING, &auth) == RADIUM_R_KERNEL_BUILD;
 }
 
@@ -205,6 +214,7 @@ int main(void)
 	TEST("a message sent back is refused with its hello", reflected_is_refused_with_its_hello());
 	TEST("each bit of the message is covered", message_is_covered());
 	TEST("each bit of both hellos is covered", hellos_are_covered());
+	TEST("each bit of both addresses is covered", addresses_are_covered());
 	TEST("each bit of the key counts", each_bit_of_the_key_counts());
 	TEST("another kernel build is told", other_build_is_told());
 	TEST("release and version make the build", makes_another_build(init_utsname()->release) &&

@@ -178,9 +178,13 @@ struct radium_node_join {
  * @cpus: its CPUs
  * @rtt: smoothed round trip of a heartbeat, ns
  * @clock_offset: its CLOCK_MONOTONIC minus ours, ns
- * @bytes_sent, @bytes_received, @messages_sent, @messages_received: counters
+ * @bytes_sent: counters
+ * @bytes_received: see @bytes_sent
+ * @messages_sent: see @bytes_sent
+ * @messages_received: see @bytes_sent
  * @reconnects: sessions that were resumed after a loss
  * @addr: numeric address
+ * @reserved: 0
  */
 struct radium_node_info {
 	__u32 id;
@@ -292,7 +296,8 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @pages_away: pages owned elsewhere now
  * @pages_copied: read-only copies elsewhere now
  * @faults: page requests from replicas since the first migration
- * @pages_sent, @pages_received: pages that left and came home
+ * @pages_sent: pages that left and came home
+ * @pages_received: see @pages_sent
  * @recalls: accesses at home that called a page back
  * @syscalls: delegated system calls
  * @migrations: moves away
@@ -344,10 +349,12 @@ enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
  *	access in its low bits (1 read, 2 write, 4 execute); for EXCEPTION the signal
  *	in the low 8 bits
  * @reserved: 0
- * @migrations, @returns: moves
+ * @migrations: moves
+ * @returns: see @migrations
  * @returns_by_reason: how often it came home, by reason
  * @syscalls: delegated calls
- * @syscall_nr, @syscall_count: the most frequent delegated calls; nr -1 ends
+ * @syscall_nr: the most frequent delegated calls; nr -1 ends
+ * @syscall_count: see @syscall_nr
  * @faults: pages that it asked home for while it was away, or waited for at home, as its
  *	system calls do always
  * @bytes: bytes of pages that it got while away; pages of zeros are not sent
@@ -436,7 +443,8 @@ enum radium_event_type {
  * @time: CLOCK_MONOTONIC, ns
  * @type: enum radium_event_type
  * @node: node concerned
- * @pid, @tid: process and thread, in the initial PID namespace
+ * @pid: process and thread, in the initial PID namespace
+ * @tid: see @pid
  * @reason: enum radium_reason
  * @count: for LOST: events that did not fit
  */

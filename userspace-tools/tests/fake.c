@@ -191,6 +191,10 @@ static int answer_join(const struct radium_node_join *join)
 	for (size_t i = 0; i < RADIUM_KEY_SIZE; i++)
 		note("%02x", join->key[i]);
 	joined_count = 0;
+	if (setting("errno", 0)) {
+		note("\n");
+		return -(int)setting("errno", 0);
+	}
 	add_joined(join->addr, RADIUM_NODE_SELF);
 	if (setting("other", -1) >= 0)
 		add_joined("10.0.0.9", setting("other", -1));
@@ -199,7 +203,7 @@ static int answer_join(const struct radium_node_join *join)
 		add_joined(peers[i], i ? setting("second", setting("peer", 1)) : setting("peer", 1));
 	}
 	note("\n");
-	return -(int)setting("errno", 0);
+	return 0;
 }
 
 static int answer_leave(const char *name, struct radium_node_leave *leave)

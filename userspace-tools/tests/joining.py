@@ -84,3 +84,23 @@ def join():
     equal(radctl("node", "drain").log, "DRAIN drain=1 timeout_ms=0\n")
     contains(radctl("node", "leave", fake=f"errno={errno.EBUSY} reason=24").err,
              "processes are distributed: use 'radctl node drain' first")
+
+
+@test
+def ensure():
+    "node join --ensure succeeds if this machine is that node; what peers say is a warning"
+    lenient = JOIN + ("--ensure", "--wait", "0.2", "::1")
+    for fake, text in (("peer=5 other=2", "joined, but the cluster keys differ: use one key file"),
+                       ("peer=1", "joined, but the peer cannot be reached: check"), ("peer=2", "")):
+        result = radctl(*lenient, fake=fake)
+        equal((result.status, "LEAVE" in result.log, result.err.count("\n")), (0, False, bool(text)))
+        contains(result.err, text)
+        equal(radctl(*lenient, "-j", fake=fake).json(), {"node": 1, "addr": "127.0.0.1"})
+    result = radctl(*lenient, fake="peer=5")                    # accepted by nobody
+    equal((result.status, "LEAVE" in result.log), (1, True))
+    again = f"errno={errno.EALREADY}"                           # node 1 is at 10.0.0.1
+    equal(radctl(*lenient, "--addr", "10.0.0.1", fake=again).status, 0)
+    for other in ("--addr", "10.0.0.9"), ("--addr", "10.0.0.1", "--id", "2"):
+        contains(radctl(*lenient, *other, fake=again).err, "is a node already: use 'radctl node leave'")
+    contains(radctl(*JOIN, "--addr", "10.0.0.1", fake=again).err, "is a node already")
+    contains(radctl(*lenient, fake=f"errno={errno.ENODEV}").err, "no RDMA device has this address")

@@ -45,6 +45,20 @@ def explain_undistributed():
         contains(result.err, "no such process")
 
 
+@test
+def threads_stand_for_processes():
+    "show, top and explain of a thread's number are of its process, as migrate and recall are"
+    root = tree(proc__1236__status="Name:\tx\nTgid:\t1234\nPid:\t1236\n", proc__1234__maps="",
+                proc__5__status="Name:\tx\nTgid:\t5\nVmSize:\t 10 kB\n",
+                proc__6__status="Name:\tx\nTgid:\t5\nVmSize:\t 10 kB\n")
+    for command in "show", "explain", "top":
+        of_process, of_thread = (radctl(command, pid, root=root) for pid in ("1234", "1236"))
+        equal((of_thread.status, of_thread.err), (0, ""), command)
+        equal(of_thread.out, of_process.out, command)
+    contains(radctl("explain", "6", root=root).out, "Process 5 runs here")
+    contains(radctl("show", "6", root=root).err, "radctl: show 6: the process is not distributed")
+
+
 SYMBOLS = ("do_swap_page do_wp_page migration_entry_wait syscall_user_dispatch x64_sys_call kernel_clone "
            "split_huge_page_to_list __put_anon_vma folio_free_swap wait_task_inactive "
            "migration_entry_wait_on_locked tty_read "

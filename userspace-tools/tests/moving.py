@@ -58,11 +58,12 @@ def move_errors():
     contains(radctl("migrate", "1", fake="node=0").err, "has not joined a cluster")
 
 
-def on_terminal(*arguments, fake="", interrupt=None):
+def on_terminal(*arguments, fake="", typed=(), program=RADCTL):
+    """Status and output; what is typed is (what is awaited, keys), one after the other."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.execve(RADCTL, [RADCTL, *arguments], environment(fake))
-    out = b""
+        os.execve(program, [program, *arguments], environment(fake))
+    out, seen, typed = b"", 0, list(typed)
     while select.select([fd], [], [], 10)[0]:
         try:
             part = os.read(fd, 4096)
@@ -71,9 +72,9 @@ def on_terminal(*arguments, fake="", interrupt=None):
         if not part:
             break
         out += part
-        if interrupt and out:
-            os.write(fd, interrupt)
-            interrupt = None
+        while typed and typed[0][0] in out[seen:]:
+            seen = out.index(typed[0][0], seen) + len(typed[0][0])
+            os.write(fd, typed.pop(0)[1])
     os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode()
 
@@ -85,10 +86,26 @@ def terminal():
     equal(status, 0)
     contains(out, "\r1234: 0 pages, 0 B")
     contains(out, "1 thread to node 2 in 3.2 ms")
-    status, out = on_terminal("top", interrupt=b"q")
+    status, out = on_terminal("top", typed=[(b"COMMAND", b"q")])
     equal(status, 0)
     contains(out, "SYSCALLS/S")
     contains(out, "\033[?1049l")
+
+
+@test
+def terminal_is_given_back():
+    "Ctrl-Z to top gives the shell its terminal back, which is taken again afterwards"
+    echoes = "stty -a | grep -o '[ -]echo '"
+    shell = f"set -m; {RADCTL} top; {echoes}; echo again; fg >/dev/null; {echoes}"
+    status, out = on_terminal("-c", shell, program="/bin/bash", typed=[
+        (b"COMMAND", b"\x1a"), (b"again", b""), (b"COMMAND", b"x"), (b"COMMAND", b"q")])
+    first, _, second = out.partition("again")
+    for part in first, second:
+        contains(part, "\033[?1049h")
+        contains(part.rpartition("\033[?1049l")[2], " echo")
+        equal("-echo" in part, False)
+    equal("x" in second.partition("\033[?1049l")[2], False, "what was typed was shown")
+    equal(status, 0)
 
 
 @test

@@ -38,10 +38,17 @@ def usage():
         equal(result.json()["reason"], "usage", line)
     # Asked for behind what is wrong; but what a program is told is not for us.
     for line in ("ps --bogus -j", "migrate 1 --timeout x --json", "ps x -j", "nonsense -j",
-                 "node foo --json", "run --node 65 -j -- true"):
+                 "node foo --json", "run --node 65 -j -- true", "--bogus ps -j", "--bogus run -j ls",
+                 "-x node list --json", "node --bogus list -j"):
         equal(radctl(*line.split()).json()["reason"], "usage", line)
-    for line in "run --node 65 ls -j", "run --node 65 -- ls -j", "ps --bogus -- -j":
+    for line in ("run --node 65 ls -j", "run --node 65 -- ls -j", "ps --bogus -- -j",
+                 "--bogus run ls -j"):
         equal(radctl(*line.split()).out, "", line)
+    for line, text in (("ps --json=1", "'--json=1': this option takes no value: "),
+                       ("--verbose=x ps", "'--verbose=x': this option takes no value: "),
+                       ("run --stay=1 true", "'--stay=1': this option takes no value: "),
+                       ("ps -jx", "unknown option '-x'"), ("--nosuch ps", "unknown option '--nosuch'")):
+        contains(radctl(*line.split()).err, text)
 
 
 @test
@@ -161,8 +168,9 @@ def top_of_one():
 @test
 def full_disk():
     "output that cannot be written is a failure"
-    with open("/dev/full", "w", encoding="utf-8") as full:
-        done = subprocess.run([RADCTL, "ps"], env=environment(), stdout=full,
-                              stderr=subprocess.PIPE, timeout=10)
-    equal(done.returncode, 1)
-    contains(done.stderr.decode(), "standard output")
+    for words in (["ps"], ["monitor"], ["monitor", "-j"], ["top", "--count", "1000"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([RADCTL, *words], env=environment("events=1"), stdout=full,
+                                  stderr=subprocess.PIPE, timeout=10)
+        equal((words, done.returncode), (words, 1))
+        contains(done.stderr.decode(), "radctl: standard output: No space left on device")
