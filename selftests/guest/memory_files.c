@@ -127,7 +127,7 @@ static pid_t watcher(struct fuse_mount *fuse)
  * One thread waits for a page of a file, away; one maps memory at home, one touches other pages,
  * away, and neither waits for the file.
  */
-static void others_go_on(void)
+static void slow_file_keeps_no_lock(void)
 {
 	struct fuse_mount fuse;
 	pid_t watching;
@@ -189,7 +189,7 @@ static bool is_unmounted_soon(void)
 }
 
 /* Though its thread waits, away, for a page that does not come, nor does it later. */
-static void killed_while_it_waits(void)
+static void slow_file_is_killed(void)
 {
 	struct fuse_mount fuse;
 	bool ended, unmounted;
@@ -217,7 +217,7 @@ static void killed_while_it_waits(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(others_go_on), CASE(killed_while_it_waits),
+		CASE(slow_file_keeps_no_lock), CASE(slow_file_is_killed),
 		{ 0 }
 	};
 
