@@ -250,9 +250,14 @@ void need_root(void)
 }
 
 /* A machine of the testbed has the share with these programs, see lib/testbed.py. */
+bool own_machine(void)
+{
+	return moving() || !access("/share/st", F_OK);
+}
+
 void need_own_machine(void)
 {
-	if (!moving() && access("/share/st", F_OK))
+	if (!own_machine())
 		skip("this machine is not the tests' own");
 }
 

@@ -149,10 +149,11 @@ static bool may_wait(const struct fuse_in_header *header, const void *in)
 	return true;
 }
 
+/* Pages are read ahead, one by one: who waits for one can be killed. */
 static void serve_request(const struct fuse_in_header *header, const void *in)
 {
 	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31,
-				      .max_write = 4096, .max_pages = 1,
+				      .max_write = 4096, .max_pages = 1, .max_readahead = 4096,
 				      .flags = FUSE_MAX_PAGES | FUSE_ASYNC_READ };
 	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr_valid = 1000,
 					.entry_valid = 1000, .attr = attributes(FILE_NODE) };

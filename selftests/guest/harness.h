@@ -119,6 +119,7 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Small helpers that many cases need. */
 void need_root(void);			/* or the case is skipped */
 void need_own_machine(void);		/* likewise: one whose settings are nobody's */
+bool own_machine(void);
 void sleep_ms(unsigned int ms);
 void compute_ms(unsigned int ms);	/* in user mode, looking at the clock */
 /* As compute_ms, with arithmetic whose result shows whether it was disturbed. */

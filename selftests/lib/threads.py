@@ -28,7 +28,7 @@ PROGRAMS = {
     "threads_requests": {"each_gets_its_own_answer", "recall_against_move",
                          "called_home_in_a_handler"},
     "threads_crowd": {"answers_have_their_own_credit"},
-    "threads_files": {"closed_when_it_returns"},
+    "threads_files": {"slow_file", "slow_memory", "marks_are_written", "closed_when_it_returns"},
     "threads_tools": {"gdb_meets_all", "strace_follows_all"},
 }
 
