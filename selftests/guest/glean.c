@@ -4,7 +4,8 @@
  *
  *	glean leave HOME NODE	writes to pages on a node, and fetches them home
  *	glean look HOME NODE	how many pages have something in them that this process has never
- *				written, on the node, and when they have come home from there
+ *				written, on the node, and when they have come home from there, and
+ *				how many of these have nothing in them, not even what it has written
  */
 #include "move.h"
 
@@ -44,6 +45,17 @@ static int look(const unsigned char *memory, unsigned char own)
 	return found;
 }
 
+/* Pages with nothing in them. */
+static int empty(const unsigned char *memory)
+{
+	static const unsigned char nothing[PAGE];
+	int found = 0;
+
+	for (int i = 0; i < PAGES; i++)
+		found += !memcmp(memory + i * PAGE, nothing, PAGE);
+	return found;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int home = argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
@@ -62,6 +74,6 @@ int main(int argc, char **argv)
 	move(device, home);
 	if (leaves)
 		return look(memory, LEFT);
-	printf("%d %d\n", there, look(memory, OWN));
+	printf("%d %d %d\n", there, look(memory, OWN), empty(memory));
 	return 0;
 }

@@ -3,10 +3,11 @@
  * Threads that count, each its own word, until they are killed. The words of the first of them,
  * the rivals, are in one page, those of the others have a page each.
  *
- *	rivals FILE [RIVALS [LONERS]]
+ *	rivals FILE [RIVALS [LONERS [checked]]]
  *
  * There are two and two if nothing else is said. FILE gets a line for each thread, rivals first:
- * its number, the address of its word.
+ * its number, the address of its word. Checked: each knows what it has counted, and ends the
+ * process if its word does not.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MOST = 16, APART = PAGE / MOST };
+enum { PAGE = 4096, MOST = 16, APART = PAGE / MOST, LOST = 3 };
 
 static struct rival {
 	volatile unsigned long *word;
@@ -22,22 +23,37 @@ static struct rival {
 } rivals[MOST];
 static pthread_barrier_t known;
 
-static void *count_up(void *argument)
+static volatile unsigned long *begin(struct rival *rival)
 {
-	struct rival *rival = argument;
-	volatile unsigned long *word = rival->word;
-
 	rival->tid = gettid();
 	pthread_barrier_wait(&known);
+	return rival->word;
+}
+
+/* With the same registers each time, as one that gets nowhere: see kmod/stay.h. */
+static void *count_up(void *argument)
+{
+	volatile unsigned long *word = begin(argument);
+
 	for (;;)
 		++*word;
 	return NULL;
+}
+
+static void *count_up_checked(void *argument)
+{
+	volatile unsigned long *word = begin(argument);
+
+	for (unsigned long counted = 1; ++*word == counted; counted++)
+		;
+	_exit(LOST);
 }
 
 int main(int argc, char **argv)
 {
 	FILE *file = argc > 1 ? fopen(argv[1], "w") : NULL;
 	int count = argc > 2 ? atoi(argv[2]) : 2, loners = argc > 3 ? atoi(argv[3]) : 2;
+	void *(*how)(void *) = argc > 4 && !strcmp(argv[4], "checked") ? count_up_checked : count_up;
 	int threads = count + loners;
 	pthread_t thread;
 	char *memory;
@@ -54,7 +70,7 @@ int main(int argc, char **argv)
 		char *place = i < count ? memory + i * APART : memory + (1 + i - count) * PAGE;
 
 		rivals[i].word = (volatile unsigned long *)place;
-		if (pthread_create(&thread, NULL, count_up, &rivals[i]))
+		if (pthread_create(&thread, NULL, how, &rivals[i]))
 			return 2;
 	}
 	pthread_barrier_wait(&known);

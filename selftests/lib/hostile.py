@@ -15,7 +15,8 @@ from .rivals import rivals, send
 from .visitors import preempted
 
 HOSTILE = 2             # node that loads it; node 1 is honest
-PARAMETER = "/sys/module/radium/parameters/hostile"
+PARAMETERS = "/sys/module/radium/parameters"
+PARAMETER = f"{PARAMETERS}/hostile"
 END_S = 10              # for a session to end and what was away to be killed
 
 
@@ -51,13 +52,20 @@ def be(context, way, node=HOSTILE):
     context.bed.run(node, f"echo {way} >{PARAMETER}")
 
 
+def count(bed, what, node=HOSTILE):
+    """What a node that can be hostile has counted: see hostile.h of the patches."""
+    return int(bed.run(node, f"cat {PARAMETERS}/{what}"))
+
+
 @contextlib.contextmanager
 def hostile(context, way):
-    """Node 2 breaks the protocol this way; afterwards it does not, both are there for each other,
-    and processes of both can go to the other."""
+    """Node 2 breaks the protocol this way, and does so once at least; afterwards it does not, both
+    are there for each other, and processes of both can go to the other."""
+    times = count(context.bed, "times")
     be(context, way)
     try:
         yield
+        assert count(context.bed, "times") > times, f"there was no occasion for {way}"
     finally:
         be(context, "")
     see_each_other(context)
@@ -150,24 +158,27 @@ def glean(bed, what, home, node):
 
 def nothing_is_written(context):
     """A page is said to have been written, and has not: nobody sees what its place has had in it
-    of others, neither there nor at home."""
+    of others, neither there nor at home, but a page of zeros."""
     bed = context.bed
     for home, node in ((1, HOSTILE), (HOSTILE, 1)):
         glean(bed, "leave", home, node)
         nothing_left(context, node)
+    # The home is hostile, then the node that is visited.
     with hostile(context, "nothing"):
-        # The home is hostile, then the node that is visited.
-        said = glean(bed, "look", HOSTILE, 1)
-        assert said[0] == "0", f"{said[0]} pages of others were seen on node 1"
-        said = glean(bed, "look", 1, HOSTILE)
-        assert said[1] == "0", f"{said[1]} pages of others have come home"
+        there, _, empty = glean(bed, "look", HOSTILE, 1)
+        assert there == "0", f"{there} pages of others were seen on node 1"
+        assert empty == "0", f"{empty} pages have been lost by the way from node 1"
+    with hostile(context, "nothing"):
+        _, back, empty = glean(bed, "look", 1, HOSTILE)
+        assert back == "0", f"{back} pages of others have come home"
+        assert empty != "0", "all pages have been written"
 
 
 @contextlib.contextmanager
-def rivals_on(context, home, *places):
+def rivals_on(context, home, *places, how=""):
     """PID of a process whose first threads write to one page for ever, each on a node."""
     bed = context.bed
-    pid, threads = rivals(bed, home)
+    pid, threads = rivals(bed, home, how=how)
     try:
         send(bed, pid, threads, places, home)
         yield pid
@@ -203,16 +214,27 @@ def pages_go_astray(context):
 
 
 def arrives_early(context):
-    """The node says that a page has come for which home has not asked its owner yet."""
+    """The node says that a page has come for which home has not asked its owner yet: nothing that
+    has been written is lost, and both go on."""
     bed = context.bed
-    with rivals_on(context, 1, 3, HOSTILE):
+
+    def fetched(pid):
+        return [t["faults"] for t in shown(bed, "show", str(pid))["threads"] if t["state"] == "away"]
+    early = count(bed, "early", 1)
+    with rivals_on(context, 1, 3, HOSTILE, how="checked") as pid:
+        # Slow for longer: home would ask the node for what it does not have yet, and believe it lost.
         be(context, "slow", 1)
         be(context, "arrived")
         try:
             bed.run(1, f"sleep {5 * context.slow}")
         finally:
-            be(context, "", 1)
             be(context, "")
+            be(context, "", 1)
+        assert count(bed, "early", 1) > early, "none has come early"
+        before = fetched(pid)
+        assert len(before) == 2, before
+        within(20 * context.slow, lambda: all(new > old for new, old in zip(fetched(pid), before)),
+               "both have the page again")
     all_see_all(context)
 
 

@@ -6,11 +6,11 @@ from .control import child_of, radctl, start, stop, within
 
 
 # pylint: disable-next=too-many-arguments
-def rivals(bed, node=1, count=2, loners=2, status=""):
+def rivals(bed, node=1, count=2, loners=2, status="", how=""):
     """Its PID, and its threads: [(tid, address of the page of its word)], so many that share
     one, and those that do not; the tests end it. How it ends a shell says in a file, if that
-    is named."""
-    command = f"{paths.GUEST}/rivals /tmp/rivals {count} {loners}"
+    is named. How: "checked"."""
+    command = f"{paths.GUEST}/rivals /tmp/rivals {count} {loners} {how}".strip()
     bed.run(node, f"rm -f /tmp/rivals {status}")
     if status:
         shell = start(bed, f"sh -c '{command}; echo $? >{status}'", node)
