@@ -89,10 +89,12 @@ def ended(bed, node, seconds, what):
         time.sleep(0.3)
 
 
-def kill(bed, pid, limit, node=1):
-    """SIGKILL to a process, which has to be gone within so many seconds by its machine's
-    clock; uptime at the signal. One that does not exist any more is fine."""
-    done = bed.execute(node, "sh", "-c", SHELL + f"""
+# pylint: disable-next=too-many-arguments
+def kill(bed, pid, limit, node=1, user=()):
+    """SIGKILL to a process, as root or as the user that these words make of it. It has to be gone
+    within so many seconds by its machine's clock; uptime at the signal. One that does not exist any
+    more is fine."""
+    done = bed.execute(node, *user, "sh", "-c", SHELL + f"""
 t; a=$t
 kill -9 {pid} 2>/dev/null
 until gone {pid}; do

@@ -2,7 +2,7 @@
 """kill -9 of processes that are away, at home and where they are: both sides end in time."""
 
 from . import paths
-from .control import SPIN, child_of, exit_status, migrate, see_each_other, start
+from .control import AS_NOBODY, SPIN, child_of, exit_status, migrate, see_each_other, start
 from .ends import LOOK, Clock, dead_seconds, ended, kill, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
 
@@ -44,17 +44,18 @@ def kill_during_moves(context):
     context.report.note(done.stdout.strip())
 
 
-def kill_its_visitor(context, command):
-    """kill -9 of a process' replica on node 2: within two seconds it is gone at home."""
+def kill_its_visitor(context, command, user=()):
+    """kill -9 of a process' replica on node 2, both by or of that user: within two seconds it is
+    gone at home."""
     bed, limit = context.bed, 2 * context.slow
     bed.run(1, "rm -f /tmp/status")
-    visitor = child_of(bed, start(bed, f"sh -c '{command} > /dev/null; echo $? > /tmp/status'"),
-                       command)
+    shell = start(bed, f"sh -c '{' '.join((*user, command))} > /dev/null; echo $? > /tmp/status'")
+    visitor = child_of(bed, shell, command)
     try:
         migrate(bed, visitor)
         clocks = {node: Clock(bed, node) for node in (1, 2)}
         watch(bed, 1, visitor)
-        killed = clocks[2].host(kill(bed, replica(bed), limit, node=2))
+        killed = clocks[2].host(kill(bed, replica(bed), limit, 2, user))
         took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
         slack = LOOK + clocks[1].error + clocks[2].error
         assert took <= limit + slack, f"the process was gone after {took:.1f} s"
@@ -72,6 +73,11 @@ def kill_visitor_on_its_node(context):
 def kill_sleeping_visitor_on_its_node(context):
     """At once, though what it sleeps in is a call that home makes for it."""
     kill_its_visitor(context, "sleep 1000")
+
+
+def owner_kills_visitor_on_its_node(context):
+    """So may who has its owner's number there."""
+    kill_its_visitor(context, "sleep 1000", AS_NOBODY)
 
 
 def kill_with_frozen_peer(context):

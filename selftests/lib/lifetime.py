@@ -7,7 +7,8 @@ from .drains import (drain_from_away, drain_of_many, drain_of_the_visited, drain
 from .joins import (kernel_build, new_address, same_id, stranger_cannot_write, stranger_is_dialed,
                     wire_version, wrong_key)
 from .kills import (kill_away, kill_during_moves, kill_sleeping_visitor_on_its_node,
-                    kill_visitor_on_its_node, kill_with_frozen_peer)
+                    kill_visitor_on_its_node, kill_with_frozen_peer,
+                    owner_kills_visitor_on_its_node)
 from .losses import home_loss, lost_pages_are_not_read, power_loss
 from .processors import other_cpu
 from .remains import ended_threads_are_forgotten, exit_leaves_nothing, memory_of_calls_goes
@@ -19,8 +20,9 @@ def run(context, only):
     """The suite "lifetime"."""
     yield from each(context, [
         exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
-        kill_sleeping_visitor_on_its_node, lost_pages_are_not_read, traps_while_preempted,
-        replica_that_cannot_attach, killed_before_its_replica, unload_refused_while_away,
+        kill_sleeping_visitor_on_its_node, owner_kills_visitor_on_its_node,
+        lost_pages_are_not_read, traps_while_preempted, replica_that_cannot_attach,
+        killed_before_its_replica, unload_refused_while_away,
         drain_from_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
         drain_then_unload, unload_while_joined, visitors_fill_the_pool, wrong_key,
         stranger_cannot_write, stranger_is_dialed, same_id, new_address, wire_version, kernel_build, other_cpu,
