@@ -31,7 +31,7 @@ typedef void (*rad_sent_fn)(void *arg, bool delivered);
  * struct rad_out - a message to be sent
  * @body: the body, zeroed, as long as asked for
  *
- * The rest is private to link.c.
+ * The rest is private to the link: struct rad_msg of link_internal.h.
  */
 struct rad_out {
 	void *body;
@@ -104,7 +104,7 @@ struct rad_call {
 	u32 size;
 	bool at_once;
 	struct rad_landing *landing;
-	/* private to link.c */
+	/* private to the link */
 	u64 id;
 	u64 seq;
 	u32 class;

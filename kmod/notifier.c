@@ -4,11 +4,13 @@
  *
  * Rules (Documentation/contexts.rst has the table):
  * - Always 0 is returned: with a range_end operation any error warns.
- * - Nothing is allocated; revocations come from a reserve.
+ * - Nothing is allocated that could wait: messages are GFP_ATOMIC, revocations and their
+ *   landing pages come from a reserve.
  * - The wait is bounded by the death of the peer, not by signals of current, who
  *   may be an unrelated reclaimer.
- * - Reclaim (PF_MEMALLOC) only opens the gate: what it unmaps keeps its content, and
- *   it may hold the lock of a page that an answer needs.
+ * - Reclaim (PF_MEMALLOC) shuts the gate, makes stale what is being taken, and calls
+ *   nothing back: what it unmaps keeps its content, and it may hold the lock of a page
+ *   that an answer needs.
  */
 #define pr_fmt(fmt) "radium: " fmt
 

@@ -38,7 +38,7 @@ enum {
  *
  * X(NAME, class, context, least length of the body)
  * context INLINE: handled in the order of arrival in the link's receive context;
- * WORKER: handled on a work queue, unordered.
+ * WORKER: handled by a receive thread while others are idle, else on a work queue; unordered.
  */
 #define RAD_MESSAGES(X)								\
 	/* link */								\
@@ -163,8 +163,8 @@ struct rad_wire_reject {
  * @mac: HMAC-SHA256(key, role byte | hello of the connecting side | hello of the
  *	accepting side | @build | @incarnation | @session | @received)
  * @build: which kernel build, see RAD_WIRE_BUILD
- * @incarnation: random number chosen when the module was loaded or the node
- *	joined: a peer that comes back with another one has lost its state
+ * @incarnation: random number chosen when the node joined: a peer that comes back with
+ *	another one has lost its state
  * @session: id of the session that the sender would resume, 0 for none
  * @received: per class, last sequence number received in that session
  */
