@@ -3,7 +3,7 @@
  * Radium: the pages that peers may write to.
  *
  * All peers of the device share the pool: a node that holds the cluster key is
- * trusted with the content of all landing pages (hazard C), and with nothing
+ * trusted with the content of all landing pages, and with nothing
  * else: the pool is the only memory that a remote key exists for. Keys come from
  * fast registration, RAD_CHUNK_PAGES pages each; none exists before the first
  * peer has authenticated itself, since registering needs its queue pair.

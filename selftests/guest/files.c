@@ -103,7 +103,7 @@ static int64_t write_next(void *file)
 	return value++;
 }
 
-/* Hazard H: what others write to the file shows in a private, read-only view. */
+/* What others write to the file shows in a private, read-only view. */
 static void private_view_is_fresh(void)
 {
 	int file = filled(5);

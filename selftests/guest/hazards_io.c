@@ -18,8 +18,8 @@
 #define RW (PROT_READ | PROT_WRITE)
 
 /*
- * Hazard B, the other half: work that is announced to a task that waits for somebody else
- * is done meanwhile, and the wait goes on. The ring is the kernel's own interface.
+ * Work that is announced to a task that waits for somebody else is done meanwhile, and the
+ * wait goes on. The ring is the kernel's own interface.
  */
 struct ring {
 	int fd;

@@ -269,8 +269,8 @@ static void accesses_race(void)
 }
 
 /*
- * Hazard C: pages of a process that is killed in the middle of its faults are on their
- * way still, into memory that others may get too early.
+ * Pages of a process that is killed in the middle of its faults are on their way still, into
+ * memory that others may get too early.
  */
 enum { CHECKED = 96, VICTIM = 64, VICTIMS = 40 };
 

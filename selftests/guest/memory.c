@@ -302,7 +302,7 @@ static void dontneed_gives_zeros(void)
 		EQUAL(memory[i + 2], 0);
 }
 
-/* Hazard D: one page, which reclaim's notifier looks like. */
+/* One page, which reclaim's notifier looks like. */
 static void dontneed_of_one_page(void)
 {
 	char *memory = map_pages(PAGES, RW);

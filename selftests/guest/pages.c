@@ -214,7 +214,7 @@ static void ksm_merges(void)
 	write_text(ksm_run, "0\n");
 }
 
-/* Hazard F: unmerging waits in places that know nothing of us. */
+/* Unmerging waits in places that know nothing of us. */
 static void ksm_unmerges(void)
 {
 	char *memory = map_pages(64, RW);

@@ -48,7 +48,7 @@ static void fork_copies(void)
 		_exit(0);
 	}
 	away();
-	fill(memory, BYTES, 3);		/* hazard M: not seen by the child */
+	fill(memory, BYTES, 3);		/* not seen by the child */
 	EQUAL(write(go[1], "x", 1), 1);
 	EQUAL(read(ends[0], &byte, 1), 1);
 	EQUAL(differs(memory, BYTES, 3), -1);
@@ -256,7 +256,7 @@ static void attributes(void)
 	EQUAL(getpriority(PRIO_PROCESS, 0), 5);
 }
 
-/* Hazard B: what a delegated close() releases is released when it returns. */
+/* What a delegated close() releases is released when it returns. */
 static void close_gives_end_of_file(void)
 {
 	int ends[2];

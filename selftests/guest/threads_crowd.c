@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hazard E: more requests for pages are on their way than a node has credit for, all of
- * them wait for the memory's lock, and who has that lock waits for answers of the node that
- * sent them. Answers have credit of their own. Where two nodes do so to each other, see
+ * More requests for pages are on their way than a node has credit for, all of them wait for
+ * the memory's lock, and who has that lock waits for answers of the node that sent them.
+ * Answers have credit of their own. Where two nodes do so to each other, see
  * lib/coherence.py.
  */
 #include "crew.h"
