@@ -215,7 +215,7 @@ static void identity(void)
 	EQUAL(syscall(SYS_getresuid, &r, (void *)8, &s), -1);
 	EQUAL(errno, EFAULT);
 	CHECK(r == getuid() && s == (uid_t)-1);
-	/* Half of it, as the first version had it, up to the end of the page. */
+	/* Half of it, which is all of version 1, up to the end of the page. */
 	memset(hole - 12, 0x55, 12);
 	DO(syscall(SYS_capget, &head, hole - 12));
 	CHECK(!untouched(hole - 12, 12, 0, 0, 0x55));
