@@ -34,7 +34,6 @@ SHORT = Size(2304, 10, 10, 120)     # each kind of access and of place twice
 FULL = Size(100000, 1000000, 600, 14400)
 
 
-# pylint: disable-next=too-many-arguments
 def play(context, name, timeout, program, *words, places=NODES):
     """One run of a program, which says itself what is wrong; what it prints is shown."""
     place = [] if context.native else ["-n", places, "-m", MOVE_MS]

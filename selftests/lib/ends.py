@@ -89,7 +89,6 @@ def ended(bed, node, seconds, what):
         time.sleep(0.3)
 
 
-# pylint: disable-next=too-many-arguments
 def kill(bed, pid, limit, node=1, user=()):
     """SIGKILL to a process, as root or as the user that these words make of it. It has to be gone
     within so many seconds by its machine's clock; uptime at the signal. One that does not exist any

@@ -5,7 +5,6 @@ from . import paths
 from .control import child_of, radctl, start, stop, within
 
 
-# pylint: disable-next=too-many-arguments
 def rivals(bed, node=1, count=2, loners=2, status="", how=""):
     """Its PID, and its threads: [(tid, address of the page of its word)], so many that share
     one, and those that do not; the tests end it. How it ends a shell says in a file, if that

@@ -2,6 +2,7 @@
 """Checks of the sources as text."""
 
 import ast
+import os
 import re
 import subprocess
 
@@ -59,6 +60,17 @@ def python(_context):
             ast.parse(path.read_text(encoding="utf-8"), str(path))
         except SyntaxError as error:
             raise AssertionError(f"{path}: {error}") from error
+
+
+def pylint(_context):
+    """No error and no warning of pylint's about the tests; what it calls conventions is not asked."""
+    files = [p for p in scripts("python")
+             if p.relative_to(paths.TOP).parts[0] in ("selftests", "Documentation")]
+    done = subprocess.run(["/usr/bin/python3", "-m", "pylint", f"-j{os.cpu_count()}", "--persistent=n",
+                           "--score=n", "--disable=R,C,redefined-outer-name,global-statement", *files],
+                          env=os.environ | {"PYTHONPATH": str(paths.SELFTESTS)},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
 
 
 def spdx(_context):
@@ -127,7 +139,7 @@ def guarantees_have_tests(context):
     which are run by name only. So it is with the tests that the other documents mention."""
     if not context.built:
         raise Skip("not built")
-    from . import suites  # pylint: disable=import-outside-toplevel,cyclic-import
+    from . import suites
     guarantees = paths.TOP / "Documentation" / "guarantees.rst"
     wrong = list(named.complaints(guarantees, suites.ALL, ("Guarantees", "Reading this page")))
     for page in sorted(set(guarantees.parent.glob("*.rst")) - {guarantees}):
@@ -156,7 +168,7 @@ def documents(_context):
 
 def run(context, only):
     """The suite "static"."""
-    tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
+    tests = [shellcheck, python, pylint, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
              guarantees_have_tests, only_the_pool_is_exposed, documents]
     if context.built and not context.native:
         tests.insert(0, sparse)
