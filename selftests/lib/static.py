@@ -160,7 +160,7 @@ def only_the_pool_is_exposed(_context):
 
 
 def documents(_context):
-    """Manual pages without a finding; what the documents point to exists."""
+    """Manual pages and documents without a finding; what they point to exists."""
     done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
