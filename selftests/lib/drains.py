@@ -63,7 +63,7 @@ FROM_AWAY = ("node drain --timeout 30", "recall --timeout 30 $$", "recall --all 
 
 
 def drain_from_away(context):
-    """Who is away may call everything home, or himself, and does not wait for himself."""
+    """A process that is away may call everything home, or itself, and does not wait for itself."""
     bed = context.bed
     for words in FROM_AWAY:
         before = bed.run(1, "cut -d. -f1 /proc/uptime")

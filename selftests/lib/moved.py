@@ -169,7 +169,7 @@ def one(context, program):
     mean = max(1, native[0]["ms"] // (3 * moves))
     for _ in range(TRIES):
         seed = context.random.randrange(1 << 30)
-        # Who has to come home for a reason of his own is away when there is one.
+        # What has to come home for a reason of its own is away when there is one.
         moved = play(context, program, size, moves, seed, mean,
                      leave_away=seed % 2 == 1 or bool(program.reasons))
         report = moved[0]
