@@ -19,7 +19,7 @@ tables()
 {
 	awk '
 	function rule() {
-		print "======================= ======== ============================================================ =============================="
+		print "======================= ======== =============================================================== =============================="
 	}
 	FILENAME == tests {
 		if ($1 !~ /^#/) test[$1] = $2
@@ -28,7 +28,7 @@ tables()
 	/^#define RAD_SYSCALLS\(X\)/ {
 		rows = 1
 		rule()
-		printf "%-23s %-8s %-60s %s\n", "call", "class", "why", "test"
+		printf "%-23s %-8s %-63s %s\n", "call", "class", "why", "test"
 		rule()
 		next
 	}
@@ -42,7 +42,7 @@ tables()
 		why = row
 		sub(/^[^"]*"/, "", why)
 		sub(/"$/, "", why)
-		printf "%-23s %-8s %-60s %s\n", part[1], part[2], why, test[part[1]]
+		printf "%-23s %-8s %-63s %s\n", part[1], part[2], why, test[part[1]]
 		if ($0 !~ /\\$/) { rows = 0; rule() }
 		next
 	}
@@ -58,7 +58,7 @@ tables()
 			list = list (list ? ", " : "") item
 		}
 		if ($0 !~ /\\$/) { print "\n" title ": " list "."; title = ""; list = "" }
-	}' tests="$calls" "$calls" "$header" "$inline" | fold -s -w 128 | sed 's/ *$//'
+	}' tests="$calls" "$calls" "$header" "$inline" | fold -s -w 132 | sed 's/ *$//'
 }
 
 generated syscalls.rst "$@"

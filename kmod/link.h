@@ -105,7 +105,7 @@ struct rad_call {
 	u32 size;
 	bool at_once;
 	struct rad_landing *landing;
-	/* private: to the link */
+	/* private: to the link*.c */
 	u64 id;
 	u64 seq;
 	u32 class;

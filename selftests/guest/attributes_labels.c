@@ -237,7 +237,7 @@ static int asking_filter(unsigned int call)
 		       &program);
 }
 
-/* He answers in the caller's name, or lets the call be made. */
+/* The listener answers in the caller's name, or lets the call be made. */
 static void answered_by_another(void)
 {
 	struct seccomp_notif question;

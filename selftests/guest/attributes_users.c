@@ -237,7 +237,7 @@ static void set_capability(const char *program, bool for_root, uid_t root)
 		skip("security.capability: %s", strerror(errno));
 }
 
-/* Who executes it, away, gains them, and has them wherever he is sent. */
+/* A process that executes it, away, gains them, and has them wherever it is sent. */
 static void program_with_capabilities(void)
 {
 	static const struct {

@@ -339,8 +339,8 @@ static void signalfd_wait(void)
 /* ---- what a move shows of a call ---- */
 
 /*
- * As soon as the caller sleeps in a call it is moved; then the function is executed. Whoever has
- * been in the call asks the harness nothing before he has reaped the child that does this.
+ * As soon as the caller sleeps in a call it is moved; then the function is executed. The caller
+ * asks the harness nothing before it has reaped the child that does this.
  */
 static pid_t when_moved_in(long nr, void (*function)(void *), void *argument)
 {
@@ -436,7 +436,7 @@ static void wake_both(uint32_t *word, pid_t other, int order)
 	_exit(first);
 }
 
-/* Who is moved waits anew, behind those who have come after him. */
+/* A waiter that is moved waits anew, behind those that have come after it. */
 static void place_in_the_queue(void)
 {
 	uint32_t *word = DO(mmap(NULL, 4096, PROT_READ | PROT_WRITE,

@@ -256,7 +256,7 @@ static bool lock_byte(int fd)
 	return !fcntl(fd, F_SETLKW, &lock);
 }
 
-/* What another one holds is waited for, and had when he has ended. */
+/* What another one holds is waited for, and had when that one has ended. */
 static void lock_wait(bool (*take)(int))
 {
 	char path[] = "/tmp/st-lock-XXXXXX";

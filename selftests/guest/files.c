@@ -360,7 +360,7 @@ static void private_view_with_an_old_writer(void)
 	view = DO(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, reopened(file), 0));
 	DO(close(file));
 	follow(view, &writer);
-	/* He is the last one who could write. */
+	/* The writer is the last one that could write. */
 	partner_end(&writer);
 	away();
 	EQUAL(*view, 6);

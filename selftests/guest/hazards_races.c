@@ -18,7 +18,7 @@ enum { PAGES = 64, BYTES = PAGES * 4096 };
  * A process that shares the memory and stays at home changes the layout under one that is
  * away. Pages of three kinds: those that lose and regain their protection, and those that
  * are moved aside and back, keep what was counted in them; those that are dropped show
- * what home has written since. Whoever keeps a page that he should not is found out.
+ * what home has written since. A node that keeps a page that it should not is found out.
  */
 enum {
 	KEPT = 20, MOVED = 20, DROPPED = 24,	/* PAGES together, in this order */

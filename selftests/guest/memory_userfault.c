@@ -91,7 +91,7 @@ static void serve_page(unsigned long address)
 	memset(page, (copy.dst - (uintptr_t)server.memory) / 4096 + 1, 4096);
 	if (!ioctl(server.faults, UFFDIO_COPY, &copy))
 		return;
-	/* Who is moved while he waits asks again. */
+	/* A thread that is moved while it waits asks again. */
 	EQUAL(errno, EEXIST);
 	DO(ioctl(server.faults, UFFDIO_WAKE, &range));
 }
@@ -194,7 +194,7 @@ static void served_by_a_thread(void)
 	end_server();
 }
 
-/* Who waits for a page is asked to move, whether he can or not, and gets it. */
+/* A thread that waits for a page is asked to move, whether it can or not, and gets the page. */
 static void moved_while_it_waits(void)
 {
 	int ends[2];

@@ -267,7 +267,7 @@ static int64_t fail_in_parent(void *unused)
 	return present ? frame_fails(HARD, frame) : -1;
 }
 
-/* Away, with memory of which the finder, at home, has a page fail when he is asked. */
+/* Away, with memory of which the finder, at home, has a page fail when it is asked. */
 static char *away_from(struct partner *finder, uint64_t seed)
 {
 	char *memory;
@@ -294,7 +294,7 @@ static void others_find_it(void)
 	partner_end(&finder);
 }
 
-/* Who wants to know early is told without touching it, wherever he is and whatever he does. */
+/* A thread that wants to know early is told without touching it, wherever it is. */
 static void told_early(void)
 {
 	struct partner finder;

@@ -103,7 +103,7 @@ static void await_full(pid_t one, pid_t other)
 	}
 }
 
-/* At each stop none of them can have written all that he has to write. */
+/* At each stop neither writer can have written all that it has to write. */
 static void read_pieces(pid_t one, pid_t other)
 {
 	enum { STOPS = 5, BETWEEN = 2 * HOLDS / PIECE };

@@ -44,7 +44,7 @@ static void add_as_partner(struct counters *counters)
 		while (!is_round(&counters->round, round))
 			sleep_ms(1);
 		__atomic_store_n(&counters->begun, round, __ATOMIC_SEQ_CST);
-		/* Until the other one has done his: both add at the same time. */
+		/* Until the other one has done its own: both add at the same time. */
 		while (!is_round(&counters->done, round)) {
 			__atomic_fetch_add(&counters->both, 1, __ATOMIC_SEQ_CST);
 			++*partners;
@@ -58,7 +58,7 @@ static void add_as_partner(struct counters *counters)
 
 /*
  * A partner at home adds to one counter with an atomic instruction, and so does this process,
- * which is sent away anew while he does: nothing is lost, whatever kind of memory it is.
+ * which is sent away anew meanwhile: nothing is lost, whatever kind of memory it is.
  */
 static void count_together(void *memory)
 {
@@ -201,13 +201,13 @@ static void file_written_elsewhere(void)
 		uint64_t now, read_now;
 
 		EQUAL(write(ends[1], "w", 1), 1);
-		away();		/* while he writes */
+		away();		/* while the partner writes */
 		do {
 			EQUAL(pread(file, &read_now, 8, 64), 8);
 			now = memory[8];
 			CHECK(read_now >= last && now >= read_now && now <= most);
 			last = now;
-		} while (now < most);	/* he waits for the next round */
+		} while (now < most);	/* the partner waits for the next round */
 	}
 	close(ends[1]);
 	reap(writer);

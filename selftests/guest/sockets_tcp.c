@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-/* Somebody who sends back what he gets, and at the end how much it was. */
+/* A child that sends back what it gets, and at the end how much it was. */
 static pid_t echo(int listener)
 {
 	pid_t pid = DO(fork());

@@ -23,7 +23,7 @@ struct outcome {
 	unsigned int reason;
 };
 
-/* Somebody who asks for one thing, whenever he is told to; @from is his own. */
+/* A process that asks for one thing, whenever it is told to; @from is its own. */
 struct asker {
 	pid_t pid;
 	unsigned int node;		/* 0: home */
@@ -129,7 +129,7 @@ static bool is_done(const struct outcome *outcome)
 	return outcome->reason != RADIUM_R_BUSY;
 }
 
-/* Somebody who works, and two who want him on different nodes. */
+/* One that works, and two that want it on different nodes. */
 static void contend(const unsigned int nodes[2], bool recall)
 {
 	unsigned int overtaken = 0, both = 0, done[2];
@@ -180,7 +180,7 @@ static void contend(const unsigned int nodes[2], bool recall)
 	ends_with(pid, SIGKILL);
 }
 
-/* Who says that it has gone where he wanted it is right, and who is overtaken says that. */
+/* An asker that is told so has it where it wanted it, and one that is overtaken is told that. */
 static void each_gets_its_own_answer(void)
 {
 	contend((const unsigned int[]){ 2, 3 }, false);

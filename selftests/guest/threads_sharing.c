@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that threads on all nodes read, and that one of them writes to: he has the content
- * already, and gets the right to it without the page.
+ * Pages that threads on all nodes read, and that one of them writes to: its node has the
+ * content already, and gets the right to it without the page.
  */
 #include "crew.h"
 
@@ -46,7 +46,7 @@ static uint64_t sum_of(uint64_t value)
 
 /* ------------------------------------------------------ one writes */
 
-/* All read, then one writes: each in his turn, home's among them. */
+/* All read, then one writes: each in its turn, home's among them. */
 static void *read_and_write(struct hand *hand)
 {
 	uint64_t wrong = 0;
@@ -118,7 +118,7 @@ static void readers_write_at_once(void)
 
 /* ------------------------------------------------------ while the layout changes */
 
-/* Each counts in words of his own, and looks at those of the others: they never go back. */
+/* Each thread counts in words of its own, and looks at those of the others: they never go back. */
 static void *count_and_watch(struct hand *hand)
 {
 	static uint64_t seen[READERS][READERS] ALONE;

@@ -197,7 +197,7 @@ def mover_ends_what_is_left():
     done = subprocess.run([paths.PROGRAMS / "mover", "-o", stem, "sh", "-c", LEAVER],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                           check=True)
-    pids = pathlib.Path(f"{stem}.out").read_text().split()
+    pids = pathlib.Path(f"{stem}.out").read_text(encoding="utf-8").split()
     left = [pid for pid in pids if pathlib.Path("/proc", pid).exists()]
     for pid in left:
         os.kill(int(pid), signal.SIGKILL)

@@ -7,7 +7,7 @@ import time
 
 from . import guest, paths
 from .context import each
-from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
+from .control import SPIN, address, join, migrate, nodes, radctl, shown, start, stop, within
 from .ends import dead_seconds, patience
 from .remains import nothing_left
 from .rivals import rivals
@@ -34,7 +34,6 @@ SHORT = Size(2304, 10, 10, 120)     # each kind of access and of place twice
 FULL = Size(100000, 1000000, 600, 14400)
 
 
-# pylint: disable-next=too-many-arguments
 def play(context, name, timeout, program, *words, places=NODES):
     """One run of a program, which says itself what is wrong; what it prints is shown."""
     place = [] if context.native else ["-n", places, "-m", MOVE_MS]
@@ -195,16 +194,14 @@ def two_claim_one_number(context):
     """A machine that comes with the number of another one, which is there, is refused; what
     is on that other one goes on."""
     bed = context.bed
-    join = (f"radctl node join --id {{}} --key /run/radium.key --wait {30 * context.slow} "
-            "--addr $(getent hosts node3 | cut -d' ' -f1) {}")
-    others = "$(getent hosts node1 | cut -d' ' -f1) $(getent hosts node2 | cut -d' ' -f1)"
+    wait = f"--wait {30 * context.slow}"
     pid = start(bed, SPIN)
     try:
         migrate(bed, pid)
         before = nodes(bed)[2]
         done = radctl(bed, "node", "leave", node=3)
         assert done.returncode == 0, done.stderr
-        done = bed.execute(3, "sh", "-c", join.format(2, others.split(" $")[0]),
+        done = bed.execute(3, "sh", "-c", join(2, 1, at=address(3), options=wait),
                            timeout=60 * context.slow)
         lines = done.stderr.strip().splitlines()
         assert done.returncode == 1 and len(lines) == 1 and "same node id" in lines[0], done
@@ -215,7 +212,7 @@ def two_claim_one_number(context):
         assert (thread["state"], thread["node"], thread["returns"]) == ("away", 2, 0), thread
     finally:
         radctl(bed, "node", "leave", node=3)
-        bed.run(3, join.format(3, others), timeout=60 * context.slow)
+        bed.run(3, join(3, 1, 2, options=wait), timeout=60 * context.slow)
         within(60 * context.slow, lambda: nodes(bed)[3]["state"] == "up", "node 3 is back")
         stop(bed, pid)
 

@@ -159,20 +159,36 @@ def boot_again(context, node, *options):
 
 
 def module_file(context):
-    return "build/debug/radium.ko" if context.debug else "radium.ko"
+    """The module that the machines have loaded."""
+    return paths.TOP / ("build/debug/radium.ko" if context.debug else "radium.ko")
+
+
+def reload(context, node, module="", parameters=""):
+    """A node leaves, if it is one, and has another module loaded, or the usual one anew."""
+    context.bed.run(node, "radctl node leave; ! grep -q ^radium /proc/modules || rmmod radium && "
+                    f"insmod {module or module_file(context)} {parameters}",
+                    timeout=60 * context.slow)
+
+
+def address(node):
+    """Where a machine is, for a shell in one."""
+    return f"$(getent hosts node{node} | cut -d' ' -f1)"
+
+
+KEY = "/run/radium.key"
+
+
+def join(node, *others, options="", key=KEY, at=""):
+    """The command by which a node joins others, for a shell in its machine."""
+    return f"radctl node join --id {node} --addr {at or address(node)} --key {key} {options} " + \
+        " ".join(map(address, others))
 
 
 def rejoin(context, node, options=""):
     """Loads and joins again as the testbed did, or with more options."""
     bed = context.bed
-    other = 3 - node
-    address, peer = (nodes(bed, other)[n].get("addr") for n in (node, other)) \
-        if node in nodes(bed, other) else (None, None)
-    address = address or f"$(getent hosts node{node} | cut -d' ' -f1)"
-    peer = peer or f"$(getent hosts node{other} | cut -d' ' -f1)"
-    bed.run(node, f"grep -q ^radium /proc/modules || insmod {paths.TOP}/{module_file(context)}")
-    bed.run(node, f"radctl node join --id {node} --addr {address} --key /run/radium.key {options} {peer}",
-            timeout=60 * context.slow)
+    bed.run(node, f"grep -q ^radium /proc/modules || insmod {module_file(context)}")
+    bed.run(node, join(node, 3 - node, options=options), timeout=60 * context.slow)
     see_each_other(context)
 
 
@@ -507,7 +523,7 @@ def kernel_without_ftrace(context):
     try:
         bed.run(2, "rmmod radium && echo 0 > /proc/sys/kernel/ftrace_enabled",
                 timeout=60 * context.slow)
-        done = bed.execute(2, "insmod", str(paths.TOP / module_file(context)))
+        done = bed.execute(2, "insmod", str(module_file(context)))
         assert done.returncode, "insmod worked"
         assert re.search(r"radium: cannot hook .*kernel\.ftrace_enabled", bed.console(2)), \
             bed.console(2)[-500:]

@@ -83,7 +83,7 @@ def visitor_runs_with_defaults(context):
 
 def signals_on_its_node(context):
     """What is sent to a replica is dropped, but for KILL; STOP and CONT stop the visitors and
-    let them go on, without home's knowing. Who is stopped there comes home when he goes on."""
+    let them go on, without home's knowing. A visitor that is stopped comes home when it goes on."""
     bed = context.bed
     pid = links.begin(bed)
     try:
@@ -356,7 +356,7 @@ def traffic_is_readable(context):
                "somebody listens")
         migrate(bed, pid)
         within(50 * context.slow, lambda: is_there(bed, "/tmp/sniffer.found", 2),
-               "he reads it")
+               "it is read")
     finally:
         stop(bed, pid)
         stop(bed, sniffer, 2)

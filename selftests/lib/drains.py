@@ -2,8 +2,7 @@
 """Nodes that send everything home: when they are drained, before their module is unloaded, when
 the machine is switched off or goes to sleep."""
 
-from . import paths
-from .control import (SPIN, boot_again, migrate, module_file, nodes, one_moves, radctl,
+from .control import (SPIN, boot_again, join, migrate, module_file, nodes, one_moves, radctl,
                       refused, rejoin, see_each_other, shown, start, stop, within)
 from .context import Skip
 from .remains import WRITER, has_memory_of_calls, nothing_distributed, nothing_left
@@ -48,11 +47,9 @@ def drain_then_unload(context):
             unload_drained(context, node)
         bed.run(1, f"[ -e /proc/{pid}/exe ]")
         for node in (1, 2):
-            bed.run(node, f"insmod {paths.TOP}/{module_file(context)}")
+            bed.run(node, f"insmod {module_file(context)}")
         for node in (1, 2):
-            bed.run(node, f"radctl node join --no-wait --id {node} --key /run/radium.key "
-                    f"--addr $(getent hosts node{node} | cut -d' ' -f1) "
-                    f"$(getent hosts node{3 - node} | cut -d' ' -f1)", timeout=60 * context.slow)
+            bed.run(node, join(node, 3 - node, options="--no-wait"), timeout=60 * context.slow)
         see_each_other(context)
         migrate(bed, pid)
         assert radctl(bed, "recall", str(pid)).returncode == 0
@@ -66,7 +63,7 @@ FROM_AWAY = ("node drain --timeout 30", "recall --timeout 30 $$", "recall --all 
 
 
 def drain_from_away(context):
-    """Who is away may call everything home, or himself, and does not wait for himself."""
+    """A process that is away may call everything home, or itself, and does not wait for itself."""
     bed = context.bed
     for words in FROM_AWAY:
         before = bed.run(1, "cut -d. -f1 /proc/uptime")

@@ -61,9 +61,8 @@ class Command:
         # Not what make and the tests around this have said.
         kept = {key: text for key, text in os.environ.items()
                 if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "RADIUM_TESTBED")}
-        # pylint: disable-next=consider-using-with
         self.output = tempfile.TemporaryFile("w+", errors="replace")
-        # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
+        # pylint: disable-next=subprocess-popen-preexec-fn
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=self.output,
             stderr=self.output, start_new_session=True, preexec_fn=heed_interrupts,

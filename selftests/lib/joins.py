@@ -4,9 +4,14 @@
 import contextlib
 
 from . import build, paths
+<<<<<<< HEAD
 from .context import Skip
 from .control import (nodes, one_moves, radctl, rejoin, see_each_other, shown, start, stop,
                       within)
+=======
+from .control import (KEY, address, join, nodes, one_moves, radctl, rejoin, reload, see_each_other, shown,
+                      start, stop, within)
+>>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 
 STRANGER_PORT = 18600       # not Radium's
 
@@ -15,10 +20,8 @@ def join_is_refused(context, number, key, text, options=""):
     """Node 2, which has left, cannot come in like this: one line says why, it has not
     joined, and node 1 is what it was."""
     bed = context.bed
-    done = bed.execute(2, "sh", "-c", f"radctl node join --id {number} --key {key} {options} "
-                       f"--wait {30 * context.slow} "
-                       "--addr $(getent hosts node2 | cut -d' ' -f1) "
-                       "$(getent hosts node1 | cut -d' ' -f1)", timeout=60 * context.slow)
+    done = bed.execute(2, "sh", "-c", join(number, 1, key=key, at=address(2), options=f"{options} "
+                       f"--wait {30 * context.slow}"), timeout=60 * context.slow)
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 1 and len(lines) == 1 and text in lines[0], \
         (done.returncode, done.stdout, done.stderr)
@@ -68,7 +71,7 @@ def stranger_is_dialed(context):
             pid = start(bed, f"sh -c 'exec {paths.GUEST}/stranger listen {STRANGER_PORT} 1 {answer} "
                              ">/tmp/stranger 2>&1'")
             try:
-                join_is_refused(context, 2, "/run/radium.key", text, f"--port {STRANGER_PORT}")
+                join_is_refused(context, 2, KEY, text, f"--port {STRANGER_PORT}")
             finally:
                 stop(bed, pid)
             said = bed.run(1, "cat /tmp/stranger")
@@ -83,7 +86,7 @@ def same_id(context):
     bed = context.bed
     assert radctl(bed, "node", "leave", node=2).returncode == 0
     try:
-        join_is_refused(context, 1, "/run/radium.key", "same node id")
+        join_is_refused(context, 1, KEY, "same node id")
     finally:
         radctl(bed, "node", "leave", node=2)
         rejoin(context, 2)
@@ -95,17 +98,17 @@ def new_address(context):
     bed = context.bed
     assert radctl(bed, "node", "leave", node=2).returncode == 0
     rejoin(context, 2)      # names node 1, and has the higher id: it connects
-    old, peer = nodes(bed, 2)[1]["addr"], nodes(bed, 1)[2]["addr"]
+    old = nodes(bed, 2)[1]["addr"]
     new = old.rpartition(".")[0] + ".200"
 
-    def comes_from(address):
+    def comes_from(new_one):
         radctl(bed, "node", "leave")
-        join = f"radctl node join --no-wait --id 1 --key /run/radium.key --addr {address} {peer}"
+        command = join(1, 2, options="--no-wait", at=new_one)
         # The RDMA device hears of a new address a little later.
-        within(20 * context.slow, lambda: bed.execute(1, "sh", "-c", join).returncode == 0,
-               f"node1 joins with {address}")
+        within(20 * context.slow, lambda: bed.execute(1, "sh", "-c", command).returncode == 0,
+               f"node1 joins with {new_one}")
         see_each_other(context)
-        assert nodes(bed, 2)[1]["addr"] == address, nodes(bed, 2)
+        assert nodes(bed, 2)[1]["addr"] == new_one, nodes(bed, 2)
 
     bed.run(1, f"ip address add {new}/24 dev eth0")
     try:
@@ -137,7 +140,7 @@ def kernel_build(context):
         bed.run(2, f"insmod {other}")
         said = [bed.run(node, "uname -rv") for node in (1, 2)]
         assert said[0] != said[1], f"the same build on both: {said[0]}"
-        join_is_refused(context, 2, "/run/radium.key", "another kernel build")
+        join_is_refused(context, 2, KEY, "another kernel build")
 
 
 def iwarp_device(context):
@@ -155,6 +158,6 @@ def wire_version(context):
     """A module that speaks another wire version is refused, and its node told why."""
     bed, other = context.bed, build.other_module(context)
     with left(context, "rmmod radium"):
-        bed.run(2, f"rmmod radium && insmod {other}", timeout=30 * context.slow)
+        reload(context, 2, other)
         assert shown(bed, node=2)["wire"] != shown(bed)["wire"]
-        join_is_refused(context, 2, "/run/radium.key", "wire version")
+        join_is_refused(context, 2, KEY, "wire version")

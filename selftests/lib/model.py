@@ -66,7 +66,7 @@ MISTAKES = [
     ("pages", "NO_TURN", "HOME LIVE"),
     # A page that is sent on counts as arrived when it was sent.
     ("pages", "FORWARD_EARLY", "HOME FORWARD"),
-    # The receiver has died, and the page is taken from who has sent it to him.
+    # The receiver has died, and the page is taken from the node that has sent it.
     ("pages", "OLD_CONTENT", "HOME FORWARD DEATH"),
     # The same, where the receiver's replica was killed.
     ("pages", "OLD_REPLICA", "FORWARD SEVER KILL"),

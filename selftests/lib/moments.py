@@ -5,8 +5,8 @@ machine that is shut down while somebody waits, or drained while others come."""
 import time
 
 from . import build, paths
-from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, migrate, module_file, nodes,
-                      one_moves, radctl, refused, rejoin, shown, start, stop, within)
+from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, join, migrate, module_file, one_moves,
+                      radctl, refused, rejoin, reload, shown, start, stop, within)
 from .context import each
 from .differences import stop_visitor
 from .ends import dead_seconds
@@ -17,17 +17,11 @@ def node_missing_at_start(context):
     """A node starts while its peer is switched off: it is a cluster of one, says so to who
     wants to go there, and finds the other when that has come."""
     bed = context.bed
-    address, peer = (nodes(bed)[node]["addr"] for node in (1, 2))
     assert bed.call("kill", "node2").returncode == 0
     try:
-        done = radctl(bed, "node", "leave", timeout=60 * context.slow)
-        assert done.returncode == 0, done.stderr
-        bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)}",
-                timeout=30 * context.slow)
+        reload(context, 1)
         begin = time.monotonic()
-        done = radctl(bed, "node", "join", "--no-wait", "--id", "1", "--addr", address,
-                      "--key", "/run/radium.key", peer, timeout=60 * context.slow)
-        assert done.returncode == 0, done.stderr
+        bed.run(1, join(1, 2, options="--no-wait"), timeout=60 * context.slow)
         assert time.monotonic() - begin < 10 * context.slow, "joining waits for who is not there"
         pid = start(bed, SPIN)
         try:
@@ -42,13 +36,9 @@ def node_missing_at_start(context):
 
 def load_on_both(context, module):
     """The two nodes leave, load another module, and are a cluster again."""
-    bed = context.bed
-    address, peer = (f"$(getent hosts node{node} | cut -d' ' -f1)" for node in (1, 2))
     for node in (1, 2):
-        radctl(bed, "node", "leave", node=node, timeout=60 * context.slow)
-        bed.run(node, f"rmmod radium && insmod {module}", timeout=30 * context.slow)
-    bed.run(1, f"radctl node join --no-wait --id 1 --addr {address} --key /run/radium.key {peer}",
-            timeout=60 * context.slow)
+        reload(context, node, module)
+    context.bed.run(1, join(1, 2, options="--no-wait"), timeout=60 * context.slow)
     rejoin(context, 2)
 
 
@@ -69,7 +59,7 @@ def registers_from_the_reserve(context):
             stop(bed, pid)
             nothing_distributed(context)
     finally:
-        load_on_both(context, f"{paths.TOP}/{module_file(context)}")
+        load_on_both(context, module_file(context))
 
 
 # Kills insmod at more and more of its way, and from early on again when it had got there; until
@@ -110,7 +100,7 @@ def unload_after_interrupted_load(context):
     try:
         bed.run(1, "rmmod radium", timeout=30 * context.slow)
         too_late, in_time, begun = map(int, bed.run(1, INTERRUPTED.format(
-            least=12, most=40, module=f"{paths.TOP}/{module_file(context)}",
+            least=12, most=40, module=module_file(context),
             delay=10000 * context.slow), timeout=300 * context.slow).split())
         context.report.note(f"loaded all the same {too_late} times of {begun}")
         assert too_late, f"each of {begun} loads was interrupted"

@@ -100,7 +100,6 @@ def watch(context, options, command, limit):
     return json.loads(report), text
 
 
-# pylint: disable-next=too-many-arguments
 def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=""):
     """One run in a fresh directory: (report of the mover, digest of what it gave). With nodes
     in spread, threads go there one by one."""
@@ -116,7 +115,7 @@ def play(context, program, size, moves, seed, mean_ms, leave_away=False, spread=
     return report, digest
 
 
-def compare(context, program, native, moved, seed):
+def compare(context, native, moved, seed):
     """What differs, or nothing."""
     (report, digest), (expected, expected_digest) = moved, native
     if report["error"]:
@@ -165,12 +164,12 @@ def one(context, program):
         return Result(program.name, FAIL, native[0]["error"], notes)
     if context.native:
         again = play(context, program, size, 0, 0, 0)
-        wrong = compare(context, program, native, again, 0)
+        wrong = compare(context, native, again, 0)
         return Result(program.name, FAIL if wrong else PASS, wrong, notes)
     mean = max(1, native[0]["ms"] // (3 * moves))
-    for attempt in range(TRIES):
+    for _ in range(TRIES):
         seed = context.random.randrange(1 << 30)
-        # Who has to come home for a reason of his own is away when there is one.
+        # What has to come home for a reason of its own is away when there is one.
         moved = play(context, program, size, moves, seed, mean,
                      leave_away=seed % 2 == 1 or bool(program.reasons))
         report = moved[0]
@@ -181,7 +180,7 @@ def one(context, program):
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
         notes += context.homecomings.tell(report)
-        wrong = compare(context, program, native, moved, seed)
+        wrong = compare(context, native, moved, seed)
         if wrong:
             return Result(program.name, FAIL, wrong, notes)
         missing = lacks(program, report, moves)

@@ -95,7 +95,8 @@ def blocks(text):
 def named(item):
     """The tests that an item names at its end, and whether it says of each that it is run by name
     only."""
-    match = TESTS.search(" ".join(item.split()))
+    # An asterisk behind a slash begins an emphasis, unless there is a backslash before it.
+    match = TESTS.search(" ".join(item.replace("\\*", "*").split()))
     return [(name.removesuffix(BY_NAME), name.endswith(BY_NAME))
             for name in (match[1].split(", ") if match else [])]
 

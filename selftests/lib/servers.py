@@ -27,7 +27,6 @@ EXPECTED = {"EXITING", "NO_THREAD", "NO_PROCESS", "SHARED_MM"}
 class Server:
     """A server at home, with a directory of its own; once made, it listens."""
 
-    # pylint: disable-next=too-many-arguments
     def __init__(self, context, name, command, port, user="root"):
         self.context, self.bed, self.name, self.port = context, context.bed, name, port
         self.work = directory(name)

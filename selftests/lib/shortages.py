@@ -2,8 +2,8 @@
 """Memory that is lacking: a pool that visitors have filled, allocations that fail."""
 
 from . import paths
-from .control import (SPIN, child_of, exit_status, migrate, module_file, radctl, rejoin, shown,
-                      start, stop, within)
+from .control import (SPIN, child_of, exit_status, migrate, radctl, rejoin, reload, shown, start,
+                      stop, within)
 from .context import Skip
 from .remains import nothing_distributed, nothing_left
 
@@ -36,8 +36,7 @@ def visitors_fill_the_pool(context):
     what its own processes need to get their pages home."""
     bed, pids = context.bed, {}
     nothing_distributed(context)
-    bed.run(1, f"rmmod radium && insmod {paths.TOP}/{module_file(context)} pool_mib=1",
-            timeout=30 * context.slow)
+    reload(context, 1, parameters="pool_mib=1")
     try:
         rejoin(context, 1)
         bed.run(1, f"rm -f /tmp/keeper.*; cat > /tmp/keeper.pl <<'END'\n{KEEPER}\nEND")
@@ -70,7 +69,7 @@ def visitors_fill_the_pool(context):
             stop(bed, pids[node], node)
         nothing_left(context, 1)
         nothing_left(context, 2)
-        bed.run(1, "rmmod radium", timeout=30 * context.slow)
+        reload(context, 1)
         rejoin(context, 1)
 
 

@@ -6,7 +6,7 @@
 import json
 
 from . import paths
-from .control import (AS_NOBODY, EVENTS, SPIN, heard, listen, migrate, nodes, radctl, refused,
+from .control import (AS_NOBODY, EVENTS, SPIN, heard, join, listen, migrate, nodes, radctl, refused,
                       shown, start, stop, within)
 from .ends import SHELL
 
@@ -180,7 +180,6 @@ def spread_passes_over(context):
         assert said[3:] == [1, 2, 1], said
     finally:
         stop(bed, pid)
-    address, *peers = (nodes(bed)[n]["addr"] for n in (3, 1, 2))
     done = radctl(bed, "node", "leave", node=3)
     assert done.returncode == 0, done.stderr
     try:
@@ -188,8 +187,7 @@ def spread_passes_over(context):
         expect(context, crew(3), [1, 2, 1, 2])
         refused(context, ["run", "--policy", "spread", "--node", "3", "true"], "is down")
     finally:
-        bed.run(3, f"radctl node join --id 3 --addr {address} --key /run/radium.key "
-                   + " ".join(peers), timeout=60 * context.slow)
+        bed.run(3, join(3, 1, 2), timeout=60 * context.slow)
         within(60 * context.slow, lambda: nodes(bed)[3]["state"] == "up", "node 3 is up")
     expect(context, crew(2), [1, 2, 3])
 

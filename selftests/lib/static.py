@@ -2,7 +2,11 @@
 """Checks of the sources as text."""
 
 import ast
+<<<<<<< HEAD
 import pathlib
+=======
+import os
+>>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 import re
 import subprocess
 
@@ -62,6 +66,17 @@ def python(_context):
             raise AssertionError(f"{path}: {error}") from error
 
 
+def pylint(_context):
+    """No error and no warning of pylint's about the tests; what it calls conventions is not asked."""
+    files = [p for p in scripts("python")
+             if p.relative_to(paths.TOP).parts[0] in ("selftests", "Documentation")]
+    done = subprocess.run(["/usr/bin/python3", "-m", "pylint", f"-j{os.cpu_count()}", "--persistent=n",
+                           "--score=n", "--disable=R,C,redefined-outer-name,global-statement", *files],
+                          env=os.environ | {"PYTHONPATH": str(paths.SELFTESTS)},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
 def spdx(_context):
     """Every source says its licence in its first lines."""
     missing = []
@@ -80,7 +95,7 @@ def no_bug(_context):
     for path in tracked():
         if path.parent.name == "kmod" and path.suffix in (".c", ".h"):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                if re.search(r"\b(BUG|BUG_ON|panic)\(", line):
+                if re.search(r"\b(?!BUILD_)(\w+_)?BUG(_ON\w*)?\(|\bpanic\(", line):
                     found.append(f"{path.name}:{number}: {line.strip()}")
     assert not found, "\n".join(found)
 
@@ -128,7 +143,7 @@ def guarantees_have_tests(context):
     which are run by name only. So it is with the tests that the other documents mention."""
     if not context.built:
         raise Skip("not built")
-    from . import suites  # pylint: disable=import-outside-toplevel,cyclic-import
+    from . import suites
     guarantees = paths.TOP / "Documentation" / "guarantees.rst"
     wrong = list(named.complaints(guarantees, suites.ALL, ("Guarantees", "Reading this page")))
     for page in sorted(set(guarantees.parent.glob("*.rst")) - {guarantees}):
@@ -149,7 +164,7 @@ def only_the_pool_is_exposed(_context):
 
 
 def documents(_context):
-    """Manual pages without a finding; what the documents point to exists."""
+    """Manual pages and documents without a finding; what they point to exists."""
     done = subprocess.run([str(paths.SELFTESTS / "check-docs")], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -168,8 +183,13 @@ def kernel_doc(_context):
 
 def run(context, only):
     """The suite "static"."""
+<<<<<<< HEAD
     tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
              guarantees_have_tests, only_the_pool_is_exposed, documents, kernel_doc]
+=======
+    tests = [shellcheck, python, pylint, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
+             guarantees_have_tests, only_the_pool_is_exposed, documents]
+>>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)

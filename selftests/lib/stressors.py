@@ -108,7 +108,6 @@ def place(context, name):
     return DISK
 
 
-# pylint: disable-next=too-many-arguments
 def stress(context, name, ops, seconds, away, user, limit=LIMIT):
     """One run, for a user, by words that become one: (verdict, mover's report). Without ops it
     works until the time is over."""

@@ -9,7 +9,6 @@ from . import (build, builds, clocks, coherence, control, deaths, differences, g
 class Suite:
     """A name, what it shows, and a generator of results."""
 
-    # pylint: disable-next=too-many-arguments
     def __init__(self, name, what, run, machines=2, default=True, native=True):
         self.name, self.what, self.run = name, what, run
         self.machines = machines    # how many it wants

@@ -19,7 +19,6 @@ class Dead(Exception):
 class Testbed:
     """Boots on first use; after Dead, discard() and the next use boots anew."""
 
-    # pylint: disable-next=too-many-arguments
     def __init__(self, kernel="stock", name=None, nodes=2, module=True, keep=False, smp=1,
                  icount=None, append=()):
         self.kernel, self.nodes, self.module, self.keep = kernel, nodes, module, keep

@@ -101,7 +101,7 @@ def one(context, program, nodes):
                          f"{comm}: {away} and {back}"
                          for comm, (away, back) in report["comms"].items()))
         notes += context.homecomings.tell(report)
-        wrong = compare(context, program, native, moved, seed)
+        wrong = compare(context, native, moved, seed)
         if wrong:
             return Result(name, FAIL, wrong, notes)
         missing = lacks(program, report, moves, len(SPREADS[nodes].split(",")) + 1)

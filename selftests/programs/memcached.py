@@ -71,7 +71,6 @@ class Connection:
 class Client:
     """One connection, its keys, and what is stored under them."""
 
-    # pylint: disable-next=too-many-arguments
     def __init__(self, host, port, seed, number):
         self.random = random.Random(f"{seed} {number}")
         self.wire = Connection(host, port)

@@ -56,7 +56,7 @@ SHARED = {}
 
 def with_processes(size):
     """A pool, whose members share a counter."""
-    import multiprocessing  # pylint: disable=import-outside-toplevel
+    import multiprocessing
 
     SHARED["counter"] = multiprocessing.Value("l", 0)
     with multiprocessing.Pool(3) as pool:
