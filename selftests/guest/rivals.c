@@ -30,11 +30,7 @@ static volatile unsigned long *begin(struct rival *rival)
 	return rival->word;
 }
 
-<<<<<<< HEAD
-/* With the same registers each time: to a page that goes and comes it has got nowhere. */
-=======
 /* With the same registers each time, as one that gets nowhere: see kmod/stay.h. */
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 static void *count_up(void *argument)
 {
 	volatile unsigned long *word = begin(argument);

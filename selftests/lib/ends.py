@@ -89,10 +89,6 @@ def ended(bed, node, seconds, what):
         time.sleep(0.3)
 
 
-<<<<<<< HEAD
-# pylint: disable-next=too-many-arguments
-=======
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 def kill(bed, pid, limit, node=1, user=()):
     """SIGKILL to a process, as root or as the user that these words make of it. It has to be gone
     within so many seconds by its machine's clock; uptime at the signal. One that does not exist any

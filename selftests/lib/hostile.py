@@ -220,20 +220,14 @@ def arrives_early(context):
         return [t["faults"] for t in shown(bed, "show", str(pid))["threads"] if t["state"] == "away"]
     early = count(bed, "early", 1)
     with rivals_on(context, 1, 3, HOSTILE, how="checked") as pid:
-<<<<<<< HEAD
-=======
         # Slow for longer: home would ask the node for what it does not have yet, and believe it lost.
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
         be(context, "slow", 1)
         be(context, "arrived")
         try:
             bed.run(1, f"sleep {5 * context.slow}")
         finally:
             be(context, "")
-<<<<<<< HEAD
-=======
             be(context, "", 1)
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
         assert count(bed, "early", 1) > early, "none has come early"
         before = fetched(pid)
         assert len(before) == 2, before

@@ -4,14 +4,9 @@
 import contextlib
 
 from . import build, paths
-<<<<<<< HEAD
 from .context import Skip
-from .control import (nodes, one_moves, radctl, rejoin, see_each_other, shown, start, stop,
-                      within)
-=======
 from .control import (KEY, address, join, nodes, one_moves, radctl, rejoin, reload, see_each_other, shown,
                       start, stop, within)
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 
 STRANGER_PORT = 18600       # not Radium's
 
