@@ -5,10 +5,6 @@ from . import paths
 from .control import child_of, radctl, start, stop, within
 
 
-<<<<<<< HEAD
-# pylint: disable-next=too-many-arguments
-=======
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
 def rivals(bed, node=1, count=2, loners=2, status="", how=""):
     """Its PID, and its threads: [(tid, address of the page of its word)], so many that share
     one, and those that do not; the tests end it. How it ends a shell says in a file, if that

@@ -2,11 +2,8 @@
 """Checks of the sources as text."""
 
 import ast
-<<<<<<< HEAD
-import pathlib
-=======
 import os
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
+import pathlib
 import re
 import subprocess
 
@@ -183,13 +180,9 @@ def kernel_doc(_context):
 
 def run(context, only):
     """The suite "static"."""
-<<<<<<< HEAD
-    tests = [shellcheck, python, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
-             guarantees_have_tests, only_the_pool_is_exposed, documents, kernel_doc]
-=======
     tests = [shellcheck, python, pylint, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
-             guarantees_have_tests, only_the_pool_is_exposed, documents]
->>>>>>> fb58aa259cf3f4662f24b56ece461bcca00bf4e7
+             guarantees_have_tests, only_the_pool_is_exposed, documents,
+             kernel_doc]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)
