@@ -22,10 +22,12 @@ static inline pid_t event(void (*function)(void *), void *argument)
 	return later(EVENT_MS, function, argument);
 }
 
-/* What asked it away last in its call has got it. */
+/* What asked it away last in its call has got it, when that has ended or a moment later. */
 static inline void gone_in_the_end(void)
 {
 	during_end();
+	for (int i = 0; i < 200 && moving() && !where(); i++)
+		sleep_ms(10);
 	EQUAL(where() != 0, moving());
 }
 

@@ -174,9 +174,10 @@ static void connect_until_accepted(void)
 		.family = AF_TIPC, .addrtype = TIPC_SERVICE_ADDR, .scope = TIPC_NODE_SCOPE,
 		.addr.name.name = { .type = 7777, .instance = getpid() },
 	};
-	int server = socket(AF_TIPC, SOCK_STREAM, 0), fd;
+	int server, fd;
 	pid_t helper;
 
+	server = system("modprobe -q tipc") == -1 ? -1 : socket(AF_TIPC, SOCK_STREAM, 0);
 	if (server < 0)
 		skip("no TIPC: %s", strerror(errno));
 	DO(bind(server, (void *)&name, sizeof(name)));
@@ -188,6 +189,39 @@ static void connect_until_accepted(void)
 	gone_in_the_end();
 	EQUAL(write(fd, "x", 1), 1);
 	reap(helper);
+}
+
+/* A network of its own in which nobody answers. */
+static void deaf_network(void)
+{
+	if (unshare(CLONE_NEWNET))
+		skip("unshare: %s", strerror(errno));
+	if (system("(ip link add dummy0 type dummy && ip address add 10.77.0.1/24 dev dummy0 && "
+		   "ip link set dummy0 up) 2>/dev/null"))
+		skip("no dummy device");
+}
+
+/* Who calls again while it is being connected has EALREADY. */
+static void connect_to_nobody(void)
+{
+	struct sockaddr_in nobody = {
+		.sin_family = AF_INET, .sin_port = htons(7777),
+		.sin_addr.s_addr = htonl(0x0a4d0002),
+	};
+	int fd;
+
+	need_root();
+	if (system("modprobe -q sctp") || access("/proc/sys/net/sctp", F_OK))
+		skip("no SCTP");
+	deaf_network();
+	/* A socket that is made from here on gives up after some seconds. */
+	write_text("/proc/sys/net/sctp/rto_initial", "1000");
+	write_text("/proc/sys/net/sctp/max_init_retransmits", "2");
+	fd = DO(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP));
+	blocked("60 a");
+	EQUAL(connect(fd, (void *)&nobody, sizeof(nobody)), -1);
+	EQUAL(errno, ETIMEDOUT);
+	gone_in_the_end();
 }
 
 /* Has a lock from when this returns, for EVENT_MS. */
@@ -360,7 +394,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(accept_and_receive), CASE(receive_timeout), CASE(receive),
 		CASE(receive_low_water), CASE(socket_is_replaced), CASE(connect_until_accepted),
-		CASE(flock_wait), CASE(record_lock_wait),
+		CASE(connect_to_nobody), CASE(flock_wait), CASE(record_lock_wait),
 		CASE(open_fifo_wait), CASE(msgrcv_wait), CASE(semop_wait), CASE(timerfd_wait),
 		CASE(eventfd_wait),
 		{ 0 }

@@ -171,8 +171,10 @@ static int hear(const int *ends)
  */
 static void look_on(int all)
 {
+	uint64_t begun = now_ns();
 	bool wait = count_comes_to(all), good, alive;
 
+	note("%d wait, after %d ms", (int)counted(), (int)((now_ns() - begun) / 1000000));
 	sleep_ms(SETTLE_MS * slower());
 	good = wait && goes_on(scene.told[0]);
 	alive = is_alive(scene.bystander);
