@@ -216,7 +216,8 @@ bool rad_beat_synced(struct rad_node *node)
  * rad_beat_leave - tell the peer that we are leaving
  * @node: session
  *
- * Context: process; waits up to RAD_LEAVE_MS for the heartbeat to get out.
+ * Context: process; waits up to RAD_LEAVE_MS for the heartbeat to get out, not where nothing is
+ * heard of the peer.
  */
 void rad_beat_leave(struct rad_node *node)
 {
@@ -235,7 +236,7 @@ void rad_beat_leave(struct rad_node *node)
 			beat_send(node);
 		else if (node->conn)
 			rad_link_reap(node, node->conn);
-		out = !node->conn || node->conn->broken ||
+		out = !node->conn || node->conn->broken || node->beat.silent ||
 		      (node->beat.told_leaving && !node->conn->beat_msg->posted);
 		spin_unlock_bh(&node->lock);
 	} while (!out && time_before(jiffies, end));

@@ -66,7 +66,7 @@ enum {
 	RAD_REFUSE_MS		= 200,	/* so that the other side reads our AUTH, too */
 	RAD_BACKOFF_MIN_MS	= 100,
 	RAD_BACKOFF_MAX_MS	= 2000,
-	RAD_LEAVE_MS		= 200,	/* for the last heartbeat to get out */
+	RAD_LEAVE_MS		= 2000,	/* for the last heartbeat to get out, behind another one */
 	RAD_VAIN_MAX		= 10,	/* connections of a session, one after the other, that moved nothing */
 	RAD_REGISTER_MS		= 5000,	/* for a memory registration */
 
