@@ -212,13 +212,17 @@ static bool is_written(const struct rad_piece *piece)
 	return piece->dir & RAD_INLINE_OUT;
 }
 
-static bool is_written_to(const struct rad_inline *call, u64 user, u64 len)
+static bool is_written_to(const struct rad_piece *piece, u64 user, u64 len)
 {
-	const struct rad_piece *piece;
+	return is_written(piece) && (user - piece->user < piece->len || piece->user - user < len);
+}
 
-	for (piece = call->piece; piece < call->piece + call->count; piece++)
-		if (is_written(piece) && (user - piece->user < piece->len ||
-					  piece->user - user < len))
+static bool any_is_written_to(const struct rad_inline *call, u64 user, u64 len)
+{
+	u32 i;
+
+	for (i = 0; i < call->count; i++)
+		if (is_written_to(&call->piece[i], user, len))
 			return true;
 	return false;
 }
@@ -254,8 +258,8 @@ static void add_vector(struct walk *walk, struct rad_piece array, u64 entries, u
 		u64 len = long_at(call, head, i * RAD_IOV_SIZE + RAD_IOV_LEN);
 
 		if (i >= n || !sane(len))
-			call->overlaps |= is_written_to(call, long_at(call, head, i * RAD_IOV_SIZE +
-								      RAD_IOV_BASE), len);
+			call->overlaps |= any_is_written_to(call, long_at(call, head,
+						i * RAD_IOV_SIZE + RAD_IOV_BASE), len);
 	}
 }
 
@@ -419,20 +423,16 @@ void rad_inline_walk(struct rad_inline *call, u32 nr, const u64 args[6], u8 *dat
  */
 bool rad_inline_overlaps(const struct rad_inline *call)
 {
-	const struct rad_piece *a, *b;
+	const struct rad_piece *piece;
 	u32 i, j;
 
 	if (call->overlaps)
 		return true;
 	for (i = 0; i < call->count; i++) {
-		a = &call->piece[i];
-		for (j = 0; is_written(a) && j < i; j++) {
-			b = &call->piece[j];
-			if (is_written(b) && a->user - b->user < b->len)
+		piece = &call->piece[i];
+		for (j = 0; is_written(piece) && j < i; j++)
+			if (is_written_to(&call->piece[j], piece->user, piece->len))
 				return true;
-			if (is_written(b) && b->user - a->user < a->len)
-				return true;
-		}
 	}
 	return false;
 }
