@@ -62,8 +62,8 @@ static void beat_send(struct rad_node *node)
 	if (conn->beat_msg->posted)
 		return;
 	beat_fill(node, conn->beat_msg->out.body);
-	node->beat.told_leaving = node->beat.leaving;
-	rad_link_post_control(node, conn, conn->beat_msg);
+	if (!rad_link_post_control(node, conn, conn->beat_msg))
+		node->beat.told_leaving = node->beat.leaving;
 }
 
 static void check_silence(struct rad_node *node)

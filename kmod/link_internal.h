@@ -155,6 +155,7 @@ enum {
  * @resuming: of a session that is older: what the peer has received is known with its
  *	first message on this connection, and until then nothing of the streams is sent
  * @posted, @send_room: send queue, under node->lock once attached
+ * @registration: waits until the send queue is empty, and nothing is posted meanwhile; node->lock
  */
 struct rad_conn {
 	struct kref ref;
@@ -183,6 +184,7 @@ struct rad_conn {
 	struct rad_wire_auth theirs;
 	struct list_head posted;
 	u32 send_room;
+	struct registration *registration;
 	struct rad_msg *auth_msg;
 	struct rad_msg *ack_msg;
 	struct rad_msg *beat_msg;

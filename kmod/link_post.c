@@ -171,12 +171,12 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
  * @msg: one of the connection's own, not posted
  *
  * Context: node->lock is held, or the connection is not attached yet.
- * Return: 0 or a negative errno; then the connection is being closed.
+ * Return: 0; -EAGAIN: there is no room now; another negative errno: the connection is being closed.
  */
 int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
 			  struct rad_msg *msg)
 {
-	if (conn->broken || !conn->send_room)
+	if (conn->broken || conn->registration || !conn->send_room)
 		return -EAGAIN;
 	fill_header(node, msg);
 	return post(node, conn, msg);
@@ -236,14 +236,12 @@ void rad_link_reap(struct rad_node *node, struct rad_conn *conn)
 	}
 }
 
-/* Is there room in the send queue? If not, have its next completion wake us. */
-static bool send_room(struct rad_node *node, struct rad_conn *conn)
+/* Is there so much room in the send queue? If not, have its next completion wake us. */
+static bool send_room(struct rad_node *node, struct rad_conn *conn, u32 room)
 {
-	if (conn->send_room >= RAD_SEND_DEPTH / 2)
-		return true;
 	do {
 		rad_link_reap(node, conn);
-		conn->starved = conn->send_room <= RAD_CONTROL_BUFFERS;
+		conn->starved = conn->send_room < room;
 		if (!conn->starved)
 			return !conn->broken;
 	} while (ib_req_notify_cq(conn->send_cq, IB_CQ_NEXT_COMP |
@@ -256,8 +254,10 @@ static bool post_next(struct rad_node *node, struct rad_stream *stream)
 	struct rad_conn *conn = node->conn;
 	struct rad_msg *msg = stream->next;
 
-	if (!msg || !conn || conn->broken || conn->resuming || msg->seq > stream->limit ||
-	    !send_room(node, conn))
+	if (!msg || !conn || conn->broken || conn->resuming || msg->seq > stream->limit)
+		return false;
+	if (conn->send_room < RAD_SEND_DEPTH / 2 &&
+	    !send_room(node, conn, RAD_CONTROL_BUFFERS + 1))
 		return false;
 	if (!msg->page)
 		fill_header(node, msg);
@@ -269,6 +269,45 @@ static bool post_next(struct rad_node *node, struct rad_stream *stream)
 	return true;
 }
 
+/* A memory registration; under node->lock until it is done. */
+struct registration {
+	struct rad_post post;
+	struct ib_reg_wr *wr;
+	struct completion done;
+	bool posted;
+	bool ok;
+};
+
+static void registration_done(struct rad_conn *conn, struct rad_post *post, bool ok)
+{
+	struct registration *reg = container_of(post, struct registration, post);
+
+	reg->ok = ok;
+	complete(&reg->done);
+}
+
+/*
+ * A queue pair whose peer does not acknowledge in time begins anew with what is not acknowledged,
+ * and rxe then executes the registrations behind that a second time: the region is in use, so that
+ * fails, and nothing that is behind it is ever sent. So a registration is posted when the queue is
+ * empty, and nothing else before it is done.
+ */
+static void post_registration(struct rad_node *node, struct rad_conn *conn)
+{
+	struct registration *reg = conn->registration;
+
+	if (!send_room(node, conn, RAD_SEND_DEPTH) || reg->posted || conn->broken)
+		return;
+	reg->posted = true;
+	reg->post.done = registration_done;
+	conn->send_room--;
+	list_add_tail(&reg->post.entry, &conn->posted);
+	if (ib_post_send(conn->qp, &reg->wr->wr, NULL))
+		rad_link_broke(conn, RADIUM_R_UNREACHABLE);
+	else
+		send_room(node, conn, RAD_SEND_DEPTH);
+}
+
 /**
  * rad_link_push - post whatever has credit and room, answers first
  * @node: session
@@ -278,6 +317,10 @@ static bool post_next(struct rad_node *node, struct rad_stream *stream)
 void rad_link_push(struct rad_node *node)
 {
 	lockdep_assert_held(&node->lock);
+	if (node->conn && node->conn->registration) {
+		post_registration(node, node->conn);
+		return;
+	}
 	while (post_next(node, &node->streams[RAD_CLASS_ANSWER]))
 		;
 	while (post_next(node, &node->streams[RAD_CLASS_REQUEST]))
@@ -312,78 +355,56 @@ void rad_link_unpost(struct rad_node *node, struct rad_conn *conn)
 	spin_unlock_bh(&node->lock);
 }
 
-/* ---- memory registration ---- */
-
-struct registration {
-	struct rad_post post;
-	struct completion done;
-	bool ok;
-};
-
-static void registration_done(struct rad_conn *conn, struct rad_post *post, bool ok)
-{
-	struct registration *reg = container_of(post, struct registration, post);
-
-	reg->ok = ok;
-	complete(&reg->done);
-}
-
-/* Post @wr. Returns the connection with a reference, NULL if there is none. */
-static struct rad_conn *registration_post(struct rad_node *node,
-					  struct registration *reg,
-					  struct ib_reg_wr *wr)
-{
-	struct rad_conn *conn;
-
-	spin_lock_bh(&node->lock);
-	conn = node->conn;
-	if (conn && send_room(node, conn)) {
-		rad_conn_get(conn);
-		conn->send_room--;
-		list_add_tail(&reg->post.entry, &conn->posted);
-		if (ib_post_send(conn->qp, &wr->wr, NULL))
-			rad_link_broke(conn, RADIUM_R_UNREACHABLE);
-	} else {
-		conn = NULL;
-	}
-	spin_unlock_bh(&node->lock);
-	return conn;
-}
-
 /**
  * rad_link_register - register memory through a session's queue pair
  * @node: any session that is connected
  * @wr: IB_WR_REG_MR
  *
- * Context: process, sleeps up to RAD_REGISTER_MS and the closing of a connection.
+ * What the session has to send waits meanwhile, for one round trip as a rule.
+ *
+ * Context: process, sleeps up to RAD_REGISTER_MS and the closing of a connection. One at a time.
  * Return: 0, or -EIO: the region must be given up.
  */
 int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
-	struct registration reg = {
-		.post = { .done = registration_done },
-	};
+	struct registration reg = { .wr = wr };
 	struct rad_conn *conn;
+	bool waits;
 
 	init_completion(&reg.done);
 	wr->wr.wr_cqe = &reg.post.cqe;
 	wr->wr.send_flags = IB_SEND_SIGNALED;
-	conn = registration_post(node, &reg, wr);
-	if (!conn)
+	spin_lock_bh(&node->lock);
+	conn = node->conn;
+	waits = conn && !conn->broken && !WARN_ON_ONCE(conn->registration);
+	if (waits) {
+		rad_conn_get(conn);
+		conn->registration = &reg;
+		rad_link_push(node);
+	}
+	spin_unlock_bh(&node->lock);
+	if (!waits)
 		return -EIO;
-	while (!wait_for_completion_timeout(&reg.done, 1)) {
+	while (waits && !wait_for_completion_timeout(&reg.done, 1)) {
 		spin_lock_bh(&node->lock);
 		if (node->conn == conn)
-			rad_link_reap(node, conn);
+			rad_link_push(node);
+		waits = reg.posted ||
+			(node->conn == conn && !conn->broken && !time_after(jiffies, end));
 		spin_unlock_bh(&node->lock);
-		if (time_after(jiffies, end)) {
+		if (waits && time_after(jiffies, end)) {
 			/* Closing ends it: rad_link_unpost(). */
 			rad_conn_close(conn, RADIUM_R_TIMEOUT);
 			wait_for_completion(&reg.done);
 			break;
 		}
 	}
+	spin_lock_bh(&node->lock);
+	conn->registration = NULL;
+	if (node->conn == conn)
+		rad_link_push(node);
+	spin_unlock_bh(&node->lock);
 	rad_conn_put(conn);
 	return reg.ok ? 0 : -EIO;
 }

@@ -265,6 +265,39 @@ def shortage_on_a_slow_link(context):
         stop(bed, pid)
 
 
+def registers_on_a_long_link(context):
+    """Memory is registered on a connection whose acknowledgements take so long that it sends all
+    again: it goes on."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/hoard.*; cat > /tmp/hoard.py <<'END'\n{HOARD}\nEND")
+    pid = start(bed, "python3 /tmp/hoard.py")
+
+    def back():
+        shows = shown(bed, "show", str(pid))
+        return shows["pages_received"]
+    try:
+        becomes(bed, pid, "python3")
+        migrate(bed, pid)
+        bed.run(1, "touch /tmp/hoard.away")
+        within(120 * context.slow,
+               lambda: not bed.execute(1, "test", "-e", "/tmp/hoard.full").returncode, "it is full")
+        before = nodes(bed)[2]
+        with patience(bed, 60):
+            for _ in range(4):
+                received = back()
+                net(bed, "delay", "150ms")
+                # More pages than home has places for, all at once: it registers more.
+                bed.run(1, "echo 2 > /proc/sys/vm/drop_caches")
+                within(20 * context.slow, lambda: back() > received + 200, "they come home")
+                net(bed, "clear")
+        after = nodes(bed)[2]
+        assert after["epoch"] == before["epoch"], "it was given up"
+        assert after["reconnects"] == before["reconnects"], "the connection was replaced"
+    finally:
+        net(bed, "clear")
+        stop(bed, pid)
+
+
 # Fills memory, and unmaps it when it is told to.
 UNMAPPER = r"""
 import mmap, os, time
@@ -335,4 +368,5 @@ def run(context, only):
     yield from each(context, [survives_a_flood, link_loss_heals, link_is_lossy,
                               link_is_slow, link_is_cut_for_long, frozen_for_long,
                               frozen_shortly, leaves_on_a_slow_link, shortage_on_a_slow_link,
+                              registers_on_a_long_link,
                               layout_waits_for_a_lost_node], only)
