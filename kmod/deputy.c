@@ -153,7 +153,8 @@ struct rad_out *rad_deputy_msg(struct rad_thread *thread, u32 type, size_t len)
 /* The same for one that is large, and that one can do without: or NULL. */
 struct rad_out *rad_deputy_try_msg(struct rad_thread *thread, u32 type, size_t len)
 {
-	struct rad_out *msg = rad_msg_alloc(type, len, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	struct rad_out *msg = rad_msg_alloc(type, len,
+					    GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 
 	return msg ? address(thread, msg) : NULL;
 }

@@ -163,6 +163,58 @@ bool rad_deputy_syscall_entry(struct pt_regs *regs)
 	return ours;
 }
 
+/* What the node says of the thread becomes true of current. */
+static void load_image(struct rad_thread *thread, const struct rad_image *image)
+{
+	const struct pt_regs *regs = current_pt_regs();
+
+	/* The CPUs are not as alike as they say, or the node lies: that is about this process only. */
+	if (load_registers(&image->is.regs)) {
+		pr_notice("process %d (%s) is killed: its registers on node %u cannot be here\n",
+			task_tgid_nr(current), current->comm, rad_node_id(thread->node));
+		send_sig(SIGKILL, current, 1);
+	}
+	rad_deputy_account(&image->is.cputime);
+	rad_vvar_catch_up(le64_to_cpu(image->is.coarse));
+	thread->stuck = le32_to_cpu(image->is.thread.reason) == RADIUM_R_ASKED &&
+			regs->ip == thread->ip_out && regs->sp == thread->sp_out &&
+			regs->cx == thread->cx_out;
+}
+
+/* What it has come home for. Returns whether it should go out again at once. */
+static bool go_on(struct rad_thread *thread, u32 reason, u64 detail)
+{
+	bool out;
+
+	switch (reason) {
+	case RADIUM_R_SYSCALL:
+	case RADIUM_R_WATCHED:
+		if (rad_syscall_class(detail) == RAD_SYSCALL_END) {
+			spin_lock(&thread->lock);
+			thread->wanted = 0;
+			spin_unlock(&thread->lock);
+		}
+		execute_here(thread);
+		return false;
+	case RADIUM_R_FAULT:
+		out = thread->fault != detail && rad_deputy_resolve(detail);
+		thread->fault = out ? detail : 0;
+		if (!out)
+			rad_deputy_go_out_later(thread);
+		return out;
+	case RADIUM_R_EXCEPTION:
+		repeat_step(detail, current_pt_regs());
+		rad_deputy_go_out_later(thread);
+		return false;
+	case RADIUM_R_ASKED:
+	case RADIUM_R_DRAIN:
+		return thread->wanted;
+	default:
+		rad_deputy_go_out_later(thread);
+		return false;
+	}
+}
+
 /*
  * The registers are here: the thread is at home again. Returns whether it should
  * go out again at once.
@@ -173,7 +225,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	struct rad_process *process = thread->process;
 	struct rad_image *image;
 	u32 reason, from, number;
-	bool out = false, stays;
+	bool out, stays;
 	u64 detail;
 
 	spin_lock(&thread->lock);
@@ -186,16 +238,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 
 	reason = le32_to_cpu(image->is.thread.reason);
 	detail = le64_to_cpu(image->is.detail);
-	/* The CPUs are not as alike as they say, or the node lies: that is about this process only. */
-	if (load_registers(&image->is.regs)) {
-		pr_notice("process %d (%s) is killed: its registers on node %u cannot be here\n",
-			task_tgid_nr(current), current->comm, rad_node_id(thread->node));
-		send_sig(SIGKILL, current, 1);
-	}
-	rad_deputy_account(&image->is.cputime);
-	rad_vvar_catch_up(le64_to_cpu(image->is.coarse));
-	thread->stuck = reason == RADIUM_R_ASKED && regs->ip == thread->ip_out &&
-			regs->sp == thread->sp_out && regs->cx == thread->cx_out;
+	load_image(thread, image);
 	kvfree(image);
 
 	from = rad_node_id(thread->node);
@@ -222,33 +265,7 @@ bool rad_deputy_come_home(struct rad_thread *thread)
 	if (stays)
 		rad_thread_answer(thread, number, RADIUM_R_NONE);
 
-	switch (reason) {
-	case RADIUM_R_SYSCALL:
-	case RADIUM_R_WATCHED:
-		if (rad_syscall_class(detail) == RAD_SYSCALL_END) {
-			spin_lock(&thread->lock);
-			thread->wanted = 0;
-			spin_unlock(&thread->lock);
-		}
-		execute_here(thread);
-		break;
-	case RADIUM_R_FAULT:
-		out = thread->fault != detail && rad_deputy_resolve(detail);
-		thread->fault = out ? detail : 0;
-		if (!out)
-			rad_deputy_go_out_later(thread);
-		break;
-	case RADIUM_R_EXCEPTION:
-		repeat_step(detail, regs);
-		rad_deputy_go_out_later(thread);
-		break;
-	case RADIUM_R_ASKED:
-	case RADIUM_R_DRAIN:
-		out = thread->wanted;
-		break;
-	default:
-		rad_deputy_go_out_later(thread);
-	}
+	out = go_on(thread, reason, detail);
 	if (!out && syscall_get_nr(current, regs) != -1)
 		rad_regs_have_restarted();
 	if (!thread->wanted)

@@ -170,6 +170,11 @@ void rad_filewatch_uninit(void)
 		fsnotify_destroy_mark(&watch->mark, group);
 		fsnotify_put_mark(&watch->mark);
 	}
+	/* A mark that somebody else destroys may not be among those yet: it has a reference. */
 	fsnotify_wait_marks_destroyed();
+	while (refcount_read(&group->refcnt) > 1) {
+		schedule_timeout_uninterruptible(1);
+		fsnotify_wait_marks_destroyed();
+	}
 	fsnotify_put_group(group);
 }

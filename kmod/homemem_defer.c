@@ -116,9 +116,11 @@ static bool defer(const struct rad_in *in)
 		queue_work(rad_worker_wq, &mem->deferred_work);
 	else
 		rad_process_put(process);
-	if (!room)
+	if (!room) {
+		rad_grant_refuse(in, RADIUM_R_NO_MEMORY, 0);
 		free_deferred(deferred);
-	return room;
+	}
+	return true;
 }
 
 /* ------------------------------------------------- pages that are touched first */

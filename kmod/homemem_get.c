@@ -288,7 +288,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 		}
 		if (busy)
 			rad_page_put(busy);
-		if (err == -EHOSTDOWN) {
+		if (err == -EHOSTDOWN || rad_node_is_dead(t->to)) {
 			rad_grant_refuse(in, RADIUM_R_NODE_LOST, 0);
 			return NULL;
 		}

@@ -90,8 +90,9 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 	if (!reason)
 		put_page(t->data);
 	if (!reason && begin_join(page)) {
-		done = get_user_pages_remote(mm, t->address, 1, FOLL_NOFAULT, &t->data,
-					     NULL, NULL) == 1;
+		/* As find_page() looks, or what that finds is never found here. */
+		done = get_user_pages_remote(mm, t->address, 1, FOLL_FORCE | FOLL_NOFAULT,
+					     &t->data, NULL, NULL) == 1;
 		if (done) {
 			rad_grant_fill(msg, t, rad_take_prot(vma) & ~RAD_ACCESS_WRITE, in);
 			done = !rad_answer(in, msg);

@@ -106,6 +106,18 @@ static bool is_unread(struct vm_area_struct *vma, unsigned long address)
 	return unread;
 }
 
+/* Is there a page, be it one that cannot be written to yet? Then no file has to be read. */
+static bool is_mapped(struct mm_struct *mm, unsigned long address)
+{
+	struct page *page;
+
+	if (get_user_pages_remote(mm, address, 1, FOLL_FORCE | FOLL_NOFAULT, &page,
+				  NULL, NULL) != 1)
+		return false;
+	put_page(page);
+	return true;
+}
+
 static int split_if_huge(struct page *page)
 {
 	int err;
@@ -137,7 +149,7 @@ static long find_page(struct rad_take *t, struct vm_area_struct *vma, unsigned i
 	if (!(flags & FOLL_WRITE))
 		flags |= FOLL_FORCE;
 	n = get_user_pages_remote(mm, t->address, 1, flags | FOLL_NOFAULT, page, NULL, NULL);
-	if (n != 1 && is_unread(vma, t->address)) {
+	if (n != 1 && is_unread(vma, t->address) && !is_mapped(mm, t->address)) {
 		/* Touched in vain: gone again. The thread comes home, and has it there. */
 		t->touch = !t->touched;
 		return -EFAULT;
@@ -251,6 +263,16 @@ u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma)
 	long n;
 
 	n = find_page(t, vma, 0, &t->data);
+	/*
+	 * Reclaim unmaps a huge page of a file whole, and what reclaim unmaps stays where it was
+	 * copied to; but where no page table is left mprotect() tells nobody what it changes.
+	 */
+	if (n == 1 && !PageAnon(t->data) && vma->vm_file &&
+	    compound_order(compound_head(t->data)) >= HPAGE_PMD_ORDER) {
+		put_page(t->data);
+		t->data = NULL;
+		return RADIUM_R_MEMORY_KIND;
+	}
 	if (n == 1)
 		return RADIUM_R_NONE;
 	t->data = NULL;

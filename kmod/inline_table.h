@@ -275,7 +275,7 @@
 	X(setsockopt, 1, RAD_LEVEL_IP, PTR(3, IN, INT, 4, 1))			\
 	X(setsockopt, 1, RAD_LEVEL_TCP, PTR(3, IN, INT, 4, 1))			\
 	X(setsockopt, 1, RAD_LEVEL_UDP, PTR(3, IN, INT, 4, 1))			\
-	X(setsockopt, 1, RAD_LEVEL_IPV6, PTR(3, IN, INT, 4, 1))			\
+	X(setsockopt, 1, RAD_LEVEL_IPV6, PTR(3, INOUT, INT, 4, 1))	/* IPV6_FLOWLABEL_MGR */ \
 	X(setsockopt, 1, RAD_LEVEL_NETLINK, PTR(3, IN, INT, 4, 1))		\
 	X(getsockopt, 1, SOL_SOCKET, PTR(4, INOUT, FIXED, 4, 1), PTR(3, INOUT, AT, 4, 1)) \
 	X(getsockopt, 1, RAD_LEVEL_IP, PTR(4, INOUT, FIXED, 4, 1), PTR(3, INOUT, AT, 4, 1)) \

@@ -7,7 +7,7 @@
  *				order of arrival; must not wait for a message, nor
  *				for a lock whose holder may. Notify functions of
  *				calls and sent functions run here, too.
- *	REQUEST, INLINE		one after the other in the order of arrival, in a
+ *	REQUEST, ORDERED	one after the other in the order of arrival, in a
  *				thread that nobody else waits for
  *	REQUEST, WORKER		each by itself: in a receive thread while two others
  *				are free, else on a work queue. It may sleep long,
@@ -142,7 +142,7 @@ static u32 unfold(struct rad_node *node, struct rad_wire_header *h, const struct
 		return 0;
 	spin_lock_bh(&node->lock);
 	received = node->streams[RAD_CLASS_ANSWER].received;
-	h->epoch = cpu_to_le64(node->session);
+	h->session = cpu_to_le64(node->session);
 	h->call = cpu_to_le64(rad_wire_fold_type(fold) == RAD_FOLD_FORWARD ?
 			      rad_wire_fold_call(fold) :
 			      rad_call_expand(node, rad_wire_fold_call(fold)));

@@ -199,7 +199,9 @@ bool rad_call_overdue(struct rad_node *node, u64 lived)
 			since = call->since;
 			if (call->seq > node->streams[call->class].acked)
 				since = max(since, node->beat.acked_at);
-			if (call->at_once && node->beat.lived - since >= lived)
+			if (call->at_once &&
+			    (node->beat.lived - since >= lived ||
+			     node->beat.lived - call->since >= RAD_ANSWER_LATEST * lived))
 				return true;
 		}
 	return false;

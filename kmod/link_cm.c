@@ -83,6 +83,9 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		rad_peer_refused(from, reason);
 		return reject(id, reason);
 	}
+	/* Looked at once more when it is published, but to make one costs a stranger nothing. */
+	if (!rad_conn_has_room())
+		return reject(id, RADIUM_R_NONE);
 	conn = rad_conn_alloc();
 	if (!conn)
 		return reject(id, RADIUM_R_NO_MEMORY);
@@ -203,8 +206,15 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 
 	if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
 		return connect_request(id, event);
-	if (!conn)
-		return 0;	/* the listener; removal of the device is ib_client's */
+	if (!conn) {
+		/*
+		 * The listener. Our ib_client hears of the removal first, but may have done so
+		 * before the device was ours.
+		 */
+		if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL)
+			rad_node_dev_going();
+		return 0;
+	}
 	mutex_lock(&conn->mutex);
 	if (!test_bit(RAD_CONN_CLOSING, &conn->flags))
 		conn_event(conn, event);
@@ -287,7 +297,7 @@ int rad_cm_listen(const struct sockaddr *addr)
 	if (!err && !id->device)
 		err = -ENODEV;
 	if (!err)
-		err = rad_dev_open(id->device, id->port_num);
+		err = rad_hca_open(id->device, id->port_num);
 	if (err)
 		goto destroy;
 	rad_conn_allow();
@@ -298,7 +308,7 @@ int rad_cm_listen(const struct sockaddr *addr)
 	return 0;
 close:
 	rad_conn_close_all();
-	rad_dev_close();
+	rad_hca_close();
 destroy:
 	rdma_destroy_id(id);
 	return err;
@@ -320,5 +330,5 @@ void rad_cm_unlisten(void)
 	rdma_destroy_id(listener);
 	listener = NULL;
 	rad_conn_close_all();
-	rad_dev_close();
+	rad_hca_close();
 }

@@ -185,6 +185,21 @@ static void deadline(struct work_struct *work)
 }
 
 /**
+ * rad_conn_has_room - may another one come that has not been authenticated?
+ *
+ * Context: process.
+ */
+bool rad_conn_has_room(void)
+{
+	bool room;
+
+	spin_lock(&conns_lock);
+	room = conns_open && count_unauthenticated() < MAX_UNAUTHENTICATED;
+	spin_unlock(&conns_lock);
+	return room;
+}
+
+/**
  * rad_conn_publish - let others find a connection, and close it
  * @conn: the connection; the caller's reference becomes that of being open
  *

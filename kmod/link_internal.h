@@ -52,6 +52,7 @@ enum {
 	RAD_CALL_BUCKETS	= 256,
 	RAD_RX_THREADS		= 4,
 	RAD_ANSWER_DEADS	= 3,	/* times dead_ms that an answer at once may take */
+	RAD_ANSWER_LATEST	= 4,	/* times that, since it was asked for, however slow the link */
 
 	RAD_ACK_DELAY_MS	= 20,	/* longest time until a message is acknowledged */
 	RAD_HEARTBEAT_MS	= 1000,
@@ -81,7 +82,7 @@ struct rad_conn;
 struct rad_peer;
 
 /* The RDMA device in use, and everything registered with it. */
-struct rad_dev {
+struct rad_hca {
 	struct kref ref;
 	struct ib_device *ibdev;
 	struct ib_pd *pd;
@@ -165,7 +166,7 @@ struct rad_conn {
 	struct list_head entry;
 	struct mutex mutex;
 	struct rdma_cm_id *id;
-	struct rad_dev *dev;
+	struct rad_hca *dev;
 	struct ib_qp *qp;
 	struct ib_cq *recv_cq;
 	struct ib_cq *send_cq;
@@ -233,8 +234,8 @@ struct rad_rx_thread {
  * @poller: index of the thread that polls
  * @idle: threads that neither poll nor handle
  * @event: the receive queue has something, the poller has not looked
- * @requests: INLINE requests that came while @busy
- * @busy: a thread is handling INLINE requests, in order
+ * @requests: ORDERED requests that came while @busy
+ * @busy: a thread is handling ORDERED requests, in order
  */
 struct rad_rx {
 	spinlock_t lock;
@@ -323,6 +324,7 @@ static inline struct rad_msg *rad_msg_of(struct rad_out *out)
 extern struct workqueue_struct *rad_wq;		/* peers, handshakes: never long */
 extern struct workqueue_struct *rad_conn_wq;	/* closing of connections: waits for nobody */
 void rad_node_dev_gone(void);
+void rad_node_dev_going(void);
 const struct sockaddr *rad_node_addr(void);
 u64 rad_node_incarnation(void);
 
@@ -332,7 +334,7 @@ int rad_peer_add(const struct sockaddr *addr);
 void rad_peers_start(void);
 void rad_peers_stop(void);
 u32 rad_peer_list(struct radium_node_info *infos, u32 room);
-struct rad_node *rad_node_get_any(void);
+struct rad_node *rad_node_get_any(const struct rad_node *but);
 bool rad_node_any_alive(void);
 
 /* link_peer.c */
@@ -421,6 +423,7 @@ int rad_conn_dial(struct rad_peer *peer);
 struct rad_conn *rad_conn_alloc(void);
 struct rad_conn *rad_conn_get(struct rad_conn *conn);
 void rad_conn_put(struct rad_conn *conn);
+bool rad_conn_has_room(void);
 bool rad_conn_publish(struct rad_conn *conn);
 void rad_conn_close(struct rad_conn *conn, u32 reason);
 void rad_conn_close_sync(struct rad_conn *conn, u32 reason);
@@ -441,14 +444,14 @@ u32 rad_hello_check(const void *data, u8 len);
 void rad_handshake_send_auth(struct rad_conn *conn);
 void rad_handshake_work(struct work_struct *work);
 
-/* link_dev.c */
-int rad_dev_init(void);
-void rad_dev_uninit(void);
-int rad_dev_open(struct ib_device *ibdev, u32 port);
-void rad_dev_close(void);
-struct rad_dev *rad_dev_get(struct ib_device *ibdev);
-struct rad_dev *rad_dev_current(void);
-void rad_dev_put(struct rad_dev *dev);
+/* link_hca.c */
+int rad_hca_init(void);
+void rad_hca_uninit(void);
+int rad_hca_open(struct ib_device *ibdev, u32 port);
+void rad_hca_close(void);
+struct rad_hca *rad_hca_get(struct ib_device *ibdev);
+struct rad_hca *rad_hca_current(void);
+void rad_hca_put(struct rad_hca *dev);
 
 /* link_pool.c */
 void rad_pool_init(void);

@@ -64,7 +64,7 @@ struct chunk {
 	u32 rkey;
 	u64 iova;
 	struct ib_mr *mr;
-	struct rad_dev *dev;
+	struct rad_hca *dev;
 	struct scatterlist sg[RAD_CHUNK_PAGES];
 	struct slot slots[RAD_CHUNK_PAGES];
 };
@@ -105,7 +105,7 @@ static void chunk_unregister(struct chunk *chunk)
 {
 	ib_dereg_mr(chunk->mr);
 	ib_dma_unmap_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES, DMA_FROM_DEVICE);
-	rad_dev_put(chunk->dev);
+	rad_hca_put(chunk->dev);
 	chunk->mr = NULL;
 }
 
@@ -136,7 +136,8 @@ static struct chunk *chunk_alloc(gfp_t gfp)
 	return chunk;
 }
 
-static int chunk_post(struct chunk *chunk)
+/* @failed: a session that it did not work with, or NULL */
+static int chunk_post(struct chunk *chunk, struct rad_node **failed)
 {
 	struct ib_reg_wr wr = {
 		.wr.opcode = IB_WR_REG_MR,
@@ -144,17 +145,18 @@ static int chunk_post(struct chunk *chunk)
 		.key = chunk->mr->rkey,
 		.access = IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
 	};
-	struct rad_node *node = rad_node_get_any();
+	struct rad_node *node = rad_node_get_any(*failed);
 	int err;
 
 	if (!node)
 		return -EHOSTDOWN;
 	err = rad_link_register(node, &wr);
-	rad_node_put(node);
+	rad_node_put(*failed);
+	*failed = node;
 	return err;
 }
 
-static int chunk_register_once(struct chunk *chunk, int segments)
+static int chunk_register_once(struct chunk *chunk, int segments, struct rad_node **failed)
 {
 	int err;
 
@@ -165,7 +167,7 @@ static int chunk_register_once(struct chunk *chunk, int segments)
 	err = -EINVAL;
 	if (ib_map_mr_sg(chunk->mr, chunk->sg, segments, NULL, PAGE_SIZE) == segments &&
 	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE)
-		err = chunk_post(chunk);
+		err = chunk_post(chunk, failed);
 	if (err)
 		ib_dereg_mr(chunk->mr);
 	return err;
@@ -188,6 +190,7 @@ static bool may_retry(int err, u32 *tries)
 
 static int chunk_register(struct chunk *chunk)
 {
+	struct rad_node *failed = NULL;
 	u32 tries = REGISTER_TRIES;
 	int err, segments;
 
@@ -197,8 +200,9 @@ static int chunk_register(struct chunk *chunk)
 	if (!segments)
 		return -EIO;
 	do {
-		err = chunk_register_once(chunk, segments);
+		err = chunk_register_once(chunk, segments, &failed);
 	} while (err && may_retry(err, &tries));
+	rad_node_put(failed);
 	if (!err) {
 		chunk->rkey = chunk->mr->rkey;
 		chunk->iova = chunk->mr->iova;
@@ -211,7 +215,7 @@ static int chunk_register(struct chunk *chunk)
 
 static struct chunk *chunk_create(gfp_t gfp, int *err)
 {
-	struct rad_dev *dev = rad_dev_current();
+	struct rad_hca *dev = rad_hca_current();
 	struct chunk *chunk;
 
 	*err = -EHOSTDOWN;
@@ -227,7 +231,7 @@ static struct chunk *chunk_create(gfp_t gfp, int *err)
 		return chunk;
 	chunk_free(chunk);
 no_chunk:
-	rad_dev_put(dev);
+	rad_hca_put(dev);
 	return NULL;
 }
 

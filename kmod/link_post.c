@@ -71,7 +71,7 @@ static void fill_header(struct rad_node *node, struct rad_msg *msg)
 	h->call = cpu_to_le64(msg->call);
 	if (!node)
 		return;
-	h->epoch = cpu_to_le64(node->session);
+	h->session = cpu_to_le64(node->session);
 	for (class = 0; class < RAD_CLASS_COUNT; class++) {
 		struct rad_stream *stream = &node->streams[class];
 
@@ -283,6 +283,9 @@ static void registration_done(struct rad_conn *conn, struct rad_post *post, bool
 	struct registration *reg = container_of(post, struct registration, post);
 
 	reg->ok = ok;
+	/* Nobody's messages wait until who registers has got a CPU: he may have none for long. */
+	if (conn->registration == reg)
+		conn->registration = NULL;
 	complete(&reg->done);
 }
 
@@ -317,10 +320,10 @@ static void post_registration(struct rad_node *node, struct rad_conn *conn)
 void rad_link_push(struct rad_node *node)
 {
 	lockdep_assert_held(&node->lock);
-	if (node->conn && node->conn->registration) {
+	if (node->conn && node->conn->registration)
 		post_registration(node, node->conn);
+	if (node->conn && node->conn->registration)
 		return;
-	}
 	while (post_next(node, &node->streams[RAD_CLASS_ANSWER]))
 		;
 	while (post_next(node, &node->streams[RAD_CLASS_REQUEST]))
@@ -392,6 +395,12 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 			rad_link_push(node);
 		waits = reg.posted ||
 			(node->conn == conn && !conn->broken && !time_after(jiffies, end));
+		if (!waits) {
+			/* It is on our stack, and not posted from now on. */
+			conn->registration = NULL;
+			if (node->conn == conn)
+				rad_link_push(node);
+		}
 		spin_unlock_bh(&node->lock);
 		if (waits && time_after(jiffies, end)) {
 			/* Closing ends it: rad_link_unpost(). */
@@ -400,10 +409,8 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 			break;
 		}
 	}
+	/* Who has completed it looks at it until he gives the lock back. */
 	spin_lock_bh(&node->lock);
-	conn->registration = NULL;
-	if (node->conn == conn)
-		rad_link_push(node);
 	spin_unlock_bh(&node->lock);
 	rad_conn_put(conn);
 	return reg.ok ? 0 : -EIO;

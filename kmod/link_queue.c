@@ -220,7 +220,7 @@ int rad_queues_create(struct rad_conn *conn)
 	struct ib_cq *cq;
 	int err;
 
-	conn->dev = rad_dev_get(conn->id->device);
+	conn->dev = rad_hca_get(conn->id->device);
 	if (!conn->dev)
 		return -ENODEV;
 	err = make_messages(conn) ?: make_bufs(conn);
@@ -281,6 +281,6 @@ void rad_queues_destroy(struct rad_conn *conn)
 	if (!conn->dev)
 		return;
 	unmap_bufs(conn);
-	rad_dev_put(conn->dev);
+	rad_hca_put(conn->dev);
 	conn->dev = NULL;
 }

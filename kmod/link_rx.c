@@ -7,11 +7,11 @@
  * a message that may take long (a REQUEST) it first names an idle thread the
  * new poller and then handles the message itself: no other thread has to wake up
  * between the arrival of a message and its handler, and whatever the handler
- * waits for, the next completion finds a poller. INLINE requests keep their
+ * waits for, the next completion finds a poller. ORDERED requests keep their
  * order: while one thread handles them, others only append to its list.
  *
  * A WORKER message takes a thread only while two are idle, so that one is left
- * for INLINE requests; otherwise it goes to a work queue. Hence, when @busy is
+ * for ORDERED requests; otherwise it goes to a work queue. Hence, when @busy is
  * false at least one thread is idle (counting from the poller: itself, at most
  * RAD_RX_THREADS - 2 workers, one idle), and handing over never fails.
  */
@@ -68,7 +68,7 @@ static bool may_keep_worker(struct rad_rx *rx)
 	return may;
 }
 
-/* Append an INLINE request. Returns whether the caller has to handle the list. */
+/* Append an ORDERED request. Returns whether the caller has to handle the list. */
 static bool append_request(struct rad_rx *rx, struct rad_buf *buf)
 {
 	bool mine;
@@ -139,7 +139,7 @@ static bool dispatch(struct rad_node *node, struct rad_buf *buf)
 		memalloc_noreclaim_restore(reclaim);
 		return false;
 	}
-	if (rad_msg_context_of(h->type) == RAD_CONTEXT_INLINE)
+	if (rad_msg_context_of(h->type) == RAD_CONTEXT_ORDERED)
 		return append_request(&node->rx, buf);
 	if (may_keep_worker(&node->rx))
 		return true;

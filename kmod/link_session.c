@@ -203,6 +203,7 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 {
 	u64 session = rad_auth_session(&conn->connecting, &conn->accepting);
 	struct rad_node *node;
+	bool gone;
 
 	node = rad_link_create(peer, conn->peer_id, session,
 			       le64_to_cpu(conn->theirs.incarnation));
@@ -210,10 +211,14 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 		return NULL;
 	spin_lock(&rad_peers_lock);
 	peer->node = node;
+	/* Another row is the node's meanwhile. */
+	gone = list_empty(&peer->entry);
 	/* Not before: until the old session has ended who has its address is the node. */
 	if (!rad_same_host(&peer->addr, (const struct sockaddr *)&conn->from))
 		set_host(peer, &conn->from);
 	spin_unlock(&rad_peers_lock);
+	if (gone)
+		rad_node_end(node, RADIUM_R_ASKED);
 	return node;
 }
 

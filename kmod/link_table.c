@@ -144,12 +144,13 @@ struct rad_node *rad_node_get_up(u32 id)
 
 /**
  * rad_node_get_any - a session that is connected, to register memory through
+ * @but: rather another one; or NULL
  *
  * The one that was heard of last: the connection of another may be failing.
  *
  * Return: the session with a reference, or NULL.
  */
-struct rad_node *rad_node_get_any(void)
+struct rad_node *rad_node_get_any(const struct rad_node *but)
 {
 	struct rad_node *node = NULL;
 	struct rad_peer *peer;
@@ -157,8 +158,9 @@ struct rad_node *rad_node_get_any(void)
 	spin_lock(&rad_peers_lock);
 	list_for_each_entry(peer, &peers, entry)
 		if (rad_peer_is_connected(peer) && !rad_node_is_dead(peer->node) &&
-		    (!node || time_after(READ_ONCE(peer->node->beat.heard),
-					 READ_ONCE(node->beat.heard))))
+		    (!node || node == but ||
+		     (peer->node != but && time_after(READ_ONCE(peer->node->beat.heard),
+						      READ_ONCE(node->beat.heard)))))
 			node = peer->node;
 	if (node)
 		rad_node_get(node);

@@ -47,13 +47,14 @@ struct rad_node *rad_node_get(struct rad_node *node)
 
 /**
  * rad_node_put - drop a reference to a node
- * @node: the node
+ * @node: the node, or NULL
  *
  * Context: any.
  */
 void rad_node_put(struct rad_node *node)
 {
-	kref_put(&node->ref, rad_link_free);
+	if (node)
+		kref_put(&node->ref, rad_link_free);
 }
 
 /**
@@ -361,6 +362,23 @@ void rad_node_dev_gone(void)
 	mutex_unlock(&join_mutex);
 }
 
+static void dev_going(struct work_struct *work)
+{
+	rad_node_dev_gone();
+}
+
+static DECLARE_WORK(going_work, dev_going);
+
+/**
+ * rad_node_dev_going - the same, for who must not wait for it
+ *
+ * Context: any; once more than it is true costs two seconds without a listener.
+ */
+void rad_node_dev_going(void)
+{
+	queue_work(rad_wq, &going_work);
+}
+
 /**
  * rad_node_init - at load of the module
  *
@@ -380,7 +398,7 @@ int rad_node_init(void)
 					WQ_UNBOUND_MAX_ACTIVE);
 	if (!rad_wq || !rad_conn_wq || !rad_worker_wq)
 		goto destroy;
-	err = rad_dev_init();
+	err = rad_hca_init();
 	if (err)
 		goto destroy;
 	return 0;
@@ -403,7 +421,7 @@ destroy:
 void rad_node_uninit(void)
 {
 	rad_node_leave();
-	rad_dev_uninit();
+	rad_hca_uninit();
 	destroy_workqueue(rad_worker_wq);
 	destroy_workqueue(rad_conn_wq);
 	destroy_workqueue(rad_wq);

@@ -275,7 +275,8 @@ static int create(struct mm_struct *mm)
 	err = publish(process);
 	if (err)
 		goto err_mem;
-	rad_event_post(RADIUM_EVENT_PROCESS_NEW, 0, pid_nr(process->pid), 0, RADIUM_R_NONE);
+	/* Others see it, and may retire it: it is not touched any more. */
+	rad_event_post(RADIUM_EVENT_PROCESS_NEW, 0, task_tgid_nr(current), 0, RADIUM_R_NONE);
 	return 0;
 
 err_mem:

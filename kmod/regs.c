@@ -186,6 +186,8 @@ void rad_regs_leave_rseq(struct pt_regs *regs)
 		regs->ip = cs.abort_ip;
 		put_user(0ULL, &area->rseq_cs);
 	}
+	/* Both words, as rseq_reset_rseq_cpu_id() does: some keep more than a number in the first. */
+	put_user(0u, &area->cpu_id_start);
 	put_user((u32)RSEQ_CPU_ID_UNINITIALIZED, &area->cpu_id);
 }
 
@@ -284,10 +286,13 @@ static unsigned long user_selector(unsigned long value)
 	return value & ~SEGMENT_RPL_MASK ? value | USER_RPL : 0;
 }
 
-/* WRFSBASE takes any canonical address; another one would be a fault of the kernel's. */
+/*
+ * WRFSBASE takes any canonical address; another one would be a fault of the kernel's. Where there
+ * is no such instruction the kernel takes a high GS base for its own (paranoid_entry).
+ */
 static bool is_high_base(u64 base)
 {
-	return base >= TASK_SIZE_MAX &&
+	return boot_cpu_has(X86_FEATURE_FSGSBASE) && base >= TASK_SIZE_MAX &&
 	       __is_canonical_address(base, pgtable_l5_enabled() ? 57 : 48);
 }
 

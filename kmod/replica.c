@@ -17,6 +17,7 @@
 #include "../uapi/linux/radium.h"
 
 enum {
+	ALONE_JIFFIES		= HZ / 2,	/* until nobody looks at the new program any more */
 	ATTACH_JIFFIES		= 10 * HZ,	/* for the program to start on a busy machine */
 	ATTACH_LOOK_JIFFIES	= HZ / 10,	/* whether it is still there */
 	ASK_AGAIN_JIFFIES	= 5 * HZ,	/* a home that has processes here, to take them */
@@ -36,7 +37,7 @@ static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
 /* One replica is made at a time: two threads of one process must not make two. */
 static DEFINE_MUTEX(obtain_mutex);
-static atomic_t obtaining;
+static atomic_t obtaining[RADIUM_NODE_MAX];	/* by home */
 enum { OBTAINING_MAX = RAD_WINDOW * 3 / 4 };	/* more than an honest home has prepared at once */
 /* Under kernel_param_lock(). */
 static char replica_cgroup[RADIUM_PATH_SIZE];
@@ -290,6 +291,7 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 {
 	const struct rad_wire_prepare *prepare = in->body;
 	u64 process = le64_to_cpu(prepare->thread.process);
+	atomic_t *count = &obtaining[rad_node_id(in->from) - 1];
 	struct rad_replica *replica;
 
 	replica = rad_replica_find(in->from, process);
@@ -298,14 +300,14 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	rad_replica_put(replica);
 	replica = NULL;
 	/* Each has a credit of home's, which needs some for other things. */
-	if (atomic_inc_return(&obtaining) <= OBTAINING_MAX) {
+	if (atomic_inc_return(count) <= OBTAINING_MAX) {
 		mutex_lock(&obtain_mutex);
 		replica = rad_replica_find(in->from, process);
 		if (!replica)
 			replica = create(in);
 		mutex_unlock(&obtain_mutex);
 	}
-	atomic_dec(&obtaining);
+	atomic_dec(count);
 	return replica;
 }
 
@@ -373,9 +375,12 @@ void rad_replica_on_process_gone(struct rad_in *in)
 	struct rad_replica *replica;
 
 	spin_lock(&replicas_lock);
-	gone[gone_next].home = in->from;
-	gone[gone_next].process = process;
-	gone_next = (gone_next + 1) % ARRAY_SIZE(gone);
+	/* Of one that is dead rad_replica_node_dead() may have been here; the next has its address. */
+	if (!rad_node_is_dead(in->from)) {
+		gone[gone_next].home = in->from;
+		gone[gone_next].process = process;
+		gone_next = (gone_next + 1) % ARRAY_SIZE(gone);
+	}
 	spin_unlock(&replicas_lock);
 	replica = rad_replica_find(in->from, process);
 	if (!replica)
@@ -412,17 +417,31 @@ found:
 	}
 }
 
+/* Who reads its /proc/PID/stat, say, has a reference to its memory for a moment. */
+static bool has_own_memory(void)
+{
+	unsigned long end = jiffies + ALONE_JIFFIES;
+
+	while (atomic_read(&current->mm->mm_users) != 1) {
+		if (time_after(jiffies, end) || fatal_signal_pending(current))
+			return false;
+		schedule_timeout_killable(1);
+	}
+	return true;
+}
+
 static int attach(struct rad_replica *replica, struct file *file)
 {
 	int err;
 
+	if (!has_own_memory())
+		return -EPERM;
 	spin_lock(&replica->lock);
 	if (replica->manager || replica->dying) {
 		spin_unlock(&replica->lock);
 		return -EBUSY;
 	}
-	if (replica->helper != task_pid(current) || current->ptrace ||
-	    atomic_read(&current->mm->mm_users) != 1) {
+	if (replica->helper != task_pid(current) || current->ptrace) {
 		spin_unlock(&replica->lock);
 		return -EPERM;
 	}

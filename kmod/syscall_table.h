@@ -431,7 +431,8 @@ enum rad_syscall_class {
 	X(link) X(linkat) X(symlink) X(symlinkat)				\
 	X(chmod) X(fchmod) X(fchmodat) X(chown) X(lchown) X(fchown)		\
 	X(fchownat) X(utime) X(utimes) X(utimensat) X(futimesat)		\
-	X(chdir) X(chroot) X(truncate) X(ftruncate) X(inotify_add_watch)	\
+	X(chdir) X(fchdir) X(chroot)						\
+	X(truncate) X(ftruncate) X(inotify_add_watch)				\
 	X(fallocate) X(lseek) X(msync) X(fsync) X(fdatasync)			\
 	X(pread64) X(preadv) X(preadv2)
 

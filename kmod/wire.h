@@ -37,36 +37,36 @@ enum {
  * that answers flow whatever the requests wait for.
  *
  * X(NAME, class, context, least length of the body)
- * context INLINE: handled in the order of arrival in the link's receive context;
+ * context ORDERED: handled in the order of arrival in the link's receive context;
  * WORKER: handled by a receive thread while others are idle, else on a work queue; unordered.
  */
 #define RAD_MESSAGES(X)								\
 	/* link */								\
-	X(AUTH,		ANSWER,	 INLINE, sizeof(struct rad_wire_auth))		\
-	X(ACK,		ANSWER,	 INLINE, sizeof(struct rad_wire_ack))		\
-	X(HEARTBEAT,	ANSWER,	 INLINE, sizeof(struct rad_wire_heartbeat))	\
+	X(AUTH,		ANSWER,	 ORDERED, sizeof(struct rad_wire_auth))		\
+	X(ACK,		ANSWER,	 ORDERED, sizeof(struct rad_wire_ack))		\
+	X(HEARTBEAT,	ANSWER,	 ORDERED, sizeof(struct rad_wire_heartbeat))	\
 	/* threads: home to visitor's node */					\
 	X(PREPARE,	REQUEST, WORKER, sizeof(struct rad_wire_prepare))	\
-	X(PREPARED,	ANSWER,	 INLINE, sizeof(struct rad_wire_status))	\
-	X(COMMIT,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
-	X(ABORT,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
-	X(RECALL,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
-	X(SYSCALL_DONE,	REQUEST, INLINE, sizeof(struct rad_wire_syscall_done))	\
-	X(PROCESS_GONE,	REQUEST, INLINE, sizeof(struct rad_wire_process))	\
+	X(PREPARED,	ANSWER,	 ORDERED, sizeof(struct rad_wire_status))	\
+	X(COMMIT,	REQUEST, ORDERED, sizeof(struct rad_wire_thread))	\
+	X(ABORT,	REQUEST, ORDERED, sizeof(struct rad_wire_thread))	\
+	X(RECALL,	REQUEST, ORDERED, sizeof(struct rad_wire_thread))	\
+	X(SYSCALL_DONE,	REQUEST, ORDERED, sizeof(struct rad_wire_syscall_done))	\
+	X(PROCESS_GONE,	REQUEST, ORDERED, sizeof(struct rad_wire_process))	\
 	/* threads: visitor's node to home */					\
-	X(SYSCALL,	REQUEST, INLINE, sizeof(struct rad_wire_syscall))	\
-	X(RETURN,	REQUEST, INLINE, sizeof(struct rad_wire_return))	\
-	X(VISITOR_GONE,	REQUEST, INLINE, sizeof(struct rad_wire_thread))	\
+	X(SYSCALL,	REQUEST, ORDERED, sizeof(struct rad_wire_syscall))	\
+	X(RETURN,	REQUEST, ORDERED, sizeof(struct rad_wire_return))	\
+	X(VISITOR_GONE,	REQUEST, ORDERED, sizeof(struct rad_wire_thread))	\
 	X(DRAIN,	REQUEST, WORKER, sizeof(struct rad_wire_process))	\
 	/* pages */								\
 	X(PAGE_GET,	REQUEST, WORKER, sizeof(struct rad_wire_page_get))	\
-	X(PAGE_GRANT,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
-	X(PAGE_REVOKE,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_revoke))	\
-	X(PAGE_BACK,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_back))	\
+	X(PAGE_GRANT,	ANSWER,	 ORDERED, sizeof(struct rad_wire_page_grant))	\
+	X(PAGE_REVOKE,	ANSWER,	 ORDERED, sizeof(struct rad_wire_page_revoke))	\
+	X(PAGE_BACK,	ANSWER,	 ORDERED, sizeof(struct rad_wire_page_back))	\
 	/* owner to who asked home */						\
-	X(PAGE_FORWARD,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_grant))	\
+	X(PAGE_FORWARD,	ANSWER,	 ORDERED, sizeof(struct rad_wire_page_grant))	\
 	/* who asked, to home */						\
-	X(PAGE_ARRIVED,	ANSWER,	 INLINE, sizeof(struct rad_wire_page_arrived))
+	X(PAGE_ARRIVED,	ANSWER,	 ORDERED, sizeof(struct rad_wire_page_arrived))
 
 /* X(REQUEST, ANSWER): calls; the others are messages without an answer. */
 #define RAD_ANSWERS(X)			\
@@ -82,14 +82,14 @@ enum rad_msg_type {
 };
 
 enum rad_msg_class { RAD_CLASS_REQUEST, RAD_CLASS_ANSWER, RAD_CLASS_COUNT };
-enum rad_msg_context { RAD_CONTEXT_INLINE, RAD_CONTEXT_WORKER };
+enum rad_msg_context { RAD_CONTEXT_ORDERED, RAD_CONTEXT_WORKER };
 
 /**
  * struct rad_wire_header - before every message
  * @type: enum rad_msg_type
  * @class: enum rad_msg_class, must be that of @type
  * @len: bytes of the body
- * @epoch: session epoch of the sender, agreed in the handshake
+ * @session: that of sender and receiver, agreed in the handshake
  * @seq: number of this message in its class and session, from 1; 0: outside
  *	the stream (AUTH, ACK, HEARTBEAT)
  * @ack: per class, last sequence number that the sender of this has received
@@ -104,7 +104,7 @@ struct rad_wire_header {
 	__u8 class;
 	__le16 reserved;
 	__le32 len;
-	__le64 epoch;
+	__le64 session;
 	__le64 seq;
 	__le64 ack[RAD_CLASS_COUNT];
 	__le64 credit[RAD_CLASS_COUNT];

@@ -114,8 +114,8 @@ static inline const char *rad_wire_check_header(const struct rad_wire_header *h,
 		return "wrong class";
 	if (body < rad_wire_kind(h->type)->least)
 		return "short body";
-	if (le64_to_cpu(h->epoch) != session)
-		return "wrong epoch";
+	if (le64_to_cpu(h->session) != session)
+		return "wrong session";
 	if (rad_wire_is_control(h->type) != !h->seq)
 		return "wrong sequence number";
 	if (rad_wire_is_answer(h->type) && !h->call)
@@ -192,7 +192,7 @@ static inline enum rad_fold_type rad_wire_fold_type(u32 fold)
 /**
  * rad_wire_unfold() - the message that travelled as immediate data
  * @fold: the immediate data
- * @h: becomes the header, followed by the body. Set are already: epoch, call, acks and
+ * @h: becomes the header, followed by the body. Set are already: session, call, acks and
  *	credits
  * @received: last sequence number that has come before in class ANSWER
  *

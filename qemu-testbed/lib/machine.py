@@ -105,7 +105,7 @@ class Machine:
             "-action", "panic=exit-failure",
             "-kernel", config["image"], "-initrd", config["initramfs"],
             "-append", self._command_line(),
-            "-serial", f"file:{self.console}",
+            "-serial", f"file:{self.console}", "-serial", "null",
             "-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,fd={agent}",
             "-device", "virtserialport,chardev=agent,name=radium.agent",

@@ -26,7 +26,7 @@ static inline pid_t event(void (*function)(void *), void *argument)
 static inline void gone_in_the_end(void)
 {
 	during_end();
-	for (int i = 0; i < 200 && moving() && !where(); i++)
+	for (int i = 0; i < 2000 && moving() && !where(); i++)
 		sleep_ms(10);
 	EQUAL(where() != 0, moving());
 }

@@ -214,10 +214,38 @@ static void slow_file_is_killed(void)
 	fuse_end(&fuse);
 }
 
+/*
+ * The process' own pages over a file that has none there any more: they are read where the thread
+ * is, though they are shared with a child and may not be written to yet.
+ */
+static void pages_over_a_hole(void)
+{
+	size_t bytes = 4 * 4096;
+	int file = DO(memfd_create("hole", 0)), faults;
+	char *memory;
+	pid_t child;
+
+	DO(ftruncate(file, bytes));
+	memory = DO(mmap(NULL, bytes, RW, MAP_PRIVATE, file, 0));
+	memset(memory, 7, bytes);
+	child = DO(fork());
+	if (!child)
+		for (;;)
+			pause();
+	DO(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes));
+	away();
+	faults = returns("FAULT");
+	for (size_t i = 0; i < bytes; i += 4096)
+		EQUAL(memory[i], 7);
+	EQUAL(returns("FAULT"), faults);
+	DO(kill(child, SIGKILL));
+	EQUAL(waitpid(child, NULL, 0), child);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(slow_file_keeps_no_lock), CASE(slow_file_is_killed),
+		CASE(pages_over_a_hole), CASE(slow_file_keeps_no_lock), CASE(slow_file_is_killed),
 		{ 0 }
 	};
 

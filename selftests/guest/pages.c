@@ -607,6 +607,48 @@ static void out_of_memory(void)
 	rmdir(group);
 }
 
+/* Fills so much memory that the machine has to swap; whoever is killed for it, it is this one. */
+static int64_t exhaust(void *unused)
+{
+	size_t bytes = (field("/proc/meminfo", "MemAvailable:") << 10) + (64ul << 20);
+	char *ballast = map_pages(bytes / 4096, RW);
+
+	(void)unused;
+	write_text("/proc/self/oom_score_adj", "1000\n");
+	for (size_t i = 0; i < bytes; i += 4096)
+		ballast[i] = 1;
+	DO(munmap(ballast, bytes));
+	return bytes >> 20;
+}
+
+/* Reclaim of the whole machine, not of a group, while most of a process' memory is away. */
+static void machine_is_short(void)
+{
+	size_t bytes = 32ul << 20;
+	struct partner other;
+	long before, back;
+	char *memory;
+
+	need_own_machine();
+	swap_on();
+	before = vmstat("pswpout ");
+	partner_start(&other, exhaust, NULL);
+	memory = map_pages(bytes / 4096, RW);
+	fill(memory, bytes, 1);
+	away();
+	EQUAL(differs(memory, bytes, 1), -1);
+	fill(memory, bytes, 2);
+	back = pages_of(getpid());
+	note("%d MiB were filled", (int)partner_ask(&other));
+	back = pages_of(getpid()) - back;
+	CHECK(vmstat("pswpout ") > before);
+	CHECK(!moving() || back > 0);
+	EQUAL(differs(memory, bytes, 2), -1);
+	home();
+	EQUAL(differs(memory, bytes, 2), -1);
+	partner_end(&other);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -616,7 +658,7 @@ int main(int argc, char **argv)
 		{ "huge_page_travels", huge_page_travels, 60 },
 		{ "huge_page_in_parts", huge_page_in_parts, 60 }, { "compacted", compacted, 60 },
 		CASE(caches_dropped), { "numa_balanced", numa_balanced, 60 }, { "forked", forked, 60 }, CASE(protected),
-		{ "out_of_memory", out_of_memory, 60 },
+		{ "out_of_memory", out_of_memory, 60 }, { "machine_is_short", machine_is_short, 120 },
 		{ 0 }
 	};
 

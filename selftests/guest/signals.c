@@ -309,7 +309,7 @@ static void alarm_ends_pause(void)
 {
 	catch(SIGALRM, 0);
 	away();
-	alarm(3);	/* not before it pauses */
+	alarm(5);	/* not before it pauses */
 	EQUAL(pause(), -1);
 	EQUAL(errno, EINTR);
 	EQUAL(count, 1);

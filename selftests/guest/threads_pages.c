@@ -426,11 +426,43 @@ static void told_into_one_page(void)
 	DO(munmap(page, page_size()));
 }
 
+static void *write_unreadable(struct hand *hand)
+{
+	(void)hand;
+	unreadable[0] = 4711;
+	return NULL;
+}
+
+static void *read_when_told(struct hand *hand)
+{
+	char byte;
+
+	EQUAL(read(pass_ends[0], &byte, 1), 1);
+	return read_unreadable(hand);
+}
+
+/* Such a page is copied when home reads what a node has written: then one more reader comes. */
+static void write_only_has_readers(void)
+{
+	unreadable = (volatile uint64_t *)map_pages(1, PROT_WRITE);
+	DO(pipe(pass_ends));
+	crew_start(crew, 1, write_unreadable, NULL);
+	crew_start(&crew[1], 1, read_when_told, NULL);
+	crew_spread(crew, 2, 1);
+	crew_go(crew, 2);
+	while (unreadable[0] != 4711)
+		sleep_ms(1);
+	EQUAL(write(pass_ends[1], "r", 1), 1);
+	crew_join(crew, 2);
+	EQUAL((uintptr_t)crew[1].result, 4711);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(copied_while_changing), CASE(all_change), CASE(read_by_all), CASE(passed_on),
-		CASE(write_only_is_shared), CASE(passed_on_by_home), CASE(one_page_for_all), CASE(two_pages_at_once),
+		CASE(write_only_is_shared), CASE(write_only_has_readers),
+		CASE(passed_on_by_home), CASE(one_page_for_all), CASE(two_pages_at_once),
 		CASE(told_into_one_page),
 		{ 0 }
 	};

@@ -133,7 +133,7 @@ def connections_are_replaced(context):
     what has come meanwhile: a page that its peers send again is not written twice."""
     bed = context.bed
     before = nodes(bed)[2]["reconnects"]
-    with sweep_beside(context):
+    with patience(bed, 60, (1, 2, 3)), sweep_beside(context):
         for pause in range(8):
             assert bed.call("freeze", "node2").returncode == 0
             time.sleep(1.2 + pause % 4 * 0.4)

@@ -36,7 +36,7 @@ def stop(bed, pid, node=1):
     kill(bed, pid, GONE_S * bed.slow, node)
 
 
-def radctl(bed, *words, node=1, timeout=60):
+def radctl(bed, *words, node=1, timeout=None):
     """A radctl command's CompletedProcess."""
     return bed.execute(node, "radctl", *words, timeout=timeout)
 

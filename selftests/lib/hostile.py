@@ -141,7 +141,7 @@ def pages_are_kept(context):
     that is silent."""
     bed, what = context.bed, "PAGE_REVOKE: not answered"
     before = errors(context, what)
-    with patience(bed, 3):
+    with patience(bed, 6):
         pid = start(bed, SPIN)
         migrate(bed, pid)
         with hostile(context, "keep"):

@@ -30,7 +30,7 @@ RECVFROM, FUTEX = "45", "202"
 def all_move_in_time(context):
     """All threads of a process are asked to go, though the first cannot: what is said is why
     it could not, and the time allowed is for all of them."""
-    bed, limit = context.bed, 4 * context.slow
+    bed, limit = context.bed, 8 * context.slow
     pid = start(bed, f"python3 -c '{STUCK}'")
 
     def calls():

@@ -8,6 +8,9 @@ import time
 
 from . import paths
 
+# The module's own, after which a machine that is not heard of is believed dead.
+DEAD_MS = 10000
+
 # Slack for a control channel that is itself slow under emulation.
 GRACE = 30
 
@@ -27,6 +30,7 @@ class Testbed:
         self.slow = 1 if kernel == "stock" else 5
         self.name = name or f"check-{kernel}-{os.getpid()}"
         self.running = False
+        self.dead_ms = DEAD_MS      # of all machines
         self.verdicts = []
         self.boots = 0
 
@@ -49,6 +53,7 @@ class Testbed:
         if self.keep and self.call("exec", f"node{self.nodes}", "--timeout", 20, "--",
                                    "true").returncode == 0:
             self.running = True     # left by an earlier run
+            self.dead_ms = None
             self.boots += 1
             for node in range(1, self.nodes + 1):
                 self.provision(node)
@@ -83,13 +88,23 @@ class Testbed:
             self.call("down")       # as many as there were
         self.nodes = nodes
 
+    def believe_dead_after(self, milliseconds):
+        """Sets the silence after which a machine believes another dead, on all of them."""
+        self.up()
+        if self.module and self.dead_ms != milliseconds:
+            for node in range(1, self.nodes + 1):
+                self.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+            self.dead_ms = milliseconds
+
     def provision(self, node):
         """Copies the test programs off the share: a test must not wait for it."""
-        self.run(node, "mkdir -p /root/st && cp -a /share/st/. /root/st/", timeout=60)
+        self.run(node, "mkdir -p /root/st && cp -a /share/st/. /root/st/",
+                 timeout=120 * self.slow)
 
-    def execute(self, node, *words, timeout=60):
+    def execute(self, node, *words, timeout=None):
         """CompletedProcess of a command in a machine; raises Dead if it is gone."""
         self.up()
+        timeout = timeout or 60 * self.slow
         start = time.monotonic()
         done = self.call("exec", f"node{node}", "--timeout", timeout, "--", *words,
                          timeout=timeout + GRACE)
@@ -98,7 +113,7 @@ class Testbed:
             raise Dead(f"node{node} does not answer: {done.stderr.strip()[-300:]}")
         return done
 
-    def run(self, node, script, timeout=60):
+    def run(self, node, script, timeout=None):
         """Standard output of a shell script in a machine, which must succeed."""
         done = self.execute(node, "sh", "-c", script, timeout=timeout)
         if done.returncode:
@@ -161,3 +176,4 @@ class Testbed:
             # What there is beside the logs of a failure stays until the next boot.
             self.call("down", *([] if complaint or label else ["--forget"]))
         self.running = False
+        self.dead_ms = DEAD_MS

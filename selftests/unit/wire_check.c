@@ -28,7 +28,7 @@ static struct rad_wire_header honest(u32 type)
 		.type = type,
 		.class = rad_wire_kind(type)->class,
 		.len = cpu_to_le32(rad_wire_kind(type)->least),
-		.epoch = cpu_to_le64(SESSION),
+		.session = cpu_to_le64(SESSION),
 		.seq = cpu_to_le64(rad_wire_is_control(type) ? 0 : 12),
 		.call = cpu_to_le64(rad_wire_is_answer(type) ? 5 : 0),
 	};
@@ -116,9 +116,9 @@ static bool wrong_epoch(u32 type)
 {
 	struct rad_wire_header old = honest(type), none = old;
 
-	old.epoch = cpu_to_le64(SESSION - 1);
-	none.epoch = 0;
-	return says(&old, length(&old), "wrong epoch") && says(&none, length(&none), "wrong epoch");
+	old.session = cpu_to_le64(SESSION - 1);
+	none.session = 0;
+	return says(&old, length(&old), "wrong session") && says(&none, length(&none), "wrong session");
 }
 
 static bool wrong_stream(u32 type)

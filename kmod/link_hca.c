@@ -11,32 +11,32 @@
 #include <linux/slab.h>
 #include "link_internal.h"
 
-static struct rad_dev *current_dev;
+static struct rad_hca *current_dev;
 static DEFINE_MUTEX(dev_mutex);
 
 static void dev_release(struct kref *ref)
 {
-	struct rad_dev *dev = container_of(ref, struct rad_dev, ref);
+	struct rad_hca *dev = container_of(ref, struct rad_hca, ref);
 
 	ib_dealloc_pd(dev->pd);
 	kfree(dev);
 }
 
-void rad_dev_put(struct rad_dev *dev)
+void rad_hca_put(struct rad_hca *dev)
 {
 	kref_put(&dev->ref, dev_release);
 }
 
 /**
- * rad_dev_get - the device in use, if it is this one
+ * rad_hca_get - the device in use, if it is this one
  * @ibdev: the device
  *
  * Context: process.
  * Return: the device with a reference, or NULL.
  */
-struct rad_dev *rad_dev_get(struct ib_device *ibdev)
+struct rad_hca *rad_hca_get(struct ib_device *ibdev)
 {
-	struct rad_dev *dev = NULL;
+	struct rad_hca *dev = NULL;
 
 	mutex_lock(&dev_mutex);
 	if (current_dev && current_dev->ibdev == ibdev) {
@@ -80,7 +80,7 @@ out:
 }
 
 /**
- * rad_dev_open - use a device
+ * rad_hca_open - use a device
  * @ibdev: the device
  * @port: its port
  *
@@ -88,9 +88,9 @@ out:
  * Return: 0, -EOPNOTSUPP without fast registration or RDMA writes with immediate data (iWARP), or
  * with bounce buffers, or a negative errno.
  */
-int rad_dev_open(struct ib_device *ibdev, u32 port)
+int rad_hca_open(struct ib_device *ibdev, u32 port)
 {
-	struct rad_dev *dev;
+	struct rad_hca *dev;
 	int err;
 
 	if (!(rdma_protocol_ib(ibdev, port) || rdma_protocol_roce(ibdev, port)) ||
@@ -119,14 +119,14 @@ int rad_dev_open(struct ib_device *ibdev, u32 port)
 }
 
 /**
- * rad_dev_current - the device in use
+ * rad_hca_current - the device in use
  *
  * Context: process.
  * Return: the device with a reference, or NULL.
  */
-struct rad_dev *rad_dev_current(void)
+struct rad_hca *rad_hca_current(void)
 {
-	struct rad_dev *dev;
+	struct rad_hca *dev;
 
 	mutex_lock(&dev_mutex);
 	dev = current_dev;
@@ -137,7 +137,7 @@ struct rad_dev *rad_dev_current(void)
 }
 
 /**
- * rad_dev_close - give the device up
+ * rad_hca_close - give the device up
  *
  * 1. All connections are closed, and none can be made: the listener is gone.
  * 2. The pool's pages are registered no more.
@@ -145,9 +145,9 @@ struct rad_dev *rad_dev_current(void)
  *
  * Context: process.
  */
-void rad_dev_close(void)
+void rad_hca_close(void)
 {
-	struct rad_dev *dev;
+	struct rad_hca *dev;
 
 	mutex_lock(&dev_mutex);
 	dev = current_dev;
@@ -156,16 +156,16 @@ void rad_dev_close(void)
 	if (!dev)
 		return;
 	rad_pool_close();
-	rad_dev_put(dev);
+	rad_hca_put(dev);
 }
 
 static void client_remove(struct ib_device *ibdev, void *data)
 {
-	struct rad_dev *dev = rad_dev_get(ibdev);
+	struct rad_hca *dev = rad_hca_get(ibdev);
 
 	if (!dev)
 		return;
-	rad_dev_put(dev);
+	rad_hca_put(dev);
 	pr_warn("RDMA device %s is going away\n", dev_name(&ibdev->dev));
 	rad_node_dev_gone();
 }
@@ -180,20 +180,20 @@ static struct ib_client client = {
 };
 
 /**
- * rad_dev_init - at load of the module
+ * rad_hca_init - at load of the module
  *
  * Return: 0 or a negative errno.
  */
-int rad_dev_init(void)
+int rad_hca_init(void)
 {
 	rad_pool_init();
 	return ib_register_client(&client);
 }
 
 /**
- * rad_dev_uninit - at unload of the module, after leave
+ * rad_hca_uninit - at unload of the module, after leave
  */
-void rad_dev_uninit(void)
+void rad_hca_uninit(void)
 {
 	ib_unregister_client(&client);
 	rad_pool_uninit();
