@@ -98,6 +98,12 @@ static void repeat_step(u64 detail, struct pt_regs *regs)
 
 	if (RAD_EXCEPTION_TRAP(detail) != X86_TRAP_DB)
 		return;
+	/* The kernel forces it: who does not want it dies of it. */
+	if (sigismember(&current->blocked, SIGTRAP) ||
+	    current->sighand->action[SIGTRAP - 1].sa.sa_handler == SIG_IGN) {
+		force_sig(SIGTRAP);
+		return;
+	}
 	clear_siginfo(&info);
 	info.si_signo = SIGTRAP;
 	info.si_code = RAD_EXCEPTION_CODE(detail);

@@ -65,13 +65,34 @@ static int release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Fails rather than have somebody killed for it. */
+static struct page *make_page(struct scratch *scratch, unsigned long index)
+{
+	struct page *page = READ_ONCE(scratch->pages[index]), *fresh;
+
+	if (page)
+		return page;
+	fresh = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NORETRY | __GFP_NOWARN);
+	if (!fresh)
+		return NULL;
+	page = cmpxchg(&scratch->pages[index], NULL, fresh);
+	if (!page)
+		return fresh;
+	__free_page(fresh);
+	return page;
+}
+
+/* A page that no call has used yet is made, too: for who goes through all of his memory. */
 static vm_fault_t fault(struct vm_fault *vmf)
 {
 	struct scratch *scratch = vmf->vma->vm_private_data;
-	struct page *page = vmf->pgoff < PAGES ? READ_ONCE(scratch->pages[vmf->pgoff]) : NULL;
+	struct page *page;
 
-	if (!page)
+	if (vmf->pgoff >= PAGES)
 		return VM_FAULT_SIGBUS;
+	page = make_page(scratch, vmf->pgoff);
+	if (!page)
+		return VM_FAULT_OOM;
 	get_page(page);
 	vmf->page = page;
 	return 0;
@@ -206,20 +227,13 @@ static int find_slot(struct scratch *scratch)
 	return slot;
 }
 
-/* Fails rather than have somebody killed for them. */
 static bool fill_slot(struct scratch *scratch, int slot, u32 bytes)
 {
-	struct page **page = &scratch->pages[slot * SLOT_PAGES];
 	u32 i;
 
-	for (i = 0; i < DIV_ROUND_UP(bytes, PAGE_SIZE); i++) {
-		if (page[i])
-			continue;
-		page[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NORETRY |
-				     __GFP_NOWARN);
-		if (!page[i])
+	for (i = 0; i < DIV_ROUND_UP(bytes, PAGE_SIZE); i++)
+		if (!make_page(scratch, slot * SLOT_PAGES + i))
 			return false;
-	}
 	return true;
 }
 

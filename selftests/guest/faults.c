@@ -256,6 +256,32 @@ static void handler_mends(void)
 		EQUAL(pages[i * 4096 + i], i + 1);
 }
 
+/* What is forced on a process that blocks it, or ignores it, ends it. */
+static void trap_is_forced(void)
+{
+	for (int ignored = 0; ignored < 2; ignored++) {
+		int status;
+		pid_t pid = DO(fork());
+
+		if (!pid) {
+			sigset_t set;
+
+			sigemptyset(&set);
+			sigaddset(&set, SIGTRAP);
+			if (ignored)
+				signal(SIGTRAP, SIG_IGN);
+			else
+				DO(sigprocmask(SIG_BLOCK, &set, NULL));
+			away();
+			asm volatile(".byte 0xf1");
+			_exit(7);
+		}
+		EQUAL(waitpid(pid, &status, 0), pid);
+		CHECK(WIFSIGNALED(status));
+		EQUAL(WTERMSIG(status), SIGTRAP);
+	}
+}
+
 static volatile sig_atomic_t traps;
 static volatile uintptr_t trapped_at;
 
@@ -310,7 +336,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 #define ROW(name, action, number, code) { #name, name, 0 },
 		FAULTS(ROW)
-		{ "handler_mends", handler_mends, 0 },
+		{ "handler_mends", handler_mends, 0 }, CASE(trap_is_forced),
 		{ "breakpoints_go_on", breakpoints_go_on, 0 },
 		{ 0 }
 	};
