@@ -268,7 +268,8 @@ u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma)
 	 * copied to; but where no page table is left mprotect() tells nobody what it changes.
 	 */
 	if (n == 1 && !PageAnon(t->data) && vma->vm_file &&
-	    compound_order(compound_head(t->data)) >= HPAGE_PMD_ORDER) {
+	    compound_order(compound_head(t->data)) >= HPAGE_PMD_ORDER &&
+	    transhuge_vma_suitable(vma, t->address & HPAGE_PMD_MASK)) {
 		put_page(t->data);
 		t->data = NULL;
 		return RADIUM_R_MEMORY_KIND;

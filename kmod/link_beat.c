@@ -90,8 +90,9 @@ u32 rad_node_answer_ms(void)
  * What the peer answers at once it would have answered by now. Only time counts in which it was
  * heard of on a connection that works, and in which we were there ourselves; so what waits for a
  * connection to be resumed, or for a machine that stands still, has its time nevertheless; and so
- * has what it has not received yet, as long as it goes on receiving. What it
- * has to wait for itself, reserves of memory say, ends when it has not heard of us for dead_ms.
+ * has what it has not received yet, as long as it goes on receiving, but RAD_ANSWER_LATEST times
+ * that at most. What it has to wait for itself, reserves of memory say, ends when it has not heard
+ * of us for dead_ms.
  */
 static void check_answers(struct rad_node *node)
 {

@@ -183,7 +183,8 @@ void rad_call_forwarded(const struct rad_in *in)
 /**
  * rad_call_overdue - is there a call that should have been answered?
  * @node: session
- * @lived: ms in which the peer was there (beat.lived) after which one at_once should have been
+ * @lived: ms in which the peer was there (beat.lived) after which one at_once should have been;
+ *	RAD_ANSWER_LATEST times that if it goes on receiving what came before
  *
  * Context: node->lock is held.
  */

@@ -206,15 +206,8 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 
 	if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
 		return connect_request(id, event);
-	if (!conn) {
-		/*
-		 * The listener. Our ib_client hears of the removal first, but may have done so
-		 * before the device was ours.
-		 */
-		if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL)
-			rad_node_dev_going();
-		return 0;
-	}
+	if (!conn)
+		return 0;	/* the listener; removal of the device is ib_client's */
 	mutex_lock(&conn->mutex);
 	if (!test_bit(RAD_CONN_CLOSING, &conn->flags))
 		conn_event(conn, event);

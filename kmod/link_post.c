@@ -365,15 +365,17 @@ void rad_link_unpost(struct rad_node *node, struct rad_conn *conn)
  *
  * What the session has to send waits meanwhile, for one round trip as a rule.
  *
- * Context: process, sleeps up to RAD_REGISTER_MS and the closing of a connection. One at a time.
+ * Context: process, sleeps until the queue is empty, or has not become shorter for RAD_REGISTER_MS,
+ * and then for that long and the closing of a connection. One at a time.
  * Return: 0, or -EIO: the region must be given up.
  */
 int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
 	struct registration reg = { .wr = wr };
 	struct rad_conn *conn;
-	bool waits;
+	unsigned long end = 0;
+	bool waits, late;
+	u32 room = 0;
 
 	init_completion(&reg.done);
 	wr->wr.wr_cqe = &reg.post.cqe;
@@ -389,12 +391,17 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 	spin_unlock_bh(&node->lock);
 	if (!waits)
 		return -EIO;
-	while (waits && !wait_for_completion_timeout(&reg.done, 1)) {
+	while (!wait_for_completion_timeout(&reg.done, 1)) {
 		spin_lock_bh(&node->lock);
 		if (node->conn == conn)
 			rad_link_push(node);
-		waits = reg.posted ||
-			(node->conn == conn && !conn->broken && !time_after(jiffies, end));
+		/* As long as the queue gets shorter it has time, and then for itself. */
+		if (conn->send_room != room) {
+			room = conn->send_room;
+			end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
+		}
+		late = time_after(jiffies, end) && !completion_done(&reg.done);
+		waits = reg.posted || (node->conn == conn && !conn->broken && !late);
 		if (!waits) {
 			/* It is on our stack, and not posted from now on. */
 			conn->registration = NULL;
@@ -402,7 +409,9 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 				rad_link_push(node);
 		}
 		spin_unlock_bh(&node->lock);
-		if (waits && time_after(jiffies, end)) {
+		if (!waits)
+			break;
+		if (late) {
 			/* Closing ends it: rad_link_unpost(). */
 			rad_conn_close(conn, RADIUM_R_TIMEOUT);
 			wait_for_completion(&reg.done);

@@ -362,23 +362,6 @@ void rad_node_dev_gone(void)
 	mutex_unlock(&join_mutex);
 }
 
-static void dev_going(struct work_struct *work)
-{
-	rad_node_dev_gone();
-}
-
-static DECLARE_WORK(going_work, dev_going);
-
-/**
- * rad_node_dev_going - the same, for who must not wait for it
- *
- * Context: any; once more than it is true costs two seconds without a listener.
- */
-void rad_node_dev_going(void)
-{
-	queue_work(rad_wq, &going_work);
-}
-
 /**
  * rad_node_init - at load of the module
  *

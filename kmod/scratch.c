@@ -42,7 +42,7 @@ enum {
  * @changed: the program has unmapped it, moved it or protected it, or a part: it is not
  *	used any more
  * @used: slots
- * @pages: made when they are needed, by who has the slot
+ * @pages: made when they are needed
  *
  * Belongs to the file, which the mapping and the process hold.
  */
@@ -65,14 +65,13 @@ static int release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Fails rather than have somebody killed for it. */
-static struct page *make_page(struct scratch *scratch, unsigned long index)
+static struct page *make_page(struct scratch *scratch, unsigned long index, gfp_t gfp)
 {
 	struct page *page = READ_ONCE(scratch->pages[index]), *fresh;
 
 	if (page)
 		return page;
-	fresh = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NORETRY | __GFP_NOWARN);
+	fresh = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | gfp);
 	if (!fresh)
 		return NULL;
 	page = cmpxchg(&scratch->pages[index], NULL, fresh);
@@ -90,7 +89,8 @@ static vm_fault_t fault(struct vm_fault *vmf)
 
 	if (vmf->pgoff >= PAGES)
 		return VM_FAULT_SIGBUS;
-	page = make_page(scratch, vmf->pgoff);
+	page = make_page(scratch, vmf->pgoff,
+			 vmf->flags & FAULT_FLAG_USER ? 0 : __GFP_NORETRY | __GFP_NOWARN);
 	if (!page)
 		return VM_FAULT_OOM;
 	get_page(page);
@@ -227,12 +227,13 @@ static int find_slot(struct scratch *scratch)
 	return slot;
 }
 
+/* Fails rather than have somebody killed for it. */
 static bool fill_slot(struct scratch *scratch, int slot, u32 bytes)
 {
 	u32 i;
 
 	for (i = 0; i < DIV_ROUND_UP(bytes, PAGE_SIZE); i++)
-		if (!make_page(scratch, slot * SLOT_PAGES + i))
+		if (!make_page(scratch, slot * SLOT_PAGES + i, __GFP_NORETRY | __GFP_NOWARN))
 			return false;
 	return true;
 }

@@ -105,6 +105,27 @@ static void pipe_call(unsigned int count, int timed_end)
 	}
 }
 
+static void file_call(unsigned int count, int writes)
+{
+	static char buffer[PAGE] __attribute__((aligned(PAGE)));
+	int file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+	if (file == -1 || write(file, buffer, PAGE) != PAGE)
+		die("file", errno);
+	go(node);
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t start;
+		ssize_t got;
+
+		memset(buffer, i, PAGE);
+		start = now_ns();
+		got = writes ? pwrite(file, buffer, PAGE, 0) : pread(file, buffer, PAGE, 0);
+		times[i] = now_ns() - start;
+		if (got != PAGE)
+			die("file", errno);
+	}
+}
+
 static void sequential(unsigned int megabytes)
 {
 	size_t pages = (size_t)megabytes << 8;
@@ -391,6 +412,8 @@ int main(int argc, char **argv)
 		null_call(count);
 	else if (!strcmp(what, "write") || !strcmp(what, "read"))
 		pipe_call(count, *what == 'w');
+	else if (!strcmp(what, "pwrite") || !strcmp(what, "pread"))
+		file_call(count, what[1] == 'w');
 	else
 		moves(what, count);
 	print_times(times, count);

@@ -30,6 +30,7 @@ class Testbed:
         self.slow = 1 if kernel == "stock" else 5
         self.name = name or f"check-{kernel}-{os.getpid()}"
         self.running = False
+        self.wanted_ms = DEAD_MS
         self.dead_ms = DEAD_MS      # of all machines
         self.verdicts = []
         self.boots = 0
@@ -78,6 +79,8 @@ class Testbed:
             raise Dead("testbed up failed: " + "\n".join(tail))
         for node in range(1, self.nodes + 1):
             self.provision(node)
+        if self.wanted_ms != DEAD_MS:
+            self.believe_dead_after(self.wanted_ms)
 
     def resize(self, nodes):
         """So many machines from now on."""
@@ -89,12 +92,14 @@ class Testbed:
         self.nodes = nodes
 
     def believe_dead_after(self, milliseconds):
-        """Sets the silence after which a machine believes another dead, on all of them."""
+        """Sets the silence after which a machine believes another dead, on all of them, also of
+        a later boot."""
+        self.wanted_ms = milliseconds
         self.up()
         if self.module and self.dead_ms != milliseconds:
+            self.dead_ms = milliseconds
             for node in range(1, self.nodes + 1):
                 self.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
-            self.dead_ms = milliseconds
 
     def provision(self, node):
         """Copies the test programs off the share: a test must not wait for it."""

@@ -112,7 +112,7 @@ static bool short_body(u32 type)
 	return true;
 }
 
-static bool wrong_epoch(u32 type)
+static bool wrong_session(u32 type)
 {
 	struct rad_wire_header old = honest(type), none = old;
 
@@ -638,7 +638,7 @@ int main(void)
 	TEST("header: a wrong length is refused", each_type(wrong_lengths));
 	TEST("header: a class that is not the type's is refused", each_type(wrong_class));
 	TEST("header: a body that is too short is refused", each_type(short_body));
-	TEST("header: another session's message is refused", each_type(wrong_epoch));
+	TEST("header: another session's message is refused", each_type(wrong_session));
 	TEST("header: a message in the wrong stream is refused", each_type(wrong_stream));
 	TEST("header: an answer to no call is refused", each_type(answers_nothing));
 	TEST("header: a type that is not of a session is refused", unknown_types());
