@@ -286,13 +286,10 @@ static unsigned long user_selector(unsigned long value)
 	return value & ~SEGMENT_RPL_MASK ? value | USER_RPL : 0;
 }
 
-/*
- * WRFSBASE takes any canonical address; another one would be a fault of the kernel's. Where there
- * is no such instruction the kernel takes a high GS base for its own (paranoid_entry).
- */
+/* WRFSBASE takes any canonical address; another one would be a fault of the kernel's. */
 static bool is_high_base(u64 base)
 {
-	return boot_cpu_has(X86_FEATURE_FSGSBASE) && base >= TASK_SIZE_MAX &&
+	return base >= TASK_SIZE_MAX &&
 	       __is_canonical_address(base, pgtable_l5_enabled() ? 57 : 48);
 }
 
@@ -309,6 +306,9 @@ static int load_general(struct task_struct *task, const void *image)
 	gregs.gs = user_selector(gregs.gs);
 	fs_base = gregs.fs_base;
 	gs_base = gregs.gs_base;
+	/* Without that instruction the kernel takes a high GS base for its own (paranoid_entry). */
+	if (!boot_cpu_has(X86_FEATURE_FSGSBASE) && (is_high_base(fs_base) || is_high_base(gs_base)))
+		return -EINVAL;
 	if (is_high_base(fs_base))
 		gregs.fs_base = 0;
 	if (is_high_base(gs_base))
