@@ -88,6 +88,17 @@ static int load_registers(const struct rad_wire_regs *image)
 	return load.err;
 }
 
+static bool is_ignored(int signal)
+{
+	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+	bool ignored;
+
+	spin_lock_irq(&sighand->siglock);
+	ignored = sighand->action[signal - 1].sa.sa_handler == SIG_IGN;
+	spin_unlock_irq(&sighand->siglock);
+	return ignored;
+}
+
 /*
  * An exception is made again by executing the instruction again. Not so the debug
  * trap of a single step, which comes after the instruction: its signal is sent.
@@ -99,8 +110,7 @@ static void repeat_step(u64 detail, struct pt_regs *regs)
 	if (RAD_EXCEPTION_TRAP(detail) != X86_TRAP_DB)
 		return;
 	/* The kernel forces it: who does not want it dies of it. */
-	if (sigismember(&current->blocked, SIGTRAP) ||
-	    current->sighand->action[SIGTRAP - 1].sa.sa_handler == SIG_IGN) {
+	if (sigismember(&current->blocked, SIGTRAP) || is_ignored(SIGTRAP)) {
 		force_sig(SIGTRAP);
 		return;
 	}

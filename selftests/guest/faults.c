@@ -273,7 +273,7 @@ static void trap_is_forced(void)
 			else
 				DO(sigprocmask(SIG_BLOCK, &set, NULL));
 			away();
-			asm volatile(".byte 0xf1");
+			trap_flag();
 			_exit(7);
 		}
 		EQUAL(waitpid(pid, &status, 0), pid);
