@@ -180,7 +180,7 @@ def owner_dies(context):
                "the page goes from node to node")
         for node in HOME, THIRD:
             stack.callback(believe_dead_after, bed, node, int(dead_seconds(bed, node)) * 1000)
-            believe_dead_after(bed, node, 20000 * context.slow)
+            believe_dead_after(bed, node, 20000 * min(context.slow, 2))
         unknown = dead_seconds(bed) - 2
 
         def look():
