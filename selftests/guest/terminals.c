@@ -51,14 +51,6 @@ static void shown(const char *text)
 	length = strlen(seen);
 }
 
-static void ended(pid_t pid)
-{
-	int status;
-
-	EQUAL(waitpid(pid, &status, 0), pid);
-	EQUAL(status, 0);
-}
-
 static void read_lines(void)
 {
 	char line[64];
@@ -85,7 +77,7 @@ static void line_editing(void)
 	type("abd\n");
 	shown("last");
 	type("\004");
-	ended(pid);
+	reap(pid);
 }
 
 static void read_raw(void)
@@ -118,7 +110,7 @@ static void raw_keys(void)
 
 	shown("raw");
 	type("\003\032x");
-	ended(pid);
+	reap(pid);
 }
 
 static void read_raw_slowly(void)
@@ -148,7 +140,7 @@ static void raw_keys_one_by_one(void)
 	type("ab");
 	sleep_ms(600);
 	type("c");
-	ended(pid);
+	reap(pid);
 }
 
 /* Moved at eight of its ten seconds, which do not begin anew; those would end at eighteen. */
@@ -177,7 +169,7 @@ static void read_raw_with_a_limit(void)
 /* Nobody types. */
 static void raw_keys_with_a_limit(void)
 {
-	ended(session(read_raw_with_a_limit));
+	reap(session(read_raw_with_a_limit));
 }
 
 static volatile sig_atomic_t caught;
@@ -212,7 +204,7 @@ static void window_size(void)
 
 	shown("ready");
 	DO(ioctl(master, TIOCSWINSZ, &size));
-	ended(pid);
+	reap(pid);
 	DO(ioctl(master, TIOCGWINSZ, &size));
 	EQUAL(size.ws_row, 44);
 }
@@ -262,7 +254,7 @@ static void background_jobs(void)
 
 	shown("type");
 	type("k\n");
-	ended(pid);
+	reap(pid);
 }
 
 static void be_left(void)
@@ -312,7 +304,7 @@ static void controlling_terminal(void)
 	pid_t pid = session(be_leader);
 
 	shown("mine");
-	ended(pid);
+	reap(pid);
 }
 
 static void await_input(int fd)

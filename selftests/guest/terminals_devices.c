@@ -12,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/param.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <termios.h>
 
 #ifndef TIOCM_LOOP
@@ -88,14 +87,6 @@ static void shown(const char *text)
 	}
 }
 
-static void ended(pid_t pid)
-{
-	int status;
-
-	EQUAL(waitpid(pid, &status, 0), pid);
-	EQUAL(status, 0);
-}
-
 static void read_lines(void)
 {
 	char line[64];
@@ -120,7 +111,7 @@ static void console_lines(void)
 	shown("fat");
 	shown("next");
 	type("\004");
-	ended(pid);
+	reap(pid);
 }
 
 static void read_in_moves(void)
@@ -147,7 +138,7 @@ static void console_read_is_moved(void)
 	shown("mov");
 	sleep_ms(EVENT_MS);
 	type("ed\r");
-	ended(pid);
+	reap(pid);
 }
 
 static volatile sig_atomic_t caught;
@@ -189,7 +180,7 @@ static void console_interrupts(void)
 	while (!sleeps_in(pid, SYS_read))
 		sched_yield();
 	type("\003");
-	ended(pid);
+	reap(pid);
 }
 
 static void ask_driver(void)
@@ -223,7 +214,7 @@ static void ask_driver(void)
 static void console_driver(void)
 {
 	open_console();
-	ended(session(ask_driver));
+	reap(session(ask_driver));
 }
 
 /* The line, raw, at the highest speed; what is sent comes back. Who calls this is its session's. */

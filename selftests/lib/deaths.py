@@ -10,8 +10,7 @@ from . import copies, paths
 from .control import (SPIN, boot_again, child_of, exit_status, migrate, nodes, one_moves, processes,
                       radctl, shown, start, stop, within)
 from .context import each
-from .ends import (LOOK, Clock, believe_dead_after, dead_seconds, ended, kill,
-                   watch)
+from .ends import LOOK, Clock, dead_seconds, ended, kill, patience, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
 from .rivals import rivals, send
 from .spread import seen
@@ -178,9 +177,7 @@ def owner_dies(context):
         stack.callback(stop, bed, doomed)
         within(20 * context.slow, lambda: counts(bed, doomed)["pages_forwarded"] >= EXCHANGES,
                "the page goes from node to node")
-        for node in HOME, THIRD:
-            stack.callback(believe_dead_after, bed, node, int(dead_seconds(bed, node)) * 1000)
-            believe_dead_after(bed, node, 20000 * min(context.slow, 2))
+        stack.enter_context(patience(bed, 20 * min(context.slow, 2), (HOME, THIRD)))
         unknown = dead_seconds(bed) - 2
 
         def look():

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from . import paths
+from . import ends, paths
 
 # The module's own, after which a machine that is not heard of is believed dead.
 DEAD_MS = 10000
@@ -99,7 +99,7 @@ class Testbed:
         if self.module and self.dead_ms != milliseconds:
             self.dead_ms = milliseconds
             for node in range(1, self.nodes + 1):
-                self.run(node, f"echo {milliseconds} >/sys/module/radium/parameters/dead_ms")
+                ends.believe_dead_after(self, node, milliseconds)
 
     def provision(self, node):
         """Copies the test programs off the share: a test must not wait for it."""
