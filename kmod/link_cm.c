@@ -206,8 +206,12 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 
 	if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
 		return connect_request(id, event);
-	if (!conn)
-		return 0;	/* the listener; removal of the device is ib_client's */
+	if (!conn) {
+		/* The listener. Otherwise our ib_client was told first, and there is none any more. */
+		if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL)
+			rad_node_dev_going();
+		return 0;
+	}
 	mutex_lock(&conn->mutex);
 	if (!test_bit(RAD_CONN_CLOSING, &conn->flags))
 		conn_event(conn, event);

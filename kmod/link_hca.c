@@ -19,6 +19,7 @@ static void dev_release(struct kref *ref)
 	struct rad_hca *dev = container_of(ref, struct rad_hca, ref);
 
 	ib_dealloc_pd(dev->pd);
+	ib_device_put(dev->ibdev);
 	kfree(dev);
 }
 
@@ -105,17 +106,25 @@ int rad_hca_open(struct ib_device *ibdev, u32 port)
 		return -ENOMEM;
 	kref_init(&dev->ref);
 	dev->ibdev = ibdev;
+	/* Who removes it may have asked our ib_client before: see rad_node_dev_going(). */
+	err = -ENODEV;
+	if (!ib_device_try_get(ibdev))
+		goto free;
 	dev->pd = ib_alloc_pd(ibdev, 0);
 	if (IS_ERR(dev->pd)) {
 		err = PTR_ERR(dev->pd);
-		kfree(dev);
-		return err;
+		goto put;
 	}
 	mutex_lock(&dev_mutex);
 	current_dev = dev;
 	mutex_unlock(&dev_mutex);
 	rad_pool_open();
 	return 0;
+put:
+	ib_device_put(ibdev);
+free:
+	kfree(dev);
+	return err;
 }
 
 /**

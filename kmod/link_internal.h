@@ -324,6 +324,7 @@ static inline struct rad_msg *rad_msg_of(struct rad_out *out)
 extern struct workqueue_struct *rad_wq;		/* peers, handshakes: never long */
 extern struct workqueue_struct *rad_conn_wq;	/* closing of connections: waits for nobody */
 void rad_node_dev_gone(void);
+void rad_node_dev_going(void);
 const struct sockaddr *rad_node_addr(void);
 u64 rad_node_incarnation(void);
 

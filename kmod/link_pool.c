@@ -8,8 +8,8 @@
  * fast registration, RAD_CHUNK_PAGES pages each; none exists before the first
  * peer has authenticated itself, since registering needs its queue pair.
  *
- * A landing page is not reused while a peer might still write to it: see
- * rad_landing_put() and rad_landing_put_late().
+ * A landing page is not reused while a peer might still write to it, see
+ * rad_landing_put() and rad_landing_put_late(), or a send queue read it, see slot_put().
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -31,12 +31,13 @@ enum {
 	POOL_HIGH	= 4 * RAD_CHUNK_PAGES,	/* free pages above which it shrinks */
 	REGISTER_TRIES	= 20,
 	RETRY_MS	= 50,	/* while a lost connection is being replaced */
+	LENT_MS		= 20,	/* until a send queue is through with what it has sent */
 	CHUNK_NUMBERS	= RAD_TOKENS / RAD_CHUNK_PAGES,
 };
 
 /*
  * struct slot - one landing page
- * @entry: in chunk->free, or in pool.late
+ * @entry: in chunk->free, or in pool.late, or in pool.lent
  * @until: in pool.late: jiffies from which on nobody writes to it any more
  * @call: that is answered by writing to it, under the lock of numbers
  */
@@ -75,6 +76,7 @@ static struct {
 	struct list_head usable;
 	struct list_head full;
 	struct list_head late;
+	struct list_head lent;
 	u32 free;
 	u32 total;
 	bool open;
@@ -166,8 +168,14 @@ static int chunk_register_once(struct chunk *chunk, int segments, struct rad_nod
 	ib_update_fast_reg_key(chunk->mr, ib_inc_rkey(chunk->mr->rkey));
 	err = -EINVAL;
 	if (ib_map_mr_sg(chunk->mr, chunk->sg, segments, NULL, PAGE_SIZE) == segments &&
-	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE)
+	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE) {
+		/*
+		 * Peers name its pages by addresses that begin here: not by ours, which with
+		 * Soft-RoCE are the kernel's. In whole pages it is free to choose.
+		 */
+		chunk->mr->iova = (chunk->number + 1ull) * RAD_CHUNK_PAGES * PAGE_SIZE;
 		err = chunk_post(chunk, failed);
+	}
 	if (err)
 		ib_dereg_mr(chunk->mr);
 	return err;
@@ -332,6 +340,15 @@ static bool pool_get(struct rad_landing *landing)
 	return chunk;
 }
 
+/*
+ * Does a message have the page? It lets go of it when the send queue has: a peer that says it has
+ * the page while its adapter does not is sent it again, and what is in it then, from whatever process.
+ */
+static bool is_lent(const struct slot *slot)
+{
+	return page_ref_count(slot->page) > 1;
+}
+
 static void slot_put(struct slot *slot)
 {
 	struct chunk *chunk = slot->chunk;
@@ -339,6 +356,14 @@ static void slot_put(struct slot *slot)
 	bool last;
 
 	spin_lock_irqsave(&pool.lock, flags);
+	/* Nothing of a dead chunk is given out again, and there is no queue pair when all are dead. */
+	if (pool.open && !chunk->dead && is_lent(slot)) {
+		if (list_empty(&pool.lent))
+			mod_delayed_work(rad_worker_wq, &pool.late_work, msecs_to_jiffies(LENT_MS));
+		list_add_tail(&slot->entry, &pool.lent);
+		spin_unlock_irqrestore(&pool.lock, flags);
+		return;
+	}
 	list_add(&slot->entry, &chunk->free);
 	last = --chunk->used == 0;
 	if (!chunk->dead) {
@@ -403,19 +428,26 @@ void rad_landing_put(struct rad_landing *landing)
 /* Puts the pages whose time has come; @all: their connections are gone, too. */
 static void put_late(bool all)
 {
+	unsigned long now, wait = MAX_JIFFY_OFFSET;
 	struct slot *slot, *next;
-	unsigned long now;
 	LIST_HEAD(due);
 
 	spin_lock_irq(&pool.lock);
 	now = jiffies;		/* once: the time left must not become less than none */
 	list_for_each_entry_safe(slot, next, &pool.late, entry) {
 		if (!all && time_before(now, slot->until)) {
-			mod_delayed_work(rad_worker_wq, &pool.late_work, slot->until - now);
+			wait = slot->until - now;
 			break;
 		}
 		list_move_tail(&slot->entry, &due);
 	}
+	list_for_each_entry_safe(slot, next, &pool.lent, entry)
+		if (all || !is_lent(slot))
+			list_move_tail(&slot->entry, &due);
+	if (!list_empty(&pool.lent))
+		wait = min(wait, msecs_to_jiffies(LENT_MS));
+	if (wait != MAX_JIFFY_OFFSET)
+		mod_delayed_work(rad_worker_wq, &pool.late_work, wait);
 	spin_unlock_irq(&pool.lock);
 	list_for_each_entry_safe(slot, next, &due, entry)
 		slot_put(slot);
@@ -553,7 +585,8 @@ void rad_pool_open(void)
  *
  * 1. The pool is closed: no page is given out, growing ends (its registration
  *    fails without a connection), so that no chunk is added after step 3.
- * 2. Pages that were put late are free: no connection is left to write to them.
+ * 2. Pages that were put late, or are lent, are free: no connection is left to write to them, or
+ *    to read them.
  * 3. All chunks are unregistered. Pages that somebody has stay his.
  * 4. The pool's work is through with the chunks that it took, if pages given back in 2 or 3
  *    have queued it again; there are no others for it.
@@ -587,6 +620,7 @@ void rad_pool_init(void)
 	INIT_LIST_HEAD(&pool.usable);
 	INIT_LIST_HEAD(&pool.full);
 	INIT_LIST_HEAD(&pool.late);
+	INIT_LIST_HEAD(&pool.lent);
 	INIT_DELAYED_WORK(&pool.late_work, late_work);
 	INIT_WORK(&pool.work, pool_work);
 }

@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/bitmap.h>
+#include <linux/mm.h>
 #include "link_internal.h"
 
 enum { LATER_MAX_NS = 2 * 1000 * 1000 };	/* for a message that may wait */
@@ -149,6 +150,23 @@ void rad_stream_acked(struct rad_stream *stream, u64 ack, struct list_head *list
 	stream->acked = max(stream->acked, ack);
 }
 
+/*
+ * Whoever is told that a page has got there may use it for something else: not while the send queue
+ * reads it, see slot_put() in link_pool.c. The callers have reaped: most often it has let go of it.
+ */
+static void let_go_of_pages(struct rad_node *node, struct list_head *list)
+{
+	struct rad_msg *msg;
+
+	spin_lock_bh(&node->lock);
+	list_for_each_entry(msg, list, entry)
+		if (msg->page && !msg->posted) {
+			put_page(msg->page);
+			msg->page = NULL;
+		}
+	spin_unlock_bh(&node->lock);
+}
+
 /**
  * rad_link_finish - the streams are through with some messages
  * @node: session
@@ -163,6 +181,7 @@ void rad_link_finish(struct rad_node *node, struct list_head *list, bool deliver
 
 	if (list_empty(list))
 		return;
+	let_go_of_pages(node, list);
 	list_for_each_entry(msg, list, entry)
 		if (msg->sent)
 			msg->sent(msg->sent_arg, delivered && !msg->astray);

@@ -362,6 +362,26 @@ void rad_node_dev_gone(void)
 	mutex_unlock(&join_mutex);
 }
 
+static void dev_going(struct work_struct *work)
+{
+	rad_node_dev_gone();
+}
+
+static DECLARE_WORK(going_work, dev_going);
+
+/**
+ * rad_node_dev_going - the RDMA device is being removed, which is not ours yet
+ *
+ * It became so, or is about to, after our ib_client had been asked. Whoever ends the listener
+ * waits for the event that calls this; join, too, has what that takes.
+ *
+ * Context: process; does not wait.
+ */
+void rad_node_dev_going(void)
+{
+	queue_work(system_unbound_wq, &going_work);
+}
+
 /**
  * rad_node_init - at load of the module
  *
@@ -404,6 +424,7 @@ destroy:
 void rad_node_uninit(void)
 {
 	rad_node_leave();
+	cancel_work_sync(&going_work);		/* the listener, which queues it, is gone */
 	rad_hca_uninit();
 	destroy_workqueue(rad_worker_wq);
 	destroy_workqueue(rad_conn_wq);

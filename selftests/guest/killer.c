@@ -12,7 +12,7 @@
  */
 #include "lookout.h"
 #include "move.h"
-#include "ns.h"
+#include "passenger.h"
 
 #include <err.h>
 #include <netdb.h>
@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -37,14 +36,10 @@ enum {
 	TRIES		= 10,
 	WINDOW_US	= 60000,
 	STAY_US		= 20000,	/* away before the recall, at most */
-	PAGES		= 256,
 };
 
 /* What a round waits for before its random delay. */
 enum aim { START, AWAY, PREPARING, RETURNING, AIMS };
-
-/* A state of the thread; AWAY with a recall under way is one of its own. */
-enum { RECALLED = RADIUM_THREAD_STATE_COUNT, PHASES };
 
 enum outcome { MET, MISSED, FAILED };
 
@@ -57,34 +52,6 @@ static uint64_t longest_us;		/* wait for a phase */
 static uint64_t slowest_us;		/* until one was gone everywhere */
 static unsigned int late;		/* in more than GONE_MS */
 
-static uint64_t now_us(void)
-{
-	return now_ns() / 1000;
-}
-
-/* Touches memory and makes system calls, so that it is met in all of these. */
-static void passenger(int kind)
-{
-	volatile char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int ends[2];
-	char byte;
-
-	if (pipe(ends))
-		_exit(1);
-	for (unsigned int i = 0;; i++) {
-		pages[i * 7 % PAGES * 4096] = i;
-		if (kind == 1)
-			getppid();
-		if (kind == 2 && read(ends[0], &byte, 1) < 0)
-			_exit(1);
-		if (kind == 3 && i % 64 == 0)
-			usleep(1000);
-		if (kind == 4 && i % PAGES == 0)
-			madvise((void *)pages, PAGES * 4096, MADV_DONTNEED);
-	}
-}
-
 /* Moves it back and forth until it is gone. */
 static void move_until_gone(pid_t pid)
 {
@@ -96,16 +63,6 @@ static void move_until_gone(pid_t pid)
 	_exit(0);
 }
 
-/* Phase of its thread; HOME where nobody knows it. */
-static unsigned int phase_of(pid_t pid)
-{
-	struct radium_thread_info info;
-
-	if (!move_info(device, pid, &info) || info.state >= RADIUM_THREAD_STATE_COUNT)
-		return RADIUM_THREAD_HOME;
-	return info.state == RADIUM_THREAD_AWAY && !info.wanted ? RECALLED : info.state;
-}
-
 static bool is_aimed_at(enum aim aim, unsigned int phase)
 {
 	switch (aim) {
@@ -114,7 +71,7 @@ static bool is_aimed_at(enum aim aim, unsigned int phase)
 	case PREPARING:
 		return phase == RADIUM_THREAD_PREPARING;
 	case RETURNING:
-		return phase == RADIUM_THREAD_RETURNING || phase == RECALLED;
+		return phase == RADIUM_THREAD_RETURNING || phase == PHASE_RECALLED;
 	default:
 		return true;
 	}
@@ -125,7 +82,7 @@ static bool await(pid_t pid, enum aim aim, unsigned int *phase)
 {
 	uint64_t start = now_us(), waited = 0;
 
-	while (!is_aimed_at(aim, *phase = phase_of(pid))) {
+	while (!is_aimed_at(aim, *phase = passenger_phase(device, pid))) {
 		if (waited > SEEN_MS * 1000ull * factor)
 			return false;
 		usleep(100);
@@ -181,7 +138,7 @@ static bool gone_there(unsigned int i, uint64_t limit)
 			return true;
 		if (asked > limit) {
 			printf("round %u, kind %u, aim %u: %u replicas on node %u after %d ms\n", i,
-			       i % 5, i % AIMS, replicas, node, STILL_MS * factor);
+			       i % PASSENGER_KINDS, i % AIMS, replicas, node, STILL_MS * factor);
 			return false;
 		}
 		usleep(LOOK_US);
@@ -197,7 +154,7 @@ static bool gone(unsigned int i, pid_t pid, pid_t mover)
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
 		if (now_us() > limit) {
-			printf("round %u, kind %u, aim %u: still there after %d ms\n", i, i % 5, i % AIMS,
+			printf("round %u, kind %u, aim %u: still there after %d ms\n", i, i % PASSENGER_KINDS, i % AIMS,
 			       STILL_MS * factor);
 			kill(mover, SIGKILL);
 			return false;
@@ -244,14 +201,14 @@ static enum outcome make_round(unsigned int i)
 	bool seen;
 
 	if (!pid)
-		passenger(i % 5);
+		passenger(i % PASSENGER_KINDS);
 	mover = fork();
 	if (!mover)
 		move_until_gone(pid);
 	seen = await(pid, aim, &phase);
 	if (!exact) {
 		usleep(delay);
-		phase = phase_of(pid);
+		phase = passenger_phase(device, pid);
 	}
 	/* The phase was read directly before: what moves on in between, moves on. */
 	kill(pid, SIGKILL);
@@ -260,7 +217,7 @@ static enum outcome make_round(unsigned int i)
 		return FAILED;
 	if (!seen) {
 		/* What has been killed before must not hold it up. */
-		printf("round %u, kind %u: aim %u not seen in %u ms\n", i, i % 5, aim, SEEN_MS * factor);
+		printf("round %u, kind %u: aim %u not seen in %u ms\n", i, i % PASSENGER_KINDS, aim, SEEN_MS * factor);
 		return FAILED;
 	}
 	return exact && !is_aimed_at(aim, phase) ? MISSED : MET;
@@ -275,29 +232,22 @@ static bool make_and_meet(unsigned int i)
 		if (outcome != MISSED)
 			return outcome == MET;
 	}
-	printf("round %u, kind %u, aim %u: not met in %d tries\n", i, i % 5, i % AIMS, TRIES);
+	printf("round %u, kind %u, aim %u: not met in %d tries\n", i, i % PASSENGER_KINDS, i % AIMS, TRIES);
 	return false;
 }
 
 static int report(void)
 {
-	static const char *const names[PHASES] = {
-#define STATE_NAME(name, text) text,
-		RADIUM_THREAD_STATES(STATE_NAME)
-#undef STATE_NAME
-		"away with a recall under way"
-	};
 	unsigned int kills = 0;
 
 	for (unsigned int i = 0; i < PHASES; i++)
 		kills += met[i];
 	printf("%u killed:", kills);
-	for (unsigned int i = 0; i < PHASES; i++)
-		printf(" %u %s,", met[i], names[i]);
+	passenger_print_phases(met);
 	printf(" longest wait for a phase %u ms, gone everywhere after %u ms at most\n",
 	       (unsigned int)(longest_us / 1000), (unsigned int)(slowest_us / 1000));
 	if (!met[RADIUM_THREAD_PREPARING] || !met[RADIUM_THREAD_AWAY] ||
-	    !(met[RADIUM_THREAD_RETURNING] + met[RECALLED])) {
+	    !(met[RADIUM_THREAD_RETURNING] + met[PHASE_RECALLED])) {
 		puts("a phase of a move was never met");
 		return 1;
 	}

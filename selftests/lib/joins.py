@@ -2,6 +2,7 @@
 """Nodes that may not join: one line says why."""
 
 import contextlib
+import time
 
 from . import build, paths
 from .context import Skip
@@ -147,6 +148,39 @@ def iwarp_device(context):
     with left(context, devices):
         bed.run(2, "rdma link del rxe0; rdma link add siw0 type siw netdev eth0")
         join_is_refused(context, 2, "/run/radium.key", "not supported")
+
+
+# Takes the RDMA device away at more and more of the way of a join, and gives it back. Says how often
+# the join had failed by then, and how often not.
+DEVICE_GOES = """
+failed=0 joined=0
+for round in $(seq {rounds}); do
+    {{ {join} >/tmp/join.said 2>&1; echo $? >/tmp/join.status; }} &
+    busybox usleep $((round * {step}))
+    rdma link del rxe0
+    wait $!
+    if [ "$(cat /tmp/join.status)" -eq 0 ]; then joined=$((joined + 1)); else failed=$((failed + 1)); fi
+    rdma link add rxe0 type rxe netdev eth0
+    radctl node leave >/dev/null 2>&1
+done
+echo $failed $joined
+"""
+
+
+def device_goes_while_joining(context):
+    """The RDMA device is removed in whatever moment of a join: that waits for nobody, and the machine
+    can join with the next one."""
+    bed, command = context.bed, join(2, options="--no-wait")
+    with left(context, "rdma link add rxe0 type rxe netdev eth0 2>/dev/null"):
+        begin = time.monotonic()
+        bed.run(2, command, timeout=60 * context.slow)
+        took = time.monotonic() - begin
+        bed.run(2, "radctl node leave")
+        rounds = 16
+        failed, joined = map(int, bed.run(2, DEVICE_GOES.format(
+            rounds=rounds, join=command, step=int(took * 1.2e6 / rounds)),
+            timeout=(60 + 10 * rounds) * context.slow).split())
+        context.report.note(f"{joined} had joined before the device went, {failed} had not")
 
 
 def wire_version(context):
