@@ -189,16 +189,7 @@ static int move_threads(struct task_struct *task, struct radium_move *move, u32 
 /* Has a node with this id ever been heard of? One that is down has. */
 static bool is_known(u32 id)
 {
-	struct radium_node_info *infos = kvcalloc(RADIUM_NODE_MAX + 1, sizeof(*infos), GFP_KERNEL);
-	bool known = false;
-	u32 total;
-	int i, n;
-
-	n = infos ? rad_node_list(infos, RADIUM_NODE_MAX + 1, &total) : 0;
-	for (i = 0; i < n; i++)
-		known |= infos[i].id == id;
-	kvfree(infos);
-	return known;
+	return id && id <= RADIUM_NODE_MAX && rad_node_known() & BIT_ULL(id - 1);
 }
 
 /* The caller goes to a node, and what it makes from now on goes after it. */

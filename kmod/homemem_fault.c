@@ -30,22 +30,52 @@ static struct rad_page *find_held(unsigned long pfn)
 	return page;
 }
 
+static bool is_migrating(pte_t pte)
+{
+	return !pte_none(pte) && !pte_present(pte) && is_migration_entry(pte_to_swp_entry(pte));
+}
+
 static struct rad_page *held_by_pte(pte_t pte)
 {
-	swp_entry_t entry;
+	return is_migrating(pte) ? find_held(swp_offset_pfn(pte_to_swp_entry(pte))) : NULL;
+}
 
-	if (pte_none(pte) || pte_present(pte))
-		return NULL;
-	entry = pte_to_swp_entry(pte);
-	if (!is_migration_entry(entry))
-		return NULL;
-	return find_held(swp_offset_pfn(entry));
+/* Can this memory be that of a distributed process? For most it is said at once that it is not. */
+static bool may_be_distributed(struct mm_struct *mm)
+{
+	return rad_process_count() && mm_has_notifiers(mm);
 }
 
 /* The distributed process with this memory, with a reference, or NULL; soon, for others. */
 static struct rad_process *process_of(struct mm_struct *mm)
 {
-	return mm_has_notifiers(mm) ? rad_process_find_mm(mm) : NULL;
+	return may_be_distributed(mm) ? rad_process_find_mm(mm) : NULL;
+}
+
+/*
+ * rad_homemem_may_hold() - may a migration entry be that of a held page, or soon be? Not a look at
+ * rad_held: what is being taken is not there yet, and the original would wait for it without a word.
+ */
+bool rad_homemem_may_hold(void)
+{
+	return rad_process_count();
+}
+
+/* rad_homemem_concerns_swap() - is rad_homemem_do_swap_page() to look at this fault? */
+bool rad_homemem_concerns_swap(const struct vm_fault *vmf)
+{
+	if (is_migrating(vmf->orig_pte))
+		return rad_homemem_may_hold();
+	return vmf->flags & FAULT_FLAG_WRITE && may_be_distributed(vmf->vma->vm_mm);
+}
+
+/*
+ * rad_homemem_concerns_wp() - is rad_homemem_do_wp_page() to look at this fault? The lock of the
+ * page table is held, under which pages become copies, of processes that are known by then.
+ */
+bool rad_homemem_concerns_wp(const struct vm_fault *vmf)
+{
+	return may_be_distributed(vmf->vma->vm_mm);
 }
 
 static bool is_distributed(struct mm_struct *mm)

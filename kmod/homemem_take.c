@@ -306,16 +306,25 @@ static u32 take_copy(struct rad_take *t, struct vm_area_struct *vma)
 	return RADIUM_R_MEMORY_KIND;
 }
 
+/* The regular file of which a mapping may show pages that are copied, or NULL. */
+static struct file *shown_file(struct vm_area_struct *vma)
+{
+	if (!vma || !vma->vm_file || vma_is_anonymous(vma) ||
+	    vma->vm_flags & (VM_WRITE | VM_MAYSHARE | VM_SPECIAL) ||
+	    !S_ISREG(file_inode(vma->vm_file)->i_mode))
+		return NULL;
+	return vma->vm_file;
+}
+
 /*
  * Before a page of a file is copied: whoever opens it for writing has to be heard. If
  * he is not, returns the file, with a reference.
  */
 static struct file *unwatched(struct vm_area_struct *vma)
 {
-	if (!vma || !vma->vm_file || vma->vm_flags & (VM_WRITE | VM_MAYSHARE) ||
-	    rad_filewatch_covers(vma->vm_file))
-		return NULL;
-	return get_file(vma->vm_file);
+	struct file *file = shown_file(vma);
+
+	return file && !rad_filewatch_covers(file) ? get_file(file) : NULL;
 }
 
 /**
@@ -359,7 +368,7 @@ u32 rad_take_page(struct rad_take *t)
 		t->tries--;
 		return rad_take_page(t);
 	}
-	rad_page_note_file(t->page, vma && !(vma->vm_flags & VM_WRITE) ? vma->vm_file : NULL);
+	rad_page_note_file(t->page, shown_file(vma));
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = rad_take_prot(vma);

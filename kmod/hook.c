@@ -7,15 +7,29 @@
 #include "ksym.h"
 #include "watch.h"
 
+#ifdef CONFIG_PREEMPT_RT
+#error "not for PREEMPT_RT: probes of tracepoints take spin locks, which sleep there"
+#endif
+
+enum { STUCK_JIFFIES = 60 * HZ };
+
 struct rad_hook_original rad_hook_original;
 
 /* Tasks that are inside one of our replacements. */
 static atomic_t active;
 
+/*
+ * struct hook - a function, and what is entered instead
+ * @concerns: is a call with this first argument to be looked at? NULL: each. Whoever has nothing
+ *	to do with us does not even come by: he may sleep in the original for as long as he
+ *	likes (userfaultfd, a file system that is frozen), and unloading would wait for him.
+ *	Called where the function is, with its locks; does not sleep
+ */
 struct hook {
 	const char *name;
 	void *replacement;
 	void **original;
+	bool (*concerns)(unsigned long argument);
 	struct ftrace_ops ops;
 	unsigned long ip;
 	bool registered;
@@ -27,8 +41,31 @@ static void notrace divert(unsigned long ip, unsigned long parent_ip, struct ftr
 	struct hook *hook = container_of(ops, struct hook, ops);
 
 	/* The replacement calls the original: let that call through. */
-	if (!within_module(parent_ip, THIS_MODULE))
+	if (within_module(parent_ip, THIS_MODULE))
+		return;
+	/* 6.2 has ftrace_regs_get_argument(). */
+	if (!hook->concerns || hook->concerns(fregs->regs.di))
 		ftrace_instruction_pointer_set(fregs, (unsigned long)hook->replacement);
+}
+
+static bool concerns_swap(unsigned long vmf)
+{
+	return rad_homemem_concerns_swap((const struct vm_fault *)vmf);
+}
+
+static bool concerns_wp(unsigned long vmf)
+{
+	return rad_homemem_concerns_wp((const struct vm_fault *)vmf);
+}
+
+static bool concerns_migration(unsigned long mm)
+{
+	return rad_homemem_may_hold();
+}
+
+static bool concerns_dispatch(unsigned long regs)
+{
+	return rad_syscall_concerns_dispatch();
 }
 
 /*
@@ -106,21 +143,22 @@ static int enter_syscall_regfunc(void)
 	return ret;
 }
 
-#define HOOK(function)							\
+#define HOOK(function, which)						\
 	{								\
 		.name = #function,					\
 		.replacement = enter_##function,			\
 		.original = (void **)&rad_hook_original.function,	\
+		.concerns = which,					\
 	}
 
 static struct hook hooks[] = {
-	HOOK(do_swap_page),
-	HOOK(do_wp_page),
-	HOOK(migration_entry_wait),
-	HOOK(syscall_user_dispatch),
-	HOOK(__x64_sys_seccomp),
-	HOOK(__ia32_sys_seccomp),
-	HOOK(syscall_regfunc),
+	HOOK(do_swap_page, concerns_swap),
+	HOOK(do_wp_page, concerns_wp),
+	HOOK(migration_entry_wait, concerns_migration),
+	HOOK(syscall_user_dispatch, concerns_dispatch),
+	HOOK(__x64_sys_seccomp, NULL),
+	HOOK(__ia32_sys_seccomp, NULL),
+	HOOK(syscall_regfunc, NULL),
 };
 
 static int install(struct hook *hook)
@@ -171,11 +209,24 @@ int rad_hook_init(void)
 	return 0;
 }
 
+/* Where ftrace has given itself up its trampolines stay, and lead to us: so do we, then. */
+static void uninstall(struct hook *hook)
+{
+	int err;
+
+	while ((err = unregister_ftrace_function(&hook->ops))) {
+		pr_crit_once("ftrace is broken (%d): the hooks stay, and so does the module; reboot\n", err);
+		schedule_timeout_uninterruptible(STUCK_JIFFIES);
+	}
+	ftrace_free_filter(&hook->ops);
+	hook->registered = false;
+}
+
 /**
  * rad_hook_uninit() - remove the hooks and wait until nobody is inside
  *
- * No process is distributed any more, so that no replacement sleeps for a page:
- * whoever is still inside leaves by himself.
+ * No process is distributed any more, so that no replacement sleeps for a page: whoever is
+ * still inside leaves by himself, and nobody comes who has never been.
  *
  * Context: process context, may sleep.
  */
@@ -184,11 +235,8 @@ void rad_hook_uninit(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		if (!hooks[i].registered)
-			continue;
-		unregister_ftrace_function(&hooks[i].ops);
-		ftrace_free_filter(&hooks[i].ops);
-		hooks[i].registered = false;
+		if (hooks[i].registered)
+			uninstall(&hooks[i]);
 	}
 	/*
 	 * 1. No new entry: the trampolines are gone once every task has passed a

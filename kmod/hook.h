@@ -51,6 +51,12 @@ extern struct rad_hook_original rad_hook_original;
 	__ret;									\
 })
 
+/* What of the calls concerns us; asked where ftrace is, so that nothing here may sleep. */
+bool rad_homemem_concerns_swap(const struct vm_fault *vmf);
+bool rad_homemem_concerns_wp(const struct vm_fault *vmf);
+bool rad_homemem_may_hold(void);
+bool rad_syscall_concerns_dispatch(void);
+
 /* The replacements, each in the file that it belongs to. */
 vm_fault_t rad_homemem_do_swap_page(struct vm_fault *vmf);
 vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf);

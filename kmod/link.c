@@ -181,6 +181,9 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 	if (wc->wc_flags & IB_WC_WITH_IMM)
 		len = unfold(node, h, wc);
 	what = rad_wire_check_header(h, len, node->session);
+	/* Nobody is asked to take a region's key from it, and it may have been others' landing pages. */
+	if (wc->wc_flags & IB_WC_WITH_INVALIDATE)
+		what = "takes a key away";
 	if (what)
 		goto wrong;
 	WRITE_ONCE(node->beat.heard, jiffies);

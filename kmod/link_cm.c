@@ -91,6 +91,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		return reject(id, RADIUM_R_NO_MEMORY);
 	conn->connecting = *hello;
 	conn->peer_id = le16_to_cpu(hello->node);
+	conn->limit_ms = RAD_ACCEPT_MS;
 	memcpy(&conn->from, &id->route.addr.dst_addr, sizeof(conn->from));
 	conn->id = id;
 	id->context = conn;
@@ -230,11 +231,12 @@ static void without_port(struct sockaddr_storage *addr)
 /**
  * rad_conn_dial - begin to connect to a peer
  * @peer: the peer; what comes of it is told to rad_peer_offer() and rad_peer_closed()
+ * @ms: time that the handshake may take
  *
  * Context: process.
  * Return: 0; or a negative errno, and then neither of the two is called.
  */
-int rad_conn_dial(struct rad_peer *peer)
+int rad_conn_dial(struct rad_peer *peer, u32 ms)
 {
 	struct rad_conn *conn = rad_conn_alloc();
 	struct sockaddr_storage from;
@@ -251,7 +253,8 @@ int rad_conn_dial(struct rad_peer *peer)
 	conn->id = id;
 	rad_peer_get(peer);
 	conn->dialer = peer;
-	memcpy(&conn->from, rad_peer_addr(peer), sizeof(conn->from));
+	conn->limit_ms = ms;
+	rad_peer_copy_addr(peer, &conn->from);
 	/* Once it is published it may be closed at any time. */
 	rad_conn_get(conn);
 	if (!rad_conn_publish(conn)) {
@@ -265,7 +268,7 @@ int rad_conn_dial(struct rad_peer *peer)
 	mutex_lock(&conn->mutex);
 	err = test_bit(RAD_CONN_CLOSING, &conn->flags) ? 0 :
 	      rdma_resolve_addr(id, (struct sockaddr *)&from,
-				(struct sockaddr *)rad_peer_addr(peer), RAD_CONNECT_MS);
+				(struct sockaddr *)&conn->from, RAD_CONNECT_MS);
 	mutex_unlock(&conn->mutex);
 	if (err)
 		rad_conn_close(conn, RADIUM_R_UNREACHABLE);

@@ -216,7 +216,7 @@ bool rad_conn_publish(struct rad_conn *conn)
 	if (open) {
 		list_add(&conn->entry, &conns);
 		/* Under the lock: after it the connection may be closed, which cancels this. */
-		queue_delayed_work(rad_wq, &conn->deadline, msecs_to_jiffies(RAD_CONNECT_MS));
+		queue_delayed_work(rad_wq, &conn->deadline, msecs_to_jiffies(conn->limit_ms));
 	}
 	spin_unlock(&conns_lock);
 	return open;

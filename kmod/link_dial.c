@@ -44,6 +44,18 @@ void rad_peer_dial_in(struct rad_peer *peer, u32 ms)
 	spin_unlock(&rad_peers_lock);
 }
 
+/*
+ * How long an attempt may take. Where machines are so slow that the handshake takes longer each one
+ * would be as vain as the one before; where nobody answers the next one is to come soon.
+ */
+static u32 attempt_ms(const struct rad_peer *peer)
+{
+	u32 slow = peer->attempts < RAD_CONNECT_QUICK ? 0 : peer->attempts - RAD_CONNECT_QUICK + 1;
+
+	lockdep_assert_held(&rad_peers_lock);
+	return min_t(u32, RAD_CONNECT_MS << min(slow, 8u), RAD_CONNECT_MAX_MS);
+}
+
 /**
  * rad_peer_dial_work - the peer's dial_work: try to connect
  * @work: it
@@ -53,13 +65,15 @@ void rad_peer_dial_work(struct work_struct *work)
 	struct rad_peer *peer = container_of(to_delayed_work(work), struct rad_peer,
 					     dial_work);
 	bool want;
+	u32 ms;
 
 	spin_lock(&rad_peers_lock);
+	ms = attempt_ms(peer);
 	want = rad_peers_joined && peer->dial && !peer->dialing && !peer->offered &&
 	       !list_empty(&peer->entry) && !rad_peer_is_connected(peer);
 	peer->dialing |= want;
 	spin_unlock(&rad_peers_lock);
-	if (want && rad_conn_dial(peer)) {
+	if (want && rad_conn_dial(peer, ms)) {
 		spin_lock(&rad_peers_lock);
 		peer->dialing = false;
 		spin_unlock(&rad_peers_lock);
@@ -96,8 +110,10 @@ void rad_peer_closed(struct rad_conn *conn)
 	} else if (peer) {
 		rad_peer_show_failure(peer, conn->reason);
 		spin_lock(&rad_peers_lock);
-		if (!conn->authed)
+		if (!conn->authed) {
 			peer->dialing = false;
+			peer->attempts++;
+		}
 		rad_peer_dial_in_locked(peer, next_backoff(peer));
 		spin_unlock(&rad_peers_lock);
 	} else if (rad_is_refusal(conn->reason)) {

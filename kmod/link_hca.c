@@ -62,6 +62,12 @@ static int check_dma(struct ib_device *ibdev)
 
 	if (ib_uses_virt_dma(ibdev))
 		return 0;
+	/* One page may be where it reaches, and others not. */
+	if (dma_addressing_limited(ibdev->dma_device)) {
+		pr_err("%s does not reach all of this machine's memory: not supported\n",
+		       dev_name(&ibdev->dev));
+		return -EOPNOTSUPP;
+	}
 	page = (u8 *)get_zeroed_page(GFP_KERNEL);
 	if (!page)
 		return -ENOMEM;
@@ -87,7 +93,7 @@ out:
  *
  * Context: process; no device is open.
  * Return: 0, -EOPNOTSUPP without fast registration or RDMA writes with immediate data (iWARP), or
- * with bounce buffers, or a negative errno.
+ * with bounce buffers, or where regions cannot be addressed as we like, or a negative errno.
  */
 int rad_hca_open(struct ib_device *ibdev, u32 port)
 {
@@ -97,6 +103,9 @@ int rad_hca_open(struct ib_device *ibdev, u32 port)
 	if (!(rdma_protocol_ib(ibdev, port) || rdma_protocol_roce(ibdev, port)) ||
 	    !(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
 	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
+		return -EOPNOTSUPP;
+	/* It takes the distance of a region's address from its first page for an offset into that. */
+	if (ibdev->ops.driver_id == RDMA_DRIVER_OCRDMA)
 		return -EOPNOTSUPP;
 	err = check_dma(ibdev);
 	if (err)

@@ -64,6 +64,9 @@ enum {
 	RAD_DEAD_MS		= 10000,
 
 	RAD_CONNECT_MS		= 1500,	/* from the first step to an authenticated connection */
+	RAD_CONNECT_QUICK	= 3,	/* attempts before one has more time: twice as much as the last */
+	RAD_CONNECT_MAX_MS	= 6000,
+	RAD_ACCEPT_MS		= 3000,	/* from a request to that, as whoever connects is slow or we are */
 	RAD_REFUSE_MS		= 200,	/* so that the other side reads our AUTH, too */
 	RAD_BACKOFF_MIN_MS	= 100,
 	RAD_BACKOFF_MAX_MS	= 2000,
@@ -193,6 +196,7 @@ struct rad_conn {
 	struct work_struct auth_work;
 	struct work_struct close_work;
 	struct delayed_work deadline;
+	u32 limit_ms;			/* when that is, from rad_conn_publish() */
 	struct completion closed;
 };
 
@@ -340,7 +344,7 @@ bool rad_node_any_alive(void);
 /* link_peer.c */
 void rad_peer_get(struct rad_peer *peer);
 void rad_peer_put(struct rad_peer *peer);
-const struct sockaddr *rad_peer_addr(const struct rad_peer *peer);
+void rad_peer_copy_addr(const struct rad_peer *peer, struct sockaddr_storage *to);
 void rad_peer_kick(struct rad_peer *peer);
 void rad_peer_refused(const struct sockaddr *addr, u32 reason);
 
@@ -382,6 +386,7 @@ void rad_link_init_streams(struct rad_node *node);
 int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *call);
 void rad_link_refuse(struct rad_msg *msg);
 bool rad_link_send_ack(struct rad_node *node);
+void rad_link_push_soon(struct rad_node *node);
 void rad_link_ack_soon(struct rad_node *node);
 void rad_stream_acked(struct rad_stream *stream, u64 ack, struct list_head *list);
 void rad_link_finish(struct rad_node *node, struct list_head *list, bool delivered);
@@ -417,7 +422,7 @@ extern unsigned int rad_dead_ms;
 /* link_cm.c */
 int rad_cm_listen(const struct sockaddr *addr);
 void rad_cm_unlisten(void);
-int rad_conn_dial(struct rad_peer *peer);
+int rad_conn_dial(struct rad_peer *peer, u32 ms);
 
 /* link_conn.c */
 struct rad_conn *rad_conn_alloc(void);

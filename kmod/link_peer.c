@@ -44,11 +44,13 @@ static const u8 state_events[RADIUM_NODE_STATE_COUNT] = {
  */
 bool rad_peer_set_state(struct rad_peer *peer, u32 to, u32 reason)
 {
+	struct sockaddr_storage addr;
 	u32 from, id;
 
 	spin_lock(&rad_peers_lock);
 	from = peer->state;
 	id = peer->id;
+	memcpy(&addr, &peer->addr, sizeof(peer->addr));
 	if (from == to || !rad_node_may_enter(to, from)) {
 		if (from == to)
 			peer->reason = reason;
@@ -60,7 +62,7 @@ bool rad_peer_set_state(struct rad_peer *peer, u32 to, u32 reason)
 	peer->epoch += to == RADIUM_NODE_DEAD ||
 		       (to == RADIUM_NODE_UP && from != RADIUM_NODE_SUSPECT);
 	spin_unlock(&rad_peers_lock);
-	pr_info("node %u (%pISc) is %s%s%s\n", id, &peer->addr, state_texts[to],
+	pr_info("node %u (%pISc) is %s%s%s\n", id, &addr, state_texts[to],
 		reason ? ": " : "", reason_texts[reason]);
 	if (state_events[to] != RADIUM_EVENT_LOST)
 		rad_event_post(state_events[to], id, 0, 0, reason);
@@ -136,9 +138,13 @@ void rad_peer_put(struct rad_peer *peer)
 	kref_put(&peer->ref, peer_release);
 }
 
-const struct sockaddr *rad_peer_addr(const struct rad_peer *peer)
+/* rad_peer_copy_addr - where a peer is, as far as is known now; any context but under rad_peers_lock */
+void rad_peer_copy_addr(const struct rad_peer *peer, struct sockaddr_storage *to)
 {
-	return (const struct sockaddr *)&peer->addr;
+	BUILD_BUG_ON(sizeof(peer->addr) > sizeof(*to));
+	spin_lock(&rad_peers_lock);
+	memcpy(to, &peer->addr, sizeof(peer->addr));
+	spin_unlock(&rad_peers_lock);
 }
 
 /**

@@ -29,6 +29,7 @@ struct rad_peer {
 	bool dial;
 	bool dialing;
 	u32 backoff_ms;
+	u32 attempts;		/* to connect, one after the other, that came to nothing */
 	u32 state;
 	u32 reason;
 	u32 epoch;

@@ -17,6 +17,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -51,7 +52,8 @@ struct slot {
 
 /*
  * struct chunk - pages registered together
- * @entry: in pool.usable while a page is free, else in pool.full; after @dead in none
+ * @entry: in pool.usable, in pool.full if no page of it is free, in pool.empty if all are; after @dead
+ *	in none
  * @number: the tokens of its pages begin with number * RAD_CHUNK_PAGES; CHUNK_NUMBERS: none
  * @used: pages that somebody has
  * @dead: the registration is gone; freed with the last page
@@ -75,6 +77,7 @@ static struct {
 	spinlock_t lock;
 	struct list_head usable;
 	struct list_head full;
+	struct list_head empty;
 	struct list_head late;
 	struct list_head lent;
 	u32 free;
@@ -171,9 +174,10 @@ static int chunk_register_once(struct chunk *chunk, int segments, struct rad_nod
 	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE) {
 		/*
 		 * Peers name its pages by addresses that begin here: not by ours, which with
-		 * Soft-RoCE are the kernel's. In whole pages it is free to choose.
+		 * Soft-RoCE are the kernel's, and by none that a stranger could guess. In whole
+		 * pages we are free to choose.
 		 */
-		chunk->mr->iova = (chunk->number + 1ull) * RAD_CHUNK_PAGES * PAGE_SIZE;
+		chunk->mr->iova = get_random_u64() >> (PAGE_SHIFT + 2) << PAGE_SHIFT;
 		err = chunk_post(chunk, failed);
 	}
 	if (err)
@@ -272,7 +276,7 @@ static int pool_grow(gfp_t gfp, u32 enough)
 	if (!chunk)
 		goto out;
 	spin_lock_irq(&pool.lock);
-	list_add(&chunk->entry, &pool.usable);
+	list_add(&chunk->entry, &pool.empty);
 	pool.free += RAD_CHUNK_PAGES;
 	pool.total += RAD_CHUNK_PAGES;
 	spin_unlock_irq(&pool.lock);
@@ -283,20 +287,18 @@ out:
 
 static struct chunk *pool_take_surplus(void)
 {
-	struct chunk *chunk, *found = NULL;
+	struct chunk *chunk = NULL;
 
 	spin_lock_irq(&pool.lock);
 	if (pool.free > POOL_HIGH)
-		list_for_each_entry(chunk, &pool.usable, entry)
-			if (!chunk->used) {
-				found = chunk;
-				list_del(&chunk->entry);
-				pool.free -= RAD_CHUNK_PAGES;
-				pool.total -= RAD_CHUNK_PAGES;
-				break;
-			}
+		chunk = list_first_entry_or_null(&pool.empty, struct chunk, entry);
+	if (chunk) {
+		list_del(&chunk->entry);
+		pool.free -= RAD_CHUNK_PAGES;
+		pool.total -= RAD_CHUNK_PAGES;
+	}
 	spin_unlock_irq(&pool.lock);
-	return found;
+	return chunk;
 }
 
 static void pool_work(struct work_struct *work)
@@ -312,6 +314,16 @@ static void pool_work(struct work_struct *work)
 	}
 }
 
+/* One of which pages are used already, if there is any: so that others can be given up. */
+static struct chunk *chunk_with_room(void)
+{
+	lockdep_assert_held(&pool.lock);
+	if (!pool.open)
+		return NULL;
+	return list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
+	       list_first_entry_or_null(&pool.empty, struct chunk, entry);
+}
+
 static bool pool_get(struct rad_landing *landing)
 {
 	struct chunk *chunk;
@@ -319,12 +331,12 @@ static bool pool_get(struct rad_landing *landing)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool.lock, flags);
-	chunk = pool.open ? list_first_entry_or_null(&pool.usable, struct chunk, entry) : NULL;
+	chunk = chunk_with_room();
 	if (chunk) {
 		slot = list_first_entry(&chunk->free, struct slot, entry);
 		list_del(&slot->entry);
-		if (++chunk->used == RAD_CHUNK_PAGES)
-			list_move(&chunk->entry, &pool.full);
+		chunk->used++;
+		list_move(&chunk->entry, chunk->used < RAD_CHUNK_PAGES ? &pool.usable : &pool.full);
 		pool.free--;
 		landing->page = slot->page;
 		landing->addr = chunk->iova + (u64)(slot - chunk->slots) * PAGE_SIZE;
@@ -367,7 +379,9 @@ static void slot_put(struct slot *slot)
 	list_add(&slot->entry, &chunk->free);
 	last = --chunk->used == 0;
 	if (!chunk->dead) {
-		if (chunk->used == RAD_CHUNK_PAGES - 1)
+		if (last)
+			list_move(&chunk->entry, &pool.empty);
+		else if (chunk->used == RAD_CHUNK_PAGES - 1)
 			list_move_tail(&chunk->entry, &pool.usable);
 		pool.free++;
 		if (last && pool.free > POOL_HIGH)
@@ -542,9 +556,9 @@ static struct chunk *pool_take_any(void)
 	struct chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
-	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry);
-	if (!chunk)
-		chunk = list_first_entry_or_null(&pool.full, struct chunk, entry);
+	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
+		list_first_entry_or_null(&pool.empty, struct chunk, entry) ?:
+		list_first_entry_or_null(&pool.full, struct chunk, entry);
 	if (chunk) {
 		list_del(&chunk->entry);
 		pool.total -= RAD_CHUNK_PAGES;
@@ -619,6 +633,7 @@ void rad_pool_init(void)
 	mutex_init(&pool.growing);
 	INIT_LIST_HEAD(&pool.usable);
 	INIT_LIST_HEAD(&pool.full);
+	INIT_LIST_HEAD(&pool.empty);
 	INIT_LIST_HEAD(&pool.late);
 	INIT_LIST_HEAD(&pool.lent);
 	INIT_DELAYED_WORK(&pool.late_work, late_work);

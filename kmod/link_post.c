@@ -73,12 +73,19 @@ static void fill_header(struct rad_node *node, struct rad_msg *msg)
 		return;
 	h->session = cpu_to_le64(node->session);
 	for (class = 0; class < RAD_CLASS_COUNT; class++) {
-		struct rad_stream *stream = &node->streams[class];
+		h->ack[class] = cpu_to_le64(node->streams[class].received);
+		h->credit[class] = cpu_to_le64(node->streams[class].released + RAD_WINDOW);
+	}
+}
 
+/* The header goes as it has been filled just now. */
+static void note_told(struct rad_node *node)
+{
+	struct rad_stream *stream;
+
+	for (stream = node->streams; stream < node->streams + RAD_CLASS_COUNT; stream++) {
 		stream->told_received = stream->received;
 		stream->told_released = stream->released;
-		h->ack[class] = cpu_to_le64(stream->received);
-		h->credit[class] = cpu_to_le64(stream->released + RAD_WINDOW);
 	}
 }
 
@@ -135,9 +142,9 @@ void rad_link_broke(struct rad_conn *conn, u32 reason)
 }
 
 /*
- * After a failure the state of the send queue is unknown (a part of the chain may
- * have been posted): the connection is closed, and the message stays on @posted,
- * with its mapping, until the queue pair is gone.
+ * Where there is no room for the mapping now, -EAGAIN: nothing has happened. After a failure to post
+ * the connection is closed, and the message stays on @posted, with its mapping, until the queue pair
+ * is gone.
  */
 static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *msg)
 {
@@ -145,11 +152,13 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
 
 	if (WARN_ON_ONCE(msg->posted))
 		return -EBUSY;
-	err = msg_map(conn, msg);
-	if (err) {
-		rad_link_broke(conn, RADIUM_R_NO_MEMORY);
-		return err;
+	if (msg_map(conn, msg)) {
+		if (node)
+			rad_link_push_soon(node);
+		return -EAGAIN;
 	}
+	if (node && !msg->page)
+		note_told(node);
 	msg->posted = true;
 	msg->post.done = msg_done;
 	conn->send_room--;

@@ -3,6 +3,7 @@
  * Radium: what a connection sends and receives with: queue pair, completion
  * queues, receive buffers, and the messages that are always there.
  */
+#define pr_fmt(fmt) "radium: " fmt
 
 #include <linux/slab.h>
 #include "link_internal.h"
@@ -127,9 +128,15 @@ static void queue_event(struct ib_event *event, void *context)
 		rad_conn_close(conn, RADIUM_R_UNREACHABLE);
 }
 
+/* The interrupts of the connections are spread over the device's. */
 static struct ib_cq *make_cq(struct rad_conn *conn, u32 depth)
 {
-	struct ib_cq_init_attr attr = { .cqe = depth };
+	static atomic_t next;
+	struct ib_cq_init_attr attr = {
+		.cqe = depth,
+		.comp_vector = (u32)atomic_inc_return(&next) %
+			       max(conn->dev->ibdev->num_comp_vectors, 1),
+	};
 
 	return ib_create_cq(conn->dev->ibdev, completion, NULL, conn, &attr);
 }
@@ -141,11 +148,18 @@ static struct ib_cq *make_cq(struct rad_conn *conn, u32 depth)
 static int enter(struct rad_conn *conn, enum ib_qp_state state)
 {
 	struct ib_qp_attr attr = { .qp_state = state };
+	struct ib_port_attr port;
 	int mask, err;
 
 	err = rdma_init_qp_attr(conn->id, &attr, &mask);
 	if (err)
 		return err;
+	/* Small messages would get there: the node would be up, and no page would come. */
+	if (mask & IB_QP_PATH_MTU && !ib_query_port(conn->id->device, conn->id->port_num, &port) &&
+	    attr.path_mtu > port.active_mtu) {
+		pr_warn_ratelimited("%pISc has a larger MTU than this node\n", &conn->from);
+		return -EINVAL;
+	}
 	attr.qp_access_flags = 0;
 	/* Of what is never used, and what the peer has said. */
 	attr.max_rd_atomic = 1;

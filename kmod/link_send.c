@@ -60,11 +60,26 @@ void rad_link_ack_soon(struct rad_node *node)
 		mod_timer(&node->ack_timer, jiffies + msecs_to_jiffies(RAD_ACK_DELAY_MS));
 }
 
+/**
+ * rad_link_push_soon - what could not be posted for want of memory is to be tried again
+ * @node: session
+ *
+ * Context: node->lock is held.
+ */
+void rad_link_push_soon(struct rad_node *node)
+{
+	lockdep_assert_held(&node->lock);
+	if (node->alive)
+		mod_timer(&node->ack_timer, jiffies + 1);
+}
+
 static void ack_timer(struct timer_list *timer)
 {
 	struct rad_node *node = from_timer(node, timer, ack_timer);
 
 	spin_lock(&node->lock);
+	if (node->alive)
+		rad_link_push(node);
 	if (node->alive && (untold(&node->streams[RAD_CLASS_REQUEST]) ||
 			    untold(&node->streams[RAD_CLASS_ANSWER])) &&
 	    !rad_link_send_ack(node))

@@ -205,6 +205,9 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 	struct rad_node *node;
 	bool gone;
 
+	/* Without a number there is none: the hash could not be made. */
+	if (!session)
+		return NULL;
 	node = rad_link_create(peer, conn->peer_id, session,
 			       le64_to_cpu(conn->theirs.incarnation));
 	if (!node)
@@ -273,6 +276,7 @@ static int attach(struct rad_peer *peer, struct rad_node *node, struct rad_conn 
 		return err;
 	spin_lock(&rad_peers_lock);
 	peer->backoff_ms = RAD_BACKOFF_MIN_MS;
+	peer->attempts = 0;
 	spin_unlock(&rad_peers_lock);
 	return 0;
 }

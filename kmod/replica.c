@@ -35,8 +35,18 @@ static DECLARE_WAIT_QUEUE_HEAD(emptied);
  */
 static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
-/* One replica is made at a time: two threads of one process must not make two. */
-static DEFINE_MUTEX(obtain_mutex);
+/*
+ * struct making - a replica that is being made: its program starts, or hangs. Two threads of one
+ * process must not make two; other processes need not wait. On the stack of who makes it.
+ */
+struct making {
+	struct list_head entry;		/* in makings, under replicas_lock */
+	struct rad_node *home;
+	u64 process;
+};
+
+static LIST_HEAD(makings);
+static DECLARE_WAIT_QUEUE_HEAD(made);
 static atomic_t obtaining[RADIUM_NODE_MAX];	/* by home */
 enum { OBTAINING_MAX = RAD_WINDOW * 3 / 4 };	/* more than an honest home has prepared at once */
 /* Under kernel_param_lock(). */
@@ -256,6 +266,7 @@ static struct rad_replica *create(const struct rad_in *in)
 	}
 	init_completion(&replica->attached);
 	spin_lock_init(&replica->lock);
+	mutex_init(&replica->clocks);
 	INIT_LIST_HEAD(&replica->visitors);
 	INIT_LIST_HEAD(&replica->births);
 	init_waitqueue_head(&replica->wait);
@@ -281,6 +292,28 @@ static struct rad_replica *create(const struct rad_in *in)
 	return replica;
 }
 
+static bool begin_making(struct making *new)
+{
+	struct making *making;
+	bool busy = false;
+
+	spin_lock(&replicas_lock);
+	list_for_each_entry(making, &makings, entry)
+		busy |= making->home == new->home && making->process == new->process;
+	if (!busy)
+		list_add(&new->entry, &makings);
+	spin_unlock(&replicas_lock);
+	return !busy;
+}
+
+static void end_making(struct making *making)
+{
+	spin_lock(&replicas_lock);
+	list_del(&making->entry);
+	spin_unlock(&replicas_lock);
+	wake_up_all(&made);
+}
+
 /**
  * rad_replica_obtain() - the replica that a thread is to be prepared in
  * @in: PREPARE
@@ -292,6 +325,7 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	const struct rad_wire_prepare *prepare = in->body;
 	u64 process = le64_to_cpu(prepare->thread.process);
 	atomic_t *count = &obtaining[rad_node_id(in->from) - 1];
+	struct making making = { .home = in->from, .process = process };
 	struct rad_replica *replica;
 
 	replica = rad_replica_find(in->from, process);
@@ -301,11 +335,11 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	replica = NULL;
 	/* Each has a credit of home's, which needs some for other things. */
 	if (atomic_inc_return(count) <= OBTAINING_MAX) {
-		mutex_lock(&obtain_mutex);
+		wait_event(made, begin_making(&making));
 		replica = rad_replica_find(in->from, process);
 		if (!replica)
 			replica = create(in);
-		mutex_unlock(&obtain_mutex);
+		end_making(&making);
 	}
 	atomic_dec(count);
 	return replica;
@@ -509,7 +543,7 @@ int rad_replica_run_manager(struct file *file, u64 token)
 		}
 		___wait_event(replica->wait,
 			      READ_ONCE(replica->dying) || !list_empty(&replica->births),
-			      (TASK_KILLABLE | TASK_NOLOAD), 0, 0, schedule());
+			      (TASK_KILLABLE | TASK_NOLOAD | TASK_FREEZABLE), 0, 0, schedule());
 		if (fatal_signal_pending(current))
 			break;
 	}
@@ -536,17 +570,45 @@ u32 rad_replica_count(void)
 	return n;
 }
 
-/* rad_replica_is_running() - does a thread run in it now? */
-bool rad_replica_is_running(struct rad_replica *replica)
+/*
+ * Does a thread look at the replica's clocks, or may it as soon as home says so? One that is being
+ * prepared and has not come to rad_replica_set_clocks() does not yet.
+ */
+static bool looks_at_clocks(struct rad_visitor *visitor)
 {
-	struct rad_visitor *visitor;
-	bool running = false;
+	bool looks;
 
+	spin_lock_irq(&visitor->lock);
+	looks = visitor->state == RAD_VISITOR_RUNNING ||
+		(visitor->state == RAD_VISITOR_PREPARED && visitor->clocked);
+	spin_unlock_irq(&visitor->lock);
+	return looks;
+}
+
+/**
+ * rad_replica_set_clocks() - have a replica's clocks follow home's, unless a thread would see a step
+ * @visitor: PREPARED for a thread, and home has not been told so
+ * @prepare: the clocks
+ *
+ * Context: process.
+ */
+void rad_replica_set_clocks(struct rad_visitor *visitor, const struct rad_wire_prepare *prepare)
+{
+	struct rad_replica *replica = visitor->replica;
+	struct rad_visitor *other;
+	bool seen = false;
+
+	mutex_lock(&replica->clocks);
 	spin_lock(&replica->lock);
-	list_for_each_entry(visitor, &replica->visitors, list)
-		running |= READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING;
+	list_for_each_entry(other, &replica->visitors, list)
+		seen |= other != visitor && looks_at_clocks(other);
 	spin_unlock(&replica->lock);
-	return running;
+	if (!seen)
+		rad_vvar_set_clocks(&replica->window.vvar, prepare);
+	spin_lock_irq(&visitor->lock);
+	visitor->clocked = true;
+	spin_unlock_irq(&visitor->lock);
+	mutex_unlock(&replica->clocks);
 }
 
 /* rad_replica_visitor_count() - threads of other nodes that run here now */

@@ -42,6 +42,7 @@ struct task_struct;
  * @births: visitors that wait for their task
  * @wait: the manager sleeps here
  * @dying: set once
+ * @clocks: when they may be set
  * @unasked: it was killed here, by an administrator or for lack of memory
  * @window: its memory
  */
@@ -62,6 +63,7 @@ struct rad_replica {
 	wait_queue_head_t wait;
 	bool dying;
 	bool unasked;
+	struct mutex clocks;
 	struct rad_window window;
 };
 
@@ -75,7 +77,7 @@ void rad_replica_file_released(struct rad_replica *replica);
 void rad_replica_on_process_gone(struct rad_in *in);
 void rad_replica_node_dead(struct rad_node *node);
 u32 rad_replica_visitor_count(void);
-bool rad_replica_is_running(struct rad_replica *replica);
+void rad_replica_set_clocks(struct rad_visitor *visitor, const struct rad_wire_prepare *prepare);
 u32 rad_replica_count(void);
 bool rad_replica_has_task(struct task_struct *task);
 int rad_replica_drain(unsigned long timeout);

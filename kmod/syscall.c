@@ -174,6 +174,12 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 	return !may_end(task, args[0], nr);
 }
 
+/* rad_syscall_concerns_dispatch() - may current be a visitor, or one of the threads that are ours? */
+bool rad_syscall_concerns_dispatch(void)
+{
+	return rad_thread_any() || rad_visitor_current();
+}
+
 /**
  * rad_syscall_user_dispatch() - instead of syscall_user_dispatch()
  * @regs: of current

@@ -70,6 +70,12 @@ static struct rad_thread *find_locked(struct task_struct *task)
 	return NULL;
 }
 
+/* rad_thread_any() - is there a thread with a record? Its own task's is always seen by it. */
+bool rad_thread_any(void)
+{
+	return READ_ONCE(count);
+}
+
 /**
  * rad_thread_find() - the thread of a task
  * @task: the task
@@ -389,7 +395,7 @@ static void probe_exit(void *data, struct task_struct *task)
 {
 	struct rad_thread *thread;
 
-	if (!READ_ONCE(count))
+	if (!rad_thread_any())
 		return;
 	thread = rad_thread_find(task);
 	if (!thread)

@@ -163,6 +163,7 @@ struct rad_thread {
 /* thread.c */
 int rad_thread_init(void);
 void rad_thread_uninit(void);
+bool rad_thread_any(void);
 struct rad_thread *rad_thread_find(struct task_struct *task);
 struct rad_thread *rad_thread_find_or_create(struct task_struct *task);
 struct rad_thread *rad_thread_find_if(bool (*is)(const struct rad_thread *thread,

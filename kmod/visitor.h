@@ -33,6 +33,7 @@ struct rad_replica;
  * @thread: which thread it is or was
  * @stay: see @thread
  * @loading: its registers are being loaded
+ * @clocked: the replica's clocks are such that its thread may look at them
  * @wait: the task sleeps here: parked, or for the result of a system call
  * @self: who its thread is, as home has told last; while it runs the task only
  * @result: of the delegated call
@@ -63,6 +64,7 @@ struct rad_visitor {
 	u32 thread;
 	u32 stay;
 	bool loading;
+	bool clocked;
 	wait_queue_head_t wait;
 	struct rad_wire_self self;
 	struct rad_wire_syscall_done result;

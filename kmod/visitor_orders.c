@@ -68,6 +68,7 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 				visitor->thread = thread;
 				visitor->stay = stay;
 				visitor->loading = true;
+				visitor->clocked = false;
 				visitor->leave = RADIUM_R_NONE;
 				visitor->discard = false;
 				visitor->has_result = false;
@@ -121,15 +122,16 @@ static u32 hold_ready(const struct rad_in *in)
 		rad_replica_put(replica);
 		return RADIUM_R_DRAIN;
 	}
-	if (!rad_replica_is_running(replica))
-		rad_vvar_set_clocks(&replica->window.vvar, prepare);
-	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse),
-			  le64_to_cpu(prepare->real));
 	visitor = reserve(replica, le32_to_cpu(prepare->thread.thread),
 			  le32_to_cpu(prepare->thread.stay));
-	rad_replica_put(replica);
-	if (!visitor)
+	if (!visitor) {
+		rad_replica_put(replica);
 		return RADIUM_R_NO_MEMORY;
+	}
+	rad_replica_set_clocks(visitor, prepare);
+	rad_vvar_has_seen(&replica->window.vvar, le64_to_cpu(prepare->coarse),
+			  le64_to_cpu(prepare->real));
+	rad_replica_put(replica);
 	visitor->self = prepare->self;
 	memcpy(visitor->task->comm, prepare->comm, sizeof(visitor->task->comm) - 1);
 	err = rad_regs_load(visitor->task, &prepare->regs);

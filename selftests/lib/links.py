@@ -8,7 +8,7 @@ import re
 import time
 
 from . import copies, paths
-from .control import (SPIN, becomes, child_of, exit_status, migrate, nodes, radctl, rejoin,
+from .control import (SPIN, becomes, child_of, exit_status, migrate, nodes, one_moves, radctl, rejoin,
                       see_each_other, shown, start, stop, within)
 from .context import each
 from .ends import LOOK, SHELL, Clock, dead_seconds, ended, patience, watch
@@ -304,6 +304,23 @@ def registers_on_a_long_link(context):
         assert bed.console(1).count("not free") == said, "a region was registered a second time"
 
 
+def slow_handshake(context):
+    """Nodes so far from each other that the handshake takes longer than a first attempt may become
+    a cluster all the same, and so they do again when the connection has been lost."""
+    bed = context.bed
+    assert radctl(bed, "node", "leave", node=2).returncode == 0
+    # Of what node 2 sends, two messages one after the other. Their acknowledgements come in time.
+    net(bed, "delay", "760ms")
+    try:
+        rejoin(context, 2)
+        assert nodes(bed)[2]["rtt_ns"] > 700e6, nodes(bed)[2]
+        one_moves(bed)
+    finally:
+        net(bed, "clear")
+        radctl(bed, "node", "leave", node=2)
+        rejoin(context, 2)
+
+
 # Fills memory, and unmaps it when it is told to.
 UNMAPPER = r"""
 import mmap, os, time
@@ -374,5 +391,5 @@ def run(context, only):
     yield from each(context, [survives_a_flood, link_loss_heals, link_is_lossy,
                               link_is_slow, link_is_cut_for_long, frozen_for_long,
                               frozen_shortly, leaves_on_a_slow_link, shortage_on_a_slow_link,
-                              registers_on_a_long_link,
+                              registers_on_a_long_link, slow_handshake,
                               layout_waits_for_a_lost_node], only)
