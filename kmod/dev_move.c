@@ -413,7 +413,7 @@ long rad_dev_spread(void __user *arg)
 	struct radium_spread spread;
 	int err;
 
-	err = rad_dev_fetch(&spread, sizeof(spread), sizeof(spread), arg);
+	err = rad_dev_fetch(&spread, sizeof(spread), offsetofend(struct radium_spread, nodes), arg);
 	if (err)
 		return err;
 	spread.reason = RADIUM_R_NONE;

@@ -5,6 +5,8 @@
  * Every argument structure begins with its own size, as the caller knows it.
  * The kernel accepts a smaller (older) structure as if the rest were zero and a
  * larger (newer) one if the part it does not know is zero (copy_struct_from_user).
+ * The size that a call's number has in it is not looked at: a program that was
+ * compiled with another version of a structure makes the same call.
  * Reserved fields must be zero. Times are nanoseconds, sizes are bytes, ids are
  * decimal numbers as radctl prints them.
  *
