@@ -207,7 +207,7 @@ struct latency {
 void latency_of(const __u64 buckets[RADIUM_LATENCY_BUCKETS], struct latency *latency);
 
 /* thread.c */
-enum { THREAD_REASONS = ARRAY_SIZE(((struct radium_thread_info *)0)->returns_by_reason) };
+enum { THREAD_REASONS = RADIUM_REASON_MAX };
 struct syscall_count {
 	__s32 nr;
 	__u64 count;

@@ -70,6 +70,7 @@ int main(void)
 	TEST("calls are of this device, with an argument", are_of_this_device());
 	TEST("every reason has a counter", RADIUM_R_COUNT <=
 	     sizeof(thread.returns_by_reason) / sizeof(thread.returns_by_reason[0]));
+	TEST("there are 64 counters for ever", RADIUM_REASON_MAX == 64);
 	TEST("no reason means no reason", RADIUM_R_NONE == 0);
 	TEST("reasons differ in words", reasons_differ());
 	TEST("reasons are one short line each", reasons_are_short_lines());
