@@ -2,6 +2,7 @@
 /* Radium: the character device, its calls about the node itself, and its events. */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -193,7 +194,11 @@ static long run_replica(struct file *file, void __user *arg)
 	struct radium_replica replica;
 	int err;
 
-	err = rad_dev_fetch(&replica, sizeof(replica), offsetofend(struct radium_replica, token), arg);
+	/* Visitors are 64-bit threads: they run in no other memory. */
+	if (in_compat_syscall())
+		return -EINVAL;
+	err = rad_dev_fetch(&replica, sizeof(replica), offsetofend(struct radium_replica, token),
+			    arg);
 	if (err)
 		return err;
 	if (replica.reserved)
@@ -287,6 +292,8 @@ static const struct file_operations dev_fops = {
 	.open = dev_open,
 	.release = dev_release,
 	.unlocked_ioctl = dev_ioctl,
+	/* The structures are the same for 32-bit programs, which may look, and move others. */
+	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = dev_mmap,
 	.read = dev_read,
 	.poll = dev_poll,
