@@ -230,6 +230,7 @@ struct page {
 };
 extern const struct out_field page_fields[], page_rate_fields[];
 struct page *page_list(struct dev *dev, __s32 pid, size_t *count, int *error);
+size_t page_table_lines(struct json_object *array);
 void page_table(const struct out_field *fields, struct json_object *array);
 
 /* live.c */
@@ -242,6 +243,8 @@ struct live {
 	uint64_t time_ms;
 };
 uint64_t live_rate(uint64_t now, uint64_t before, uint64_t ms);
+struct json_object *live_fit(struct json_object *rows, size_t others,
+			     bool (*is_first)(struct json_object *row));
 int live_frame(struct dev *dev, struct live *live, bool screen);
 void live_free(struct live *live);
 

@@ -90,6 +90,22 @@ def terminal():
     equal(status, 0)
     contains(out, "SYSCALLS/S")
     contains(out, "\033[?1049l")
+    status, out = on_terminal("top", typed=[(b"COMMAND", b"\x1c")])    # Ctrl-\\
+    equal(status, 0)
+    contains(out, "\033[?7h\033[?25h\033[?1049l")
+
+
+@test
+def fits_the_screen():
+    "top shows as many processes as there is room for, those that are away first"
+    for words, last, rows in (("top", b"COMMAND", 30 - 20 - 4), ("top 1234", b"MOVES/S", 30 - 13 - 2)):
+        status, out = on_terminal("-c", f"stty rows 30; exec {RADCTL} {words}", program="/bin/bash",
+                                  fake="alone=1 repeat=20", typed=[(last, b"q")])
+        view = out.partition("\033[?7l")[2].rpartition("\033[?7h")[0]
+        lines = [line.split() for line in view.replace("\r", "").splitlines()]
+        shown = [line for line in lines if line and line[0] in ("77", "1234", "1235", "1236", "1237")]
+        equal((words, status, len(lines), len(shown)), (words, 0, 29, rows))
+        equal({line[0] for line in shown}, {"1234"})
 
 
 @test

@@ -160,6 +160,11 @@ def top_of_one():
     for part in "WAITING %", "HOTTEST PAGES", "MOVES/S", "1234@2 1235@1":
         contains(text, part)
     equal(radctl("top", "6", root=root).status, 1)
+    # As wide as it looks, whatever it takes to write it.
+    text = radctl("top", "1234", root=tree(proc__1234__maps=MAPS.replace("b.so", "b\u00e4\u00fc.so")))
+    lines = text.out.partition("HOTTEST PAGES\n")[2].splitlines()
+    equal({line.index(offset) + len(offset) for line, offset in
+           zip(lines, ("OFFSET", "0x3000", "0x5000", "0x1000"))}, {lines[0].index("OFFSET") + 6})
     # As many lines as one reads.
     pages = radctl("show", "1234", root=root, fake="repeat=20").out.partition("HOTTEST PAGES\n")[2]
     equal(len(pages.partition("\n\n")[0].splitlines()), 11)
