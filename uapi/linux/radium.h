@@ -53,7 +53,7 @@ enum {
 	X(TRACED, "the thread is being traced", "detach the debugger first")	\
 	X(ALREADY_THERE, "the thread is already there", "")			\
 	X(BUSY, "another migration of the thread is under way", "try again")	\
-	X(TIMEOUT, "it did not happen in time", "raise --timeout, or see 'radctl explain PID'") \
+	X(TIMEOUT, "it did not happen in time", "it may still happen: see 'radctl explain PID'; 'radctl recall PID' takes a move back") \
 	X(NO_MEMORY, "out of memory", "free memory on both nodes")		\
 	X(XSTATE, "the target's CPU cannot hold the thread's extended state", "choose a node with the same CPU features") \
 	X(REPLICA, "the target could not create the replica process", "see the target's kernel log; run 'radctl check' there") \
@@ -261,8 +261,9 @@ enum radium_move_flags {
  * -EOPNOTSUPP, -ENOMEM, -EINTR; @reason says more.
  *
  * The wish stays: a thread that comes home for a signal or a system call goes out again, until it
- * is moved elsewhere or recalled. Neither -ETIMEDOUT nor -EINTR takes it back; a recall does.
- * With -ETIMEDOUT and reason PENDING the thread goes when its system call ends.
+ * is moved elsewhere or recalled, or refused. That nobody waits any longer, -ETIMEDOUT and -EINTR,
+ * does not take it back; a recall does. With -ETIMEDOUT and reason PENDING the thread goes when its
+ * system call ends.
  */
 struct radium_move {
 	__u32 size;
