@@ -21,10 +21,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* What the user asked for on any command. */
+/* What the user asked for on any command; @lines: JSON is a stream, an object to a line. */
 struct options {
 	bool json;
 	bool verbose;
+	bool lines;
 };
 extern struct options options;
 
@@ -87,12 +88,13 @@ void *dev_list(struct dev *dev, unsigned long request, __s32 pid, size_t entry_s
 const char *reason_name(unsigned int reason);
 const char *reason_what(unsigned int reason);
 const char *reason_todo(unsigned int reason);
-int fail_reason(const char *subject, unsigned int reason);
-int fail_move(const char *subject, unsigned int reason, int error);
-int fail_errno(const char *subject, int error, const char *todo);
-#define LOAD_REMEDY	"use 'radctl node up' or 'modprobe radium'"
-
 int fail_text(const char *subject, const char *name, const char *what, const char *todo);
+int fail_reason(const char *subject, unsigned int reason);
+int fail_errno(const char *subject, int error, const char *todo);
+int fail_move(const char *subject, unsigned int reason, int error, const __u32 *threads);
+int fail_process(const char *subject, int error);
+int fail_absent(const char *subject);
+#define LOAD_REMEDY	"use 'radctl node up' or 'modprobe radium'"
 
 /* out.c */
 enum out_type { OUT_U32, OUT_S32, OUT_U64, OUT_S64, OUT_STRING, OUT_CALL };

@@ -231,6 +231,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	int option, error;
 	struct dev dev;
 
+	options.lines = true;
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
 		if (option == COUNT)
 			count = args_number(c, "count", optarg, 1, UINT32_MAX - 1);
@@ -256,6 +257,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	error = frames(&dev, pid, count, interval_ms, &terminal);
 	terminal_leave(&terminal);
 	dev_close(&dev);
-	return error ? fail_errno(subject, error, pid ? "the process may just have ended" : "") :
-		       EXIT_DONE;
+	if (error)
+		return pid ? fail_process(subject, error) : fail_errno(subject, error, "");
+	return EXIT_DONE;
 }

@@ -142,6 +142,28 @@ def node_up():
 
 
 @test
+def explain_what_others_may():
+    "explain of a process of others, or without a cluster, proposes nothing that is refused"
+    plain = "Name:\tx\nVmSize:\t 10 kB\nTracerPid:\t0\nSeccomp:\t2\n"
+    root = tree(proc__5__status=plain, proc__1234__status=plain)
+    refused = f"threads_errno={errno.EPERM}"
+    said = radctl("explain", "5", "-j", root=root, fake=refused).json()
+    equal((said["distributed"], said["reason"]), (False, "not_permitted"))
+    equal(radctl("explain", "5", "-j", root=root, fake="node=0").json()["reason"], "not_joined")
+    equal(radctl("explain", "1234", "-j", root=root).json()["reason"], "none")
+    for code, reason, text in ((errno.EPERM, "not_permitted", "you may not trace that process: run as"),
+                               (errno.ESRCH, "no_process", "no such process: "),
+                               (errno.ENOENT, "not_distributed", "it is not distributed any more: "),
+                               (errno.ENOMEM, "enomem", "Cannot allocate memory\n")):
+        for command in "show", "explain", "top":
+            result = radctl(command, "1234", root=root, fake=f"threads_errno={code}")
+            equal((result.status, result.out, result.err.count("\n")), (1, "", 1))
+            contains(result.err, f"radctl: {command} 1234: {text}")
+            result = radctl(command, "1234", "-j", root=root, fake=f"threads_errno={code}")
+            equal(result.json()["reason"], reason)
+
+
+@test
 def node_up_without_module():
     "node up fails where a module cannot be loaded, in one line, with what modprobe says about it"
     modules = ("rdma_cm", "radium")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What radctl prints."""
+import errno
 import json
 import signal
 import subprocess
@@ -70,6 +71,22 @@ def absent():
         result = radctl(command, "list")
         equal((result.status, result.err.count("\n")), (1, 1))
         contains(result.err, "this version has none")
+    result = radctl("run", "--resource", "gpu", "true")
+    equal((result.status, result.log, result.err.count("\n")), (1, "", 1))
+    contains(result.err, "radctl: run --resource: this version has none: ")
+    equal(radctl("run", "-j", "--resource", "gpu", "true").json()["reason"], "not_supported")
+
+
+@test
+def streams():
+    "what fails in a stream of JSON is one line of it"
+    for words, fake in ((("monitor", "-j"), "events=1 unload=1"), (("monitor", "-j"), f"open={errno.ENOENT}"),
+                        (("top", "-j", "--count", "3"), f"hello={errno.EIO}"),
+                        (("top", "1234", "-j", "--count", "3"), f"threads_errno={errno.EPERM}"),
+                        (("monitor", "-j", "--count", "0"), "")):
+        lines = radctl(*words, fake=fake).out.splitlines()
+        equal(len(lines), 5 if "unload" in fake else 1)
+        equal([sorted(json.loads(line)) for line in lines[-1:]], [["error", "reason", "remedy"]])
 
 
 @test
