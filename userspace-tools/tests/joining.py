@@ -87,6 +87,7 @@ def join():
     result = radctl("node", "leave", "--drain", "--timeout", "2")
     equal((result.status, result.log), (0, "LEAVE drain=1 timeout_ms=2000\n"))
     equal(radctl("node", "drain").log, "DRAIN drain=1 timeout_ms=0\n")
+    equal(radctl("node", "leave", "-j").json(), {"node": 0})
     contains(radctl("node", "leave", fake=f"errno={errno.EBUSY} reason=24").err,
              "processes are distributed: use 'radctl node drain' first")
     result = radctl(*JOIN, "--no-wait", "--wait", "1", "::1")

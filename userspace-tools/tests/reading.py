@@ -2,10 +2,12 @@
 """What radctl prints."""
 import errno
 import json
+import os
+import re
 import signal
 import subprocess
 
-from harness import RADCTL, contains, environment, equal, golden, radctl, test
+from harness import HERE, RADCTL, contains, environment, equal, golden, radctl, test
 from machine import tree
 
 # As the kernel writes it: a file, the heap, memory without a name, a name from a program.
@@ -125,6 +127,40 @@ def json_values():
     equal(show["returns_by_reason"], {"asked": 1, "exception": 3, "syscall": 3, "fault": 1})
     contains(show["threads"][0]["reason_text"], "SIGUSR1")
     contains(show["threads"][1]["reason_text"], "execve")
+
+
+def keys(value):
+    """All keys of objects in it, but those that are reasons."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key != "returns_by_reason":
+                yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+@test
+def keys_are_documented():
+    "every key of JSON is in the manual page"
+    with open(os.path.join(HERE, "../../Documentation/radctl.8"), encoding="utf-8") as file:
+        page = file.read().partition(".Sh JSON\n")[2].partition(".Sh ")[0]
+    items = {item.partition("\n")[0]: set(re.findall(r"\w+", item))
+             for item in page.split(".It ")[1:]}
+    root = tree(proc__1234__maps=MAPS, sys__class__infiniband__rxe0__node_type="1\n",
+                **{f"sys__module__{m}__refcnt": "0\n" for m in ("ib_uverbs", "rdma_cm", "radium")})
+    for words, names in (
+            ("", ["no command"]), ("ps", ["Cm ps"]), ("show 1234", ["Cm ps", "Cm show"]),
+            ("explain 1234", ["Cm show", "Cm explain"]), ("node list", ["Cm node list"]),
+            ("migrate 1234 2", ["Cm migrate , recall"]), ("recall 1234", ["Cm migrate , recall"]),
+            ("monitor --count 1", ["Cm monitor"]), ("top", ["Cm node list", "Cm top"]),
+            ("top 1234", ["Cm show", "Cm top Ar pid"]), ("check", ["Cm check"]),
+            ("node up", ["Cm node up"]), ("node drain", ["Cm node leave , node drain"]),
+            ("show 99999", ["a failure"])):
+        said = set(keys(radctl("-j", *words.split(), root=root, fake="events=1").json()))
+        missing = said - set().union(*(items[name] for name in names))
+        equal((words, bool(said), missing), (words, True, set()))
 
 
 @test
