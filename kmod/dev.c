@@ -2,6 +2,7 @@
 /* Radium: the character device, its calls about the node itself, and its events. */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -120,7 +121,7 @@ static long join(void __user *arg)
 	join = kzalloc(sizeof(*join), GFP_KERNEL);
 	if (!join)
 		return -ENOMEM;
-	err = rad_dev_fetch(join, sizeof(*join), sizeof(*join), arg);
+	err = rad_dev_fetch(join, sizeof(*join), offsetofend(struct radium_node_join, replica), arg);
 	if (err)
 		goto out;
 	err = -EINVAL;
@@ -193,7 +194,11 @@ static long run_replica(struct file *file, void __user *arg)
 	struct radium_replica replica;
 	int err;
 
-	err = rad_dev_fetch(&replica, sizeof(replica), sizeof(replica), arg);
+	/* Visitors are 64-bit threads: they run in no other memory. */
+	if (in_compat_syscall())
+		return -EINVAL;
+	err = rad_dev_fetch(&replica, sizeof(replica), offsetofend(struct radium_replica, token),
+			    arg);
 	if (err)
 		return err;
 	if (replica.reserved)
@@ -207,23 +212,24 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 {
 	void __user *arg = (void __user *)raw;
 	struct dev_file *df = file->private_data;
+	unsigned int call = RAD_DEV_CALL(cmd);
 
-	if (cmd == RADIUM_IOC_HELLO)
+	if (call == RAD_DEV_CALL(RADIUM_IOC_HELLO))
 		return hello(df, arg);
 	if (!df->greeted)
 		return -EPROTO;
-	if ((cmd == RADIUM_IOC_NODE_LEAVE || cmd == RADIUM_IOC_NODE_DRAIN) &&
-	    rad_thread_comes_home())
+	if ((call == RAD_DEV_CALL(RADIUM_IOC_NODE_LEAVE) ||
+	     call == RAD_DEV_CALL(RADIUM_IOC_NODE_DRAIN)) && rad_thread_comes_home())
 		return -ERESTARTNOINTR;
-	switch (cmd) {
-	case RADIUM_IOC_NODE_JOIN: return join(arg);
-	case RADIUM_IOC_NODE_LEAVE: return leave(arg, false);
-	case RADIUM_IOC_NODE_DRAIN: return leave(arg, true);
-	case RADIUM_IOC_MIGRATE: return rad_dev_migrate(arg);
-	case RADIUM_IOC_RECALL: return rad_dev_recall(arg);
-	case RADIUM_IOC_SPREAD: return rad_dev_spread(arg);
-	case RADIUM_IOC_REPLICA: return run_replica(file, arg);
-	default: return rad_dev_list(cmd, arg);
+	switch (call) {
+	case RAD_DEV_CALL(RADIUM_IOC_NODE_JOIN): return join(arg);
+	case RAD_DEV_CALL(RADIUM_IOC_NODE_LEAVE): return leave(arg, false);
+	case RAD_DEV_CALL(RADIUM_IOC_NODE_DRAIN): return leave(arg, true);
+	case RAD_DEV_CALL(RADIUM_IOC_MIGRATE): return rad_dev_migrate(arg);
+	case RAD_DEV_CALL(RADIUM_IOC_RECALL): return rad_dev_recall(arg);
+	case RAD_DEV_CALL(RADIUM_IOC_SPREAD): return rad_dev_spread(arg);
+	case RAD_DEV_CALL(RADIUM_IOC_REPLICA): return run_replica(file, arg);
+	default: return rad_dev_list(call, arg);
 	}
 }
 
@@ -286,6 +292,8 @@ static const struct file_operations dev_fops = {
 	.open = dev_open,
 	.release = dev_release,
 	.unlocked_ioctl = dev_ioctl,
+	/* The structures are the same for 32-bit programs, which may look, and move others. */
+	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = dev_mmap,
 	.read = dev_read,
 	.poll = dev_poll,

@@ -142,7 +142,7 @@ static long list(const struct listing *listing, void __user *arg)
 	size_t common;
 	int i, n, err;
 
-	err = rad_dev_fetch(&list, sizeof(list), sizeof(list), arg);
+	err = rad_dev_fetch(&list, sizeof(list), offsetofend(struct radium_list, entries), arg);
 	if (err)
 		return err;
 	if (list.reserved || !list.entry_size || list.entry_size > ENTRY_MAX)
@@ -166,17 +166,17 @@ static long list(const struct listing *listing, void __user *arg)
 
 /**
  * rad_dev_list() - RADIUM_IOC_NODE_LIST and its kin
- * @cmd: the call
+ * @call: the call, see RAD_DEV_CALL()
  * @arg: its argument, a struct radium_list
  *
  * Return: 0 or a negative error; -ENOTTY: it is none of these calls.
  */
-long rad_dev_list(unsigned int cmd, void __user *arg)
+long rad_dev_list(unsigned int call, void __user *arg)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(listings); i++)
-		if (listings[i].cmd == cmd)
+		if (RAD_DEV_CALL(listings[i].cmd) == call)
 			return list(&listings[i], arg);
 	return -ENOTTY;
 }

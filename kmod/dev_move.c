@@ -281,7 +281,7 @@ static int recall(struct radium_move *move)
 	struct task_struct *task = find_meant(move, true);
 	struct mm_struct *mm;
 	bool spread = false, wanted = false;
-	u32 reason, all;
+	u32 reason, all, left;
 	u64 before;
 	int err;
 
@@ -310,10 +310,14 @@ static int recall(struct radium_move *move)
 		return spread || wanted ? 0 : refuse(move, RADIUM_R_NOT_AWAY, -ENOENT);
 	}
 	before = atomic64_read(&process->stats.pages_received);
-	if (move->tid)
+	if (move->tid) {
 		err = rad_thread_move(task, move, 0);
-	else
+	} else {
 		err = rad_thread_recall_process(process, 0, &move->reason, timeout);
+		/* Some have come, be it that others have not. */
+		rad_thread_count(process, &all, &left);
+		move->threads -= min(left, move->threads);
+	}
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)
 		err = rad_homemem_recall_all(process, rad_jiffies_left(deadline));
@@ -404,7 +408,7 @@ long rad_dev_spread(void __user *arg)
 	struct radium_spread spread;
 	int err;
 
-	err = rad_dev_fetch(&spread, sizeof(spread), sizeof(spread), arg);
+	err = rad_dev_fetch(&spread, sizeof(spread), offsetofend(struct radium_spread, nodes), arg);
 	if (err)
 		return err;
 	spread.reason = RADIUM_R_NONE;

@@ -2,6 +2,7 @@
 /* radctl explain: why a thread is where it is, in sentences. */
 #include "radctl.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -141,29 +142,40 @@ static bool is_32_bit(__s32 pid)
 	return !memcmp(ident, "\177ELF", 4) && ident[4] == 1;	/* ELFCLASS32 */
 }
 
-/* A process that Radium does not know: what would stand in the way of moving it? */
-static struct json_object *explain_undistributed(__s32 pid, uint32_t home)
+/* What would stand in the way of moving it, as far as it is seen. */
+static unsigned int obstacle(struct dev *dev, __s32 pid)
+{
+	size_t count;
+	int error;
+
+	if (has_ended(pid))
+		return RADIUM_R_EXITING;
+	if (!proc_number(pid, "VmSize"))
+		return RADIUM_R_KERNEL_THREAD;
+	if (pid == 1)
+		return RADIUM_R_INIT;
+	if (is_replica(pid))
+		return RADIUM_R_IS_REPLICA;
+	/* Whose threads may not be listed may not be moved. */
+	free(thread_list(dev, pid, &count, &error));
+	if (error == EPERM)
+		return RADIUM_R_NOT_PERMITTED;
+	if (is_32_bit(pid))
+		return RADIUM_R_COMPAT;
+	if (proc_number(pid, "TracerPid"))
+		return RADIUM_R_TRACED;
+	if (!dev->hello.node)
+		return RADIUM_R_NOT_JOINED;
+	return proc_number(pid, "Seccomp") ? RADIUM_R_WATCHED : RADIUM_R_NONE;
+}
+
+/* A process that Radium does not know. */
+static struct json_object *explain_undistributed(struct dev *dev, __s32 pid)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *text = json_object_new_array();
-	unsigned int reason = RADIUM_R_NONE;
+	unsigned int reason = obstacle(dev, pid);
 
-	if (has_ended(pid))
-		reason = RADIUM_R_EXITING;
-	else if (!proc_number(pid, "VmSize"))
-		reason = RADIUM_R_KERNEL_THREAD;
-	else if (pid == 1)
-		reason = RADIUM_R_INIT;
-	else if (is_replica(pid))
-		reason = RADIUM_R_IS_REPLICA;
-	else if (is_32_bit(pid))
-		reason = RADIUM_R_COMPAT;
-	else if (proc_number(pid, "TracerPid"))
-		reason = RADIUM_R_TRACED;
-	else if (proc_number(pid, "Seccomp"))
-		reason = RADIUM_R_WATCHED;
-	else if (!home)
-		reason = RADIUM_R_NOT_JOINED;
 	say(text, "Process %d runs here, at home; it is not distributed.", pid);
 	if (reason == RADIUM_R_NONE)
 		say(text, "Nothing is seen that would keep it here: move it with 'radctl migrate %d'.",
@@ -219,6 +231,8 @@ static struct json_object *explain_threads(const struct radium_process_info *pro
 	json_object_object_add(object, "pid", json_object_new_int(process->pid));
 	json_object_object_add(object, "distributed", json_object_new_boolean(true));
 	json_object_object_add(object, "spread_nodes", node_mask(process->spread));
+	json_object_object_add(object, "reason",
+			       json_object_new_string(reason_name(RADIUM_R_NONE)));
 	json_object_object_add(object, "text", text);
 	json_object_object_add(object, "threads", list);
 	return object;
@@ -272,13 +286,13 @@ int cmd_explain(const struct command *c, int argc, char **argv)
 	if (status == PROCESS_NOT_DISTRIBUTED && !proc_exists(pid)) {
 		status = fail_reason(subject, RADIUM_R_NO_PROCESS);
 	} else if (status == PROCESS_NOT_DISTRIBUTED) {
-		object = explain_undistributed(pid, dev.hello.node);
+		object = explain_undistributed(&dev, pid);
 	} else if (!status) {
 		threads = thread_list(&dev, pid, &count, &error);
 		if (threads)
 			object = explain_threads(&process, threads, count, dev.hello.node);
 		else
-			status = fail_errno(subject, error, "the process may just have ended");
+			status = fail_process(subject, error);
 		free(threads);
 	}
 	dev_close(&dev);

@@ -243,6 +243,7 @@ int node_join(const struct command *c, int argc, char **argv)
 	char (*peers)[RADIUM_ADDR_SIZE], path[PATH_MAX], subject[PATH_MAX + 32];
 	const char *replica = replica_path(path, sizeof(path));
 	struct wanted wanted = { .wait_ms = LOOK_MS };
+	bool no_wait = false;
 	int option, status = 0;
 
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
@@ -257,12 +258,16 @@ int node_join(const struct command *c, int argc, char **argv)
 		else if (option == REPLICA)
 			replica = optarg;
 		else if (option == NO_WAIT)
-			wanted.wait_ms = 0;
+			no_wait = true;
 		else if (option == ENSURE)
 			wanted.ensure = true;
 		else
 			wanted.wait_ms = args_milliseconds(c, "wait", optarg), wanted.all = true;
 	}
+	if (no_wait && wanted.all)
+		args_fail(c, "--wait and --no-wait exclude each other");
+	if (no_wait)
+		wanted.wait_ms = 0;
 	if (!request.id || !addr || !key)
 		args_fail(c, "%s is missing", !request.id ? "--id" : !addr ? "--addr" : "--key");
 	args_done(c, argc, argv, 0, RADIUM_NODE_MAX - 1);

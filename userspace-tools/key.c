@@ -47,6 +47,8 @@ int key_read(const char *path, __u8 key[RADIUM_KEY_SIZE], const char **what, con
 	if (fd < 0 || fstat(fd, &status)) {
 		error = errno;
 		*what = strerror(error);
+		if (error == EACCES || error == EPERM)
+			*todo = "run as root";
 		goto out;
 	}
 	if (status.st_mode & (S_IRWXG | S_IRWXO)) {

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 struct row {
 	struct radium_thread_info info;
@@ -34,6 +37,40 @@ static const struct out_field row_fields[] = {
 uint64_t live_rate(uint64_t now, uint64_t before, uint64_t ms)
 {
 	return ms && now > before ? (now - before) * 1000 / ms : 0;
+}
+
+/**
+ * live_fit() - as many rows of a table as the screen has room for, in a new array
+ * @rows: all of them
+ * @others: lines of the screen that are for other things, among them one below the table, where
+ *	the cursor stays
+ * @is_first: does it stay where others do not fit?
+ */
+struct json_object *live_fit(struct json_object *rows, size_t others,
+			     bool (*is_first)(struct json_object *row))
+{
+	struct json_object *fit = json_object_new_array();
+	size_t count = json_object_array_length(rows), most = count;
+	struct winsize size;
+
+	/* A terminal that does not say how large it is has no lines. */
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row)
+		most = size.ws_row > others ? size.ws_row - others : 1;
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < count && json_object_array_length(fit) < most; i++) {
+			struct json_object *row = json_object_array_get_idx(rows, i);
+
+			if (is_first(row) == !pass)
+				json_object_array_add(fit, json_object_get(row));
+		}
+	return fit;
+}
+
+static bool is_away(struct json_object *thread)
+{
+	const char *state = json_object_get_string(json_object_object_get(thread, "state"));
+
+	return !strcmp(state, thread_state_name(RADIUM_THREAD_AWAY));
 }
 
 static void row_fill(struct row *row, const struct live *before, uint64_t ms)
@@ -125,9 +162,13 @@ int live_frame(struct dev *dev, struct live *live, bool screen)
 		out_json_line(object);
 		return 0;
 	}
-	if (screen)
+	if (screen) {
 		fputs("\033[H\033[J", stdout);
+		threads = live_fit(threads, 2 + page_table_lines(pages), is_away);
+	}
 	out_table(row_fields, threads);
+	if (screen)
+		json_object_put(threads);
 	page_table(page_rate_fields, pages);
 	fflush(stdout);
 	json_object_put(object);

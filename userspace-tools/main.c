@@ -52,8 +52,7 @@ int cmd_none(const struct command *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return fail_text(c->name, "not_supported", "this version has none",
-			 "see 'radctl --help' for what it has");
+	return fail_absent(c->name);
 }
 
 static const struct command *command_find(const struct command *table, const char *prefix,

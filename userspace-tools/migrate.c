@@ -10,7 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROGRESS_EVERY_MS = 250, PAGE_BYTES = 4096 };
+enum {
+	PROGRESS_EVERY_MS = 250,
+	PAGE_BYTES = 4096,
+	DEFAULT_TIMEOUT_MS = 30000,	/* the module's */
+};
 
 struct progress {
 	pthread_t thread;
@@ -96,7 +100,7 @@ static void progress_end(struct progress *progress)
 	close(progress->stop);
 }
 
-static void summary(const struct radium_move *move, uint32_t node)
+static void summary(const struct radium_move *move, unsigned long request, uint32_t node)
 {
 	static const struct out_field fields[] = {
 		OUT_FIELD(radium_move, pid, "pid", NULL, OUT_PLAIN),
@@ -108,20 +112,68 @@ static void summary(const struct radium_move *move, uint32_t node)
 		OUT_FIELD(radium_move, ns, "ns", NULL, OUT_NS),
 		OUT_END
 	};
+	bool one = !(move->flags & RADIUM_MOVE_ALL_THREADS);
 	struct radium_move said = *move;
-	char bytes[32], time[32];
+	char pages[32] = "", bytes[32], time[32];
 
 	said.node = node;
-	said.tid = move->tid ? move->tid : move->pid;
+	said.tid = one && !move->tid ? move->pid : move->tid;
 	if (options.json) {
 		out_json(out_object(fields, &said));
 		return;
 	}
 	if (!options.verbose && !isatty(STDOUT_FILENO))
 		return;
-	printf("%d: %u thread%s to node %u in %s, %llu pages, %s\n", move->pid, move->threads,
+	/* After a migration they follow, on demand. */
+	if (request == RADIUM_IOC_RECALL)
+		snprintf(pages, sizeof(pages), "%llu pages, ", (unsigned long long)move->pages);
+	printf("%d: %u thread%s to node %u in %s, %s%s\n", move->pid, move->threads,
 	       move->threads == 1 ? "" : "s", node, out_ns((double)move->ns, time, sizeof(time)),
-	       (unsigned long long)move->pages, out_bytes(move->bytes, bytes, sizeof(bytes)));
+	       pages, out_bytes(move->bytes, bytes, sizeof(bytes)));
+}
+
+/*
+ * A signal that has not ended us has ended the wait: Ctrl-Z, after which we have been let go on, or
+ * a debugger. The wish is there, and what is left of the time is waited.
+ */
+static int move_wait(struct dev *dev, unsigned long request, struct radium_move *move)
+{
+	uint32_t timeout_ms = move->timeout_ms ? move->timeout_ms : DEFAULT_TIMEOUT_MS;
+	uint64_t start = stop_clock_ms(), passed = 0;
+	struct radium_move first = *move;
+	uint32_t threads = 0;
+	bool again = false;
+	int error;
+
+	while ((error = -device_ioctl(dev->fd, request, move)) == EINTR) {
+		/* A migration counts who is there already, a recall who has come since it began. */
+		if (request == RADIUM_IOC_RECALL)
+			threads += move->threads;
+		passed = stop_clock_ms() - start;
+		*move = first;
+		move->timeout_ms = passed < timeout_ms ? timeout_ms - (uint32_t)passed : 1;
+		again = true;
+	}
+	move->threads += threads;
+	if (!again)
+		return error;
+	move->ns = (stop_clock_ms() - start) * 1000000;
+	/* They have come home meanwhile. */
+	return request == RADIUM_IOC_RECALL && move->reason == RADIUM_R_NOT_AWAY ? 0 : error;
+}
+
+static int move_failed(const char *subject, unsigned long request, const struct radium_move *move,
+		       int error)
+{
+	const char *rest = move->flags & RADIUM_MOVE_ALL_PAGES ? "others or pages" : "another";
+	char partly[96];
+
+	if (request == RADIUM_IOC_RECALL && error == EHOSTDOWN && move->reason == RADIUM_R_NONE)
+		return fail_text(subject, "node_lost", "a page is lost with the node that had it",
+				 "the process ends: see the kernel log");
+	snprintf(partly, sizeof(partly), "%s: %u thread%s moved, %s did not", subject,
+		 move->threads, move->threads == 1 ? "" : "s", rest);
+	return fail_move(move->threads ? partly : subject, move->reason, error, &move->threads);
 }
 
 /* Do it, show how it goes, say how it went. */
@@ -132,11 +184,11 @@ static int move_perform(struct dev *dev, const char *subject, unsigned long requ
 	int error;
 
 	progress_start(&progress, move->pid);
-	error = -device_ioctl(dev->fd, request, move);
+	error = move_wait(dev, request, move);
 	progress_end(&progress);
 	if (error)
-		return fail_move(subject, move->reason, error);
-	summary(move, node);
+		return move_failed(subject, request, move, error);
+	summary(move, request, node);
 	return EXIT_DONE;
 }
 

@@ -89,6 +89,7 @@ int cmd_monitor(const struct command *c, int argc, char **argv)
 	uint64_t end;
 	struct dev dev;
 
+	options.lines = true;
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
 		if (option == COUNT)
 			left = args_number(c, "count", optarg, 1, UINT32_MAX - 1);

@@ -162,6 +162,16 @@ static bool is_text(const struct out_field *field, struct json_object *object)
 
 enum { MOST_COLUMNS = 64 };
 
+/* Characters of a text, which is UTF-8: bytes that begin one. */
+static int width_of(const char *text)
+{
+	int width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
 /* How a column is set. */
 struct column {
 	int width;
@@ -170,7 +180,7 @@ struct column {
 
 static struct column column_of(const struct out_field *field, struct json_object *array)
 {
-	struct column column = { .width = (int)strlen(field->title) };
+	struct column column = { .width = width_of(field->title) };
 	size_t rows = json_object_array_length(array);
 	char text[256];
 
@@ -178,8 +188,8 @@ static struct column column_of(const struct out_field *field, struct json_object
 		struct json_object *object = json_object_array_get_idx(array, i);
 
 		cell(field, object, text, sizeof(text));
-		if ((int)strlen(text) > column.width)
-			column.width = (int)strlen(text);
+		if (width_of(text) > column.width)
+			column.width = width_of(text);
 		column.left |= is_text(field, object);
 	}
 	return column;
@@ -203,7 +213,7 @@ static void table_row(const struct out_field *fields, const struct column *colum
 			snprintf(text, sizeof(text), "%s", f->title);
 		/* the padding waits for the next column: no blanks at the end */
 		printf("%*s%*s", gap, "", column->left ? 0 : column->width, text);
-		gap = column->left ? column->width - (int)strlen(text) + 2 : 2;
+		gap = column->left ? column->width - width_of(text) + 2 : 2;
 	}
 	putchar('\n');
 }

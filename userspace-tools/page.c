@@ -126,13 +126,22 @@ struct page *page_list(struct dev *dev, __s32 pid, size_t *count, int *error)
 	return pages;
 }
 
+enum { MOST_PAGES = 10 };	/* of a table */
+
+/* How long that table is. */
+size_t page_table_lines(struct json_object *array)
+{
+	size_t count = json_object_array_length(array);
+
+	return count ? 3 + (count < MOST_PAGES ? count : MOST_PAGES) : 0;
+}
+
 /* The first pages of an array of JSON as a table; nothing without pages. */
 void page_table(const struct out_field *fields, struct json_object *array)
 {
-	enum { LINES = 10 };
 	struct json_object *head = json_object_new_array();
 
-	for (size_t i = 0; i < json_object_array_length(array) && i < LINES; i++)
+	for (size_t i = 0; i < json_object_array_length(array) && i < MOST_PAGES; i++)
 		json_object_array_add(head, json_object_get(json_object_array_get_idx(array, i)));
 	if (json_object_array_length(head)) {
 		puts("\nHOTTEST PAGES");

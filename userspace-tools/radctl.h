@@ -21,10 +21,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* What the user asked for on any command. */
+/* What the user asked for on any command; @lines: JSON is a stream, an object to a line. */
 struct options {
 	bool json;
 	bool verbose;
+	bool lines;
 };
 extern struct options options;
 
@@ -87,12 +88,13 @@ void *dev_list(struct dev *dev, unsigned long request, __s32 pid, size_t entry_s
 const char *reason_name(unsigned int reason);
 const char *reason_what(unsigned int reason);
 const char *reason_todo(unsigned int reason);
-int fail_reason(const char *subject, unsigned int reason);
-int fail_move(const char *subject, unsigned int reason, int error);
-int fail_errno(const char *subject, int error, const char *todo);
-#define LOAD_REMEDY	"use 'radctl node up' or 'modprobe radium'"
-
 int fail_text(const char *subject, const char *name, const char *what, const char *todo);
+int fail_reason(const char *subject, unsigned int reason);
+int fail_errno(const char *subject, int error, const char *todo);
+int fail_move(const char *subject, unsigned int reason, int error, const __u32 *threads);
+int fail_process(const char *subject, int error);
+int fail_absent(const char *subject);
+#define LOAD_REMEDY	"use 'radctl node up' or 'modprobe radium'"
 
 /* out.c */
 enum out_type { OUT_U32, OUT_S32, OUT_U64, OUT_S64, OUT_STRING, OUT_CALL };
@@ -207,7 +209,7 @@ struct latency {
 void latency_of(const __u64 buckets[RADIUM_LATENCY_BUCKETS], struct latency *latency);
 
 /* thread.c */
-enum { THREAD_REASONS = ARRAY_SIZE(((struct radium_thread_info *)0)->returns_by_reason) };
+enum { THREAD_REASONS = RADIUM_REASON_MAX };
 struct syscall_count {
 	__s32 nr;
 	__u64 count;
@@ -230,6 +232,7 @@ struct page {
 };
 extern const struct out_field page_fields[], page_rate_fields[];
 struct page *page_list(struct dev *dev, __s32 pid, size_t *count, int *error);
+size_t page_table_lines(struct json_object *array);
 void page_table(const struct out_field *fields, struct json_object *array);
 
 /* live.c */
@@ -242,6 +245,8 @@ struct live {
 	uint64_t time_ms;
 };
 uint64_t live_rate(uint64_t now, uint64_t before, uint64_t ms);
+struct json_object *live_fit(struct json_object *rows, size_t others,
+			     bool (*is_first)(struct json_object *row));
 int live_frame(struct dev *dev, struct live *live, bool screen);
 void live_free(struct live *live);
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -188,31 +189,74 @@ bool rdma_netdev_default(char *netdev, size_t size)
 	return found;
 }
 
+/* The last line of a file that has been written to; closes it. */
+static void last_line(int fd, char *line, size_t size)
+{
+	FILE *file = fdopen(fd, "r");
+	char *text = NULL;
+	size_t room = 0;
+
+	if (!file)
+		return;
+	rewind(file);
+	while (getline(&text, &room, file) > 0)
+		snprintf(line, size, "%.*s", (int)strcspn(text, "\n"), text);
+	free(text);
+	fclose(file);
+}
+
 /*
  * Load a module unless it is there already; modprobe's status, or 127.
- * @quiet: it is nothing to speak of if there is no such module
+ * @said: out: what modprobe had to say about it, at last: the error that is shown is ours
  */
-static int module_load(const char *module, bool quiet)
+static int module_load(const char *module, char *said, size_t size)
 {
-	char path[512], program[] = "modprobe", option[] = "-q", name[64];
-	char *argv[] = { program, quiet ? option : name, quiet ? name : NULL, NULL };
-	int status;
+	char path[512], program[] = "modprobe", name[64];
+	char *argv[] = { program, name, NULL };
+	int errors = memfd_create("errors", MFD_CLOEXEC), status;
+	posix_spawn_file_actions_t actions;
 	pid_t pid;
 
+	*said = '\0';
 	snprintf(path, sizeof(path), "%s/sys/module/%s", device_root(), module);
-	if (!access(path, F_OK))
+	if (!access(path, F_OK)) {
+		close(errors);
 		return 0;
+	}
 	snprintf(name, sizeof(name), "%s", module);
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	snprintf(path, sizeof(path), "%s/sbin/modprobe", device_root());
-	if (posix_spawn(&pid, path, NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
-		return 127;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+	if (posix_spawn(&pid, path, &actions, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		status = -1;
+	posix_spawn_file_actions_destroy(&actions);
+	last_line(errors, said, size);
+	return status < 0 ? 127 : WEXITSTATUS(status);
+}
+
+/* The same for one without which there is no node: 0, or EXIT_FAILED after a complaint. */
+static int module_need(const char *subject, const char *module, const char *reason,
+		       const char *todo)
+{
+	char said[256], what[384];
+
+	if (!module_load(module, said, sizeof(said)))
+		return 0;
+	if (geteuid()) {
+		todo = "run as root";
+		*said = '\0';
+	}
+	snprintf(what, sizeof(what), "the module %s cannot be loaded%s%s%s", module,
+		 *said ? " (" : "", said, *said ? ")" : "");
+	return fail_text(subject, reason, what, todo);
 }
 
 static int device_make(const char *subject, const char *netdev, char *device, size_t size)
 {
-	int absent = module_load("rdma_rxe", true);	/* or built in */
+	char said[256];
+	int absent = module_load("rdma_rxe", said, sizeof(said));	/* or built in */
 	int error = rdma_device_create(netdev, device, size);
 
 	if (!error)
@@ -300,7 +344,7 @@ static int up_done(const char *netdev, const char *device, bool created)
 
 int node_up(const struct command *c, int argc, char **argv)
 {
-	char subject[64], netdev[IFNAMSIZ] = "", device[64];
+	char subject[64], netdev[IFNAMSIZ] = "", device[64], said[256];
 	bool created = false;
 	int status;
 
@@ -322,13 +366,12 @@ int node_up(const struct command *c, int argc, char **argv)
 		created = true;
 	}
 	softirqs_first();
-	module_load("ib_uverbs", true);		/* only for other programs */
-	if (module_load("rdma_cm", false))
-		return fail_text(subject, "no_rdma_cm", "the module rdma_cm cannot be loaded",
-				 "as root, boot Debian's linux-image-amd64, which has it");
-	/* Without that this machine can be no node; the RDMA device stays. */
-	if (module_load("radium", false))
-		return fail_text(subject, "not_loaded", "the module radium cannot be loaded",
-				 "install it ('make install'), or see the kernel log");
-	return up_done(netdev, device, created);
+	module_load("ib_uverbs", said, sizeof(said));	/* only for other programs */
+	/* Without these this machine can be no node; the RDMA device stays. */
+	status = module_need(subject, "rdma_cm", "no_rdma_cm",
+			     "boot Debian's linux-image-amd64, which has it");
+	if (!status)
+		status = module_need(subject, "radium", "not_loaded",
+				     "install it ('make install'), or see the kernel log");
+	return status ? status : up_done(netdev, device, created);
 }

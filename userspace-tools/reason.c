@@ -44,6 +44,67 @@ const char *reason_todo(unsigned int reason)
 		"install radctl and the module of the same version";
 }
 
+/* What is said of a failure: a lower-case word for programs, why, and what to do, or "". */
+struct words {
+	const char *name, *what, *todo;
+};
+
+static struct words words_of_reason(unsigned int reason)
+{
+	return (struct words) { reason_name(reason), reason_what(reason), reason_todo(reason) };
+}
+
+/* Of a system error that has no reason; good until the next call. */
+static struct words words_of_errno(int error, const char *todo)
+{
+	static const char same_version[] = "install radctl and the module of the same version";
+	static char lower[32];
+	const char *name = strerrorname_np(error);
+
+	snprintf(lower, sizeof(lower), "%s", name ? name : "unknown_error");
+	for (char *c = lower; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	switch (error) {
+	case ENOTTY:
+		return (struct words) { lower, "the module does not know this call", same_version };
+	case EPROTO:
+		return (struct words) { lower, "the kernel's answer is not understood",
+					*todo ? todo : same_version };
+	case EINTR:
+		return (struct words) { lower, "interrupted", "try again" };
+	default:
+		return (struct words) { lower, strerror(error), todo };
+	}
+}
+
+/* @threads: how many have moved all the same; NULL: it is not about threads */
+static int report(const char *subject, const struct words *words, const __u32 *threads)
+{
+	const char *colon = *subject ? ": " : "";
+	char text[512];
+
+	fflush(stdout);
+	fprintf(stderr, "radctl: %s%s%s%s%s\n", subject, colon, words->what,
+		*words->todo ? ": " : "", words->todo);
+	if (options.json) {
+		struct json_object *object = json_object_new_object();
+
+		snprintf(text, sizeof(text), "%s%s%s", subject, colon, words->what);
+		json_object_object_add(object, "error", out_clean_string(text, sizeof(text)));
+		json_object_object_add(object, "reason", json_object_new_string(words->name));
+		json_object_object_add(object, "remedy",
+				       out_clean_string(words->todo, strlen(words->todo)));
+		if (threads)
+			json_object_object_add(object, "threads",
+					       json_object_new_int64(*threads));
+		if (options.lines)
+			out_json_line(object);
+		else
+			out_json(object);
+	}
+	return EXIT_FAILED;
+}
+
 /**
  * fail_text() - report a failure
  * @subject: what failed, or ""
@@ -55,27 +116,21 @@ const char *reason_todo(unsigned int reason)
  */
 int fail_text(const char *subject, const char *name, const char *what, const char *todo)
 {
-	const char *colon = *subject ? ": " : "";
-	char text[512];
+	return report(subject, &(struct words) { name, what, todo }, NULL);
+}
 
-	fflush(stdout);
-	fprintf(stderr, "radctl: %s%s%s%s%s\n", subject, colon, what, *todo ? ": " : "", todo);
-	if (options.json) {
-		struct json_object *object = json_object_new_object();
-
-		snprintf(text, sizeof(text), "%s%s%s", subject, colon, what);
-		json_object_object_add(object, "error", out_clean_string(text, sizeof(text)));
-		json_object_object_add(object, "reason", json_object_new_string(name));
-		json_object_object_add(object, "remedy",
-				       out_clean_string(todo, strlen(todo)));
-		out_json(object);
-	}
-	return EXIT_FAILED;
+/* fail_absent() - report that something is asked for that has a name and nothing more */
+int fail_absent(const char *subject)
+{
+	return fail_text(subject, "not_supported", "this version has none",
+			 "see 'radctl --help' for what it has");
 }
 
 int fail_reason(const char *subject, unsigned int reason)
 {
-	return fail_text(subject, reason_name(reason), reason_what(reason), reason_todo(reason));
+	struct words words = words_of_reason(reason);
+
+	return report(subject, &words, NULL);
 }
 
 /**
@@ -84,25 +139,27 @@ int fail_reason(const char *subject, unsigned int reason)
  */
 int fail_errno(const char *subject, int error, const char *todo)
 {
-	const char *name = strerrorname_np(error);
-	char lower[32] = "unknown_error";
+	struct words words = words_of_errno(error, todo);
 
-	for (size_t i = 0; name && i < sizeof(lower) - 1; i++) {
-		lower[i] = (char)tolower((unsigned char)name[i]);
-		if (!name[i])
-			break;
-	}
+	return report(subject, &words, NULL);
+}
+
+/**
+ * fail_process() - report why a list of a process cannot be had
+ * @error: positive errno of the list's call, which gives no reason
+ */
+int fail_process(const char *subject, int error)
+{
 	switch (error) {
-	case ENOTTY:
-		return fail_text(subject, lower, "the module does not know this call",
-				 "install radctl and the module of the same version");
-	case EPROTO:
-		return fail_text(subject, lower, "the module refused the handshake",
-				 "install radctl and the module of the same version");
-	case EINTR:
-		return fail_text(subject, lower, "interrupted", "try again");
+	case EPERM:
+		return fail_reason(subject, RADIUM_R_NOT_PERMITTED);
+	case ESRCH:
+		return fail_reason(subject, RADIUM_R_NO_PROCESS);
+	case ENOENT:
+		return fail_text(subject, "not_distributed", "it is not distributed any more",
+				 "use 'radctl migrate' to move it");
 	default:
-		return fail_text(subject, lower, strerror(error), todo);
+		return fail_errno(subject, error, "");
 	}
 }
 
@@ -110,8 +167,9 @@ int fail_errno(const char *subject, int error, const char *todo)
  * fail_move() - report why a migration or a recall failed
  * @reason: what the kernel said, perhaps RADIUM_R_NONE
  * @error: positive errno
+ * @threads: how many have moved all the same, or NULL
  */
-int fail_move(const char *subject, unsigned int reason, int error)
+int fail_move(const char *subject, unsigned int reason, int error, const __u32 *threads)
 {
 	static const struct { int error; unsigned int reason; } implied[] = {
 		{ ESRCH, RADIUM_R_NO_PROCESS },
@@ -123,11 +181,12 @@ int fail_move(const char *subject, unsigned int reason, int error)
 		{ ETIMEDOUT, RADIUM_R_TIMEOUT },
 		{ ENOMEM, RADIUM_R_NO_MEMORY },
 	};
+	struct words words;
 
 	for (size_t i = 0; reason == RADIUM_R_NONE && i < ARRAY_SIZE(implied); i++)
 		if (implied[i].error == error)
 			reason = implied[i].reason;
-	if (reason != RADIUM_R_NONE)
-		return fail_reason(subject, reason);
-	return fail_errno(subject, error, "see 'radctl check' and the kernel log");
+	words = reason != RADIUM_R_NONE ? words_of_reason(reason) :
+		words_of_errno(error, "see 'radctl check' and the kernel log");
+	return report(subject, &words, threads);
 }

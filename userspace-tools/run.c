@@ -28,7 +28,7 @@ static int place_self(struct dev *dev, const char *subject, uint32_t node)
 		move.node = node;
 		error = -device_ioctl(dev->fd, RADIUM_IOC_MIGRATE, &move);
 		if (error)
-			status = fail_move(subject, move.reason, error);
+			status = fail_move(subject, move.reason, error, NULL);
 	}
 	return status;
 }
@@ -44,7 +44,7 @@ static int spread_self(struct dev *dev, const char *subject, uint64_t nodes)
 	if (!nodes && node_choose_open(dev, subject, &other))
 		return EXIT_FAILED;
 	error = -device_ioctl(dev->fd, RADIUM_IOC_SPREAD, &spread);
-	return error ? fail_move(subject, spread.reason, error) : 0;
+	return error ? fail_move(subject, spread.reason, error, NULL) : 0;
 }
 
 /* "N[,M...]" as a set, whose bit i is node i+1. */
@@ -62,15 +62,16 @@ static uint64_t node_set(const struct command *c, char *text)
 
 int cmd_run(const struct command *c, int argc, char **argv)
 {
-	enum { NODE = 256, POLICY, STAY };
+	enum { NODE = 256, POLICY, RESOURCE, STAY };
 	static const struct option longs[] = {
 		{ "node", required_argument, NULL, NODE },
 		{ "policy", required_argument, NULL, POLICY },
+		{ "resource", required_argument, NULL, RESOURCE },
 		{ "stay", no_argument, NULL, STAY },
 		ARGS_COMMON
 	};
 	int option, status, error;
-	bool spread = false;
+	bool spread = false, resource = false;
 	char subject[128];
 	uint64_t nodes = 0;
 	struct dev dev;
@@ -82,11 +83,15 @@ int cmd_run(const struct command *c, int argc, char **argv)
 			args_fail(c, "no policy '%.32s', the one there is is 'spread'", optarg);
 		else if (option == POLICY)
 			spread = true;
+		else if (option == RESOURCE)
+			resource = true;
 	}
 	if (!spread && nodes & (nodes - 1))
 		args_fail(c, "several nodes are for '--policy spread'");
 	if (optind == argc)
 		args_fail(c, "expected a command to run");
+	if (resource)
+		return fail_absent("run --resource");
 	snprintf(subject, sizeof(subject), "run %.64s", argv[optind]);
 	status = dev_open(&dev, subject);
 	if (status)

@@ -196,7 +196,7 @@ int cmd_show(const struct command *c, int argc, char **argv)
 						      &error) : NULL;
 		show.pages = show.counts ? page_list(&dev, pid, &show.page_count, &error) : NULL;
 		if (!show.pages)
-			status = fail_errno(subject, error, "the process may just have ended");
+			status = fail_process(subject, error);
 	}
 	dev_close(&dev);
 	if (status)

@@ -9,8 +9,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* One that is ignored (nohup) would be read all the same. */
+static void add_unless_ignored(sigset_t *set, int signal)
+{
+	struct sigaction action;
+
+	if (!sigaction(signal, NULL, &action) && action.sa_handler != SIG_IGN)
+		sigaddset(set, signal);
+}
+
 /**
- * stop_open() - be told of SIGINT and SIGTERM
+ * stop_open() - be told of SIGINT and SIGTERM, SIGQUIT and SIGHUP
  * @pauses: of SIGTSTP and SIGCONT as well
  *
  * Return: what stop_wait() wants; the end of the program closes it.
@@ -22,6 +31,8 @@ int stop_open(bool pauses)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	add_unless_ignored(&set, SIGQUIT);
+	add_unless_ignored(&set, SIGHUP);
 	if (pauses) {
 		sigaddset(&set, SIGTSTP);
 		sigaddset(&set, SIGCONT);

@@ -71,6 +71,11 @@ static int view_take(struct dev *dev, struct view *view, const struct view *befo
 	return 0;
 }
 
+static bool has_threads_away(struct json_object *process)
+{
+	return json_object_get_int(json_object_object_get(process, "threads_away")) > 0;
+}
+
 static void view_print(struct json_object *nodes, struct json_object *rows, bool screen)
 {
 	struct json_object *object;
@@ -82,8 +87,13 @@ static void view_print(struct json_object *nodes, struct json_object *rows, bool
 		out_json_line(object);
 		return;
 	}
-	if (screen)
+	if (screen) {
+		/* Two headings and a line between the tables. */
+		object = live_fit(rows, json_object_array_length(nodes) + 4, has_threads_away);
+		json_object_put(rows);
+		rows = object;
 		fputs("\033[H\033[J", stdout);
+	}
 	out_table(node_fields, nodes);
 	putchar('\n');
 	out_table(row_fields, rows);
@@ -131,7 +141,7 @@ static void terminal_find(struct terminal *terminal)
 	terminal->stop = stop_open(terminal->screen);
 }
 
-/* The other screen without a cursor, the keyboard without lines and echo. */
+/* The other screen without a cursor, lines cut at its edge, the keyboard without lines and echo. */
 static void terminal_enter(const struct terminal *terminal)
 {
 	struct termios raw = terminal->saved;
@@ -140,14 +150,14 @@ static void terminal_enter(const struct terminal *terminal)
 	if (terminal->typed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	if (terminal->screen)
-		fputs("\033[?1049h\033[?25l", stdout);
+		fputs("\033[?1049h\033[?25l\033[?7l", stdout);
 	fflush(stdout);
 }
 
 static void terminal_leave(const struct terminal *terminal)
 {
 	if (terminal->screen)
-		fputs("\033[?25h\033[?1049l", stdout);
+		fputs("\033[?7h\033[?25h\033[?1049l", stdout);
 	fflush(stdout);
 	if (terminal->typed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
@@ -221,6 +231,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	int option, error;
 	struct dev dev;
 
+	options.lines = true;
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
 		if (option == COUNT)
 			count = args_number(c, "count", optarg, 1, UINT32_MAX - 1);
@@ -246,6 +257,7 @@ int cmd_top(const struct command *c, int argc, char **argv)
 	error = frames(&dev, pid, count, interval_ms, &terminal);
 	terminal_leave(&terminal);
 	dev_close(&dev);
-	return error ? fail_errno(subject, error, pid ? "the process may just have ended" : "") :
-		       EXIT_DONE;
+	if (error)
+		return pid ? fail_process(subject, error) : fail_errno(subject, error, "");
+	return EXIT_DONE;
 }

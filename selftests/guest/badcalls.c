@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Calls on /dev/radium that have to be refused; prints the first that is not. */
+/* Calls on /dev/radium that have to be refused, and some that have not; prints what is otherwise. */
 #include "move.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,43 @@ static void expect(const char *what, int result, int error)
 		printf("%s: %d, errno %d instead of %d\n", what, result, errno, error);
 		failures++;
 	}
+}
+
+/* The number that a call has for a program whose structure has another size. */
+static unsigned long sized(unsigned long call, size_t size)
+{
+	return _IOC(_IOC_DIR(call), _IOC_TYPE(call), _IOC_NR(call), size);
+}
+
+/* What programs of other versions ask, that were compiled with longer or shorter structures. */
+static void other_versions(int fd)
+{
+	struct radium_node_info info;
+	struct { struct radium_list list; __u64 more; } list = { .list = {
+		.size = sizeof(list), .count = 1, .entry_size = sizeof(info),
+		.entries = (uintptr_t)&info,
+	} };
+	struct { struct radium_move move; __u64 more; } move = { .move = {
+		.size = sizeof(move), .pid = -7, .node = 2,
+	} };
+	struct radium_hello hello = { .size = 8, .abi = RADIUM_ABI_VERSION };
+	unsigned long longer = sized(RADIUM_IOC_NODE_LIST, sizeof(list));
+
+	if (ioctl(fd, longer, &list) || list.list.count != 1) {
+		printf("longer list: errno %d, %u entries\n", errno, list.list.count);
+		failures++;
+	}
+	if (ioctl(fd, sized(RADIUM_IOC_HELLO, 8), &hello) || hello.wire) {
+		printf("shorter hello: errno %d, wire %u\n", errno, hello.wire);
+		failures++;
+	}
+	expect("longer move", ioctl(fd, sized(RADIUM_IOC_MIGRATE, sizeof(move)), &move), ESRCH);
+	move.move.size = offsetof(struct radium_move, reason);
+	expect("shorter move", ioctl(fd, sized(RADIUM_IOC_MIGRATE, move.move.size), &move), ESRCH);
+	list.more = 1;
+	expect("longer list, not zero", ioctl(fd, longer, &list), E2BIG);
+	expect("other direction", ioctl(fd, _IOW(RADIUM_IOC_MAGIC, 5, struct radium_move), &move),
+	       ENOTTY);
 }
 
 int main(void)
@@ -75,5 +113,6 @@ int main(void)
 	expect("reserved not zero", ioctl(fd, RADIUM_IOC_NODE_LIST, &list), EINVAL);
 	expect("replica with no token", ioctl(fd, RADIUM_IOC_REPLICA,
 	       &(struct radium_replica){ .size = sizeof(struct radium_replica), .token = 12345 }), ENOENT);
+	other_versions(fd);
 	return failures ? 1 : 0;
 }

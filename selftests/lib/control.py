@@ -545,7 +545,8 @@ def usage(context):
 
 
 def device_garbage(context):
-    """Calls with wrong sizes, numbers and addresses are refused and harm nothing."""
+    """Calls with wrong sizes, numbers and addresses are refused and harm nothing; those of
+    programs of other versions, whose structures have other sizes, are not."""
     context.bed.run(1, f"{paths.GUEST}/badcalls")
 
 

@@ -144,8 +144,9 @@ def listed(package):
 
 
 def package_is_whole(context):
-    """A package with all that is installed, and the documents: files of root's, the sums right,
-    the module for the kernel that the package wants to have and makes the index of."""
+    """A package with all that is installed, and the documents, whose links lead to each other:
+    files of root's, the sums right, the module for the kernel that the package wants to have, has
+    in its version, and makes the index of."""
     with tempfile.TemporaryDirectory() as directory:
         place = pathlib.Path(directory)
         package = without_depmod(context, place, "deb").splitlines()[-1]
@@ -168,13 +169,19 @@ def package_is_whole(context):
         version = re.search(r'^MODULE_VERSION\("(.+)"\)', (paths.TOP / "kmod/main.c").read_text(
             encoding="utf-8"), re.M)[1]
         said = [control(package, field) for field in ("Package", "Version", "Architecture")]
-        assert said == ["radium", version, "amd64"], said
+        full = f"{version}+{release.replace('-', '.')}"
+        assert said == ["radium", full, "amd64"], said
+        assert pathlib.Path(package).name == f"radium_{full}_amd64.deb", package
         depends = control(package, "Depends")
         assert f"linux-image-{release} |" in depends and "libjson-c" in depends, depends
 
         tree = place / "tree"
         output("dpkg-deb", "-R", package, tree)
         output("md5sum", "--strict", "-c", tree / "DEBIAN/md5sums", cwd=tree)
+        beside = tree / "usr/share/doc/radium"
+        links = re.findall(r"\]\(([^)]*)\)", (beside / "README.md").read_text(encoding="utf-8"))
+        dead = [link for link in links if not (beside / link).is_file()]
+        assert links and not dead, f"README.md has links to {dead}"
         module = tree / f"lib/modules/{release}/updates/radium.ko"
         assert release_of(module) == release
         is_without_debug(module, built)

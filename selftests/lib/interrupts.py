@@ -173,7 +173,7 @@ SHOWN = (
     r"== An unmodified program on node 1: python3",
     r"== It moves to node 2, and goes on there",
     r"radctl -v migrate (\d+) 2",
-    r"\d+: 1 thread to node 2 in .+, \d+ pages, ",
+    r"\d+: 1 thread to node 2 in .+, \d+(\.\d)? (B|KiB)",
     r"radctl ps",
     r"radctl show \d+",
     r"== It comes home, with all its pages",

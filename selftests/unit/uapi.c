@@ -34,6 +34,16 @@ static bool numbers_differ(void)
 	return true;
 }
 
+/* The module looks at number, device and direction, and at no size. */
+static bool are_of_this_device(void)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (_IOC_TYPE(calls[i]) != RADIUM_IOC_MAGIC || !(_IOC_DIR(calls[i]) & _IOC_WRITE) ||
+		    !_IOC_SIZE(calls[i]))
+			return false;
+	return true;
+}
+
 static bool reasons_differ(void)
 {
 	for (size_t i = 1; i < RADIUM_R_COUNT; i++)
@@ -57,8 +67,10 @@ int main(void)
 	struct radium_thread_info thread;
 
 	TEST("call numbers differ", numbers_differ());
+	TEST("calls are of this device, with an argument", are_of_this_device());
 	TEST("every reason has a counter", RADIUM_R_COUNT <=
 	     sizeof(thread.returns_by_reason) / sizeof(thread.returns_by_reason[0]));
+	TEST("there are 64 counters for ever", RADIUM_REASON_MAX == 64);
 	TEST("no reason means no reason", RADIUM_R_NONE == 0);
 	TEST("reasons differ in words", reasons_differ());
 	TEST("reasons are one short line each", reasons_are_short_lines());

@@ -5,8 +5,14 @@
  * Every argument structure begins with its own size, as the caller knows it.
  * The kernel accepts a smaller (older) structure as if the rest were zero and a
  * larger (newer) one if the part it does not know is zero (copy_struct_from_user).
+ * The size that a call's number has in it is not looked at: a program that was
+ * compiled with another version of a structure makes the same call.
  * Reserved fields must be zero. Times are nanoseconds, sizes are bytes, ids are
  * decimal numbers as radctl prints them.
+ *
+ * The values of reasons, states and events are their places in the tables below
+ * and never change: new ones are appended. How many there are, the names that
+ * end with _COUNT, is therefore no part of the interface: expect others.
  *
  * The first call on a descriptor is RADIUM_IOC_HELLO; every other call fails
  * with -EPROTO before it.
@@ -22,7 +28,7 @@
 
 enum {
 	RADIUM_KEY_SIZE		= 32,	/* bytes of the cluster key */
-	RADIUM_NODE_MAX		= 64,	/* node ids run from 1 to this number */
+	RADIUM_NODE_MAX		= 64,	/* node ids run from 1 to this number, it included */
 	RADIUM_ADDR_SIZE	= 64,	/* text of an IP address, with its NUL */
 	RADIUM_NAME_SIZE	= 16,	/* a comm, with its NUL */
 	RADIUM_PATH_SIZE	= 256,	/* a path, with its NUL */
@@ -32,7 +38,7 @@ enum {
 /*
  * Why something was refused, why a thread came home, why a process ended.
  * X(NAME, "what", "what to do"). One table for the kernel's log, radctl's text
- * and its JSON; values are the order and never change: append only.
+ * and its JSON.
  */
 #define RADIUM_REASONS(X)							\
 	X(NONE, "", "")								\
@@ -47,7 +53,7 @@ enum {
 	X(TRACED, "the thread is being traced", "detach the debugger first")	\
 	X(ALREADY_THERE, "the thread is already there", "")			\
 	X(BUSY, "another migration of the thread is under way", "try again")	\
-	X(TIMEOUT, "it did not happen in time", "raise --timeout, or see 'radctl explain PID'") \
+	X(TIMEOUT, "it did not happen in time", "it may still happen: see 'radctl explain PID'; 'radctl recall PID' takes a move back") \
 	X(NO_MEMORY, "out of memory", "free memory on both nodes")		\
 	X(XSTATE, "the target's CPU cannot hold the thread's extended state", "choose a node with the same CPU features") \
 	X(REPLICA, "the target could not create the replica process", "see the target's kernel log; run 'radctl check' there") \
@@ -122,7 +128,8 @@ enum radium_thread_state {
 /**
  * struct radium_hello - handshake
  * @size: sizeof(struct radium_hello)
- * @abi: in: RADIUM_ABI_VERSION of the caller; out: of the module
+ * @abi: in: RADIUM_ABI_VERSION of the caller; out: of the module. If these differ the
+ *	call fails with -EPROTO, and the other members are as they were
  * @wire: out: wire version
  * @node: out: id of this node, 0 if it has not joined
  * @features: out: reserved for feature bits, 0 today
@@ -239,18 +246,24 @@ enum radium_move_flags {
  * @size: sizeof(struct radium_move)
  * @flags: enum radium_move_flags
  * @pid: process, in the caller's PID namespace
- * @tid: thread; 0: migrate the thread group leader, recall all threads
- * @node: target node; for a recall 0
+ * @tid: thread; 0: migrate the thread that has the number @pid (of a process its first one),
+ *	recall all threads
+ * @node: target node, 1 to RADIUM_NODE_MAX; the id of this node means home; for a recall 0
  * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
- * @threads: out: threads moved
- * @pages: out: pages that travelled during the move
+ * @threads: out: threads that have moved, also if the call failed because of others; migrate
+ *	counts those that were there already
+ * @pages: out: recall: pages that came home meanwhile; migrate: 0, they follow on demand
  * @bytes: out: bytes sent for the move
  * @ns: out: from the call until the thread runs there
  *
  * Fails with -EINVAL, -ENOTCONN, -ENOENT, -ESRCH, -EPERM, -EHOSTDOWN, -EBUSY, -ETIMEDOUT,
- * -EOPNOTSUPP, -ENOMEM, -EINTR; @reason says more. After -ETIMEDOUT with reason PENDING the
- * move still happens when the thread's system call ends.
+ * -EOPNOTSUPP, -ENOMEM, -EINTR; @reason says more.
+ *
+ * The wish stays: a thread that comes home for a signal or a system call goes out again, until it
+ * is moved elsewhere or recalled, or refused. That nobody waits any longer, -ETIMEDOUT and -EINTR,
+ * does not take it back; a recall does. With -ETIMEDOUT and reason PENDING the thread goes when its
+ * system call ends.
  */
 struct radium_move {
 	__u32 size;
@@ -335,7 +348,10 @@ struct radium_process_info {
 	__u64 syscalls_inline;
 };
 
-enum { RADIUM_SYSCALL_TOP = 16 };	/* most used system calls listed per thread */
+enum {
+	RADIUM_SYSCALL_TOP	= 16,	/* most used system calls listed per thread */
+	RADIUM_REASON_MAX	= 64,	/* reasons that are counted per thread */
+};
 
 /**
  * struct radium_thread_info - one thread of a distributed process
@@ -371,7 +387,7 @@ struct radium_thread_info {
 	__u64 migrations;
 	__u64 returns;
 	__u64 syscalls;
-	__u64 returns_by_reason[64];
+	__u64 returns_by_reason[RADIUM_REASON_MAX];
 	__s32 syscall_nr[RADIUM_SYSCALL_TOP];
 	__u64 syscall_count[RADIUM_SYSCALL_TOP];
 	__u64 faults;
@@ -447,6 +463,9 @@ enum radium_event_type {
  * @tid: see @pid
  * @reason: enum radium_reason
  * @count: for LOST: events that did not fit
+ *
+ * It has no size in it: it is 32 bytes in version 1 of the interface. What needs more is told
+ * by a call of its own.
  */
 struct radium_event {
 	__u64 time;

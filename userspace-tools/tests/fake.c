@@ -162,14 +162,21 @@ static int answer_nodes(struct radium_list *list)
 
 static int answer_move(const char *name, struct radium_move *move)
 {
+	static int interrupted;
+
 	note("%s flags=%u pid=%d tid=%d node=%u timeout_ms=%u\n", name, move->flags, move->pid,
 	     move->tid, move->node, move->timeout_ms);
 	usleep((useconds_t)setting("sleep_ms", 0) * 1000);
+	if (interrupted++ < setting("interrupt", 0)) {
+		move->threads = 1;
+		return -EINTR;
+	}
 	move->reason = (__u32)setting("reason", 0);
+	move->threads = (__u32)setting("threads", 0);
 	if (setting("errno", 0))
 		return -(int)setting("errno", 0);
 	move->threads = move->flags & RADIUM_MOVE_ALL_THREADS ? 4 : 1;
-	move->pages = 12;
+	move->pages = strcmp(name, "RECALL") ? 0 : 12;
 	move->bytes = 49152;
 	move->ns = 3210000;
 	return 0;
@@ -246,8 +253,8 @@ int device_ioctl(int fd, unsigned long request, void *argument)
 		return answer_list(argument, processes, sizeof(processes[0]),
 				   ARRAY_SIZE(processes));
 	case RADIUM_IOC_THREAD_LIST:
-		if (((struct radium_list *)argument)->pid != 1234)
-			return -ESRCH;
+		if (((struct radium_list *)argument)->pid != 1234 || setting("threads_errno", 0))
+			return -(int)setting("threads_errno", ENOENT);
 		return answer_list(argument, threads, sizeof(threads[0]), ARRAY_SIZE(threads));
 	case RADIUM_IOC_PAGE_LIST:
 		return answer_list(argument, pages, sizeof(pages[0]), ARRAY_SIZE(pages));

@@ -3,7 +3,7 @@
 import errno
 import os
 
-from harness import SCRATCH, contains, equal, radctl, test
+from harness import RADCTL, SCRATCH, contains, equal, radctl, test
 
 
 def key_file(name, content, mode=0o600):
@@ -36,7 +36,12 @@ def keys():
         result = radctl(*JOIN[:-1], key_file("open", hexkey.encode(), mode))
         equal((result.status, result.log), (1, ""))
         contains(result.err, "others than its owner may use this key: chmod 600")
-    contains(radctl(*JOIN[:-1], "/nonexistent").err, "No such file")
+    contains(radctl(*JOIN[:-1], "/nonexistent").err, "No such file or directory: create one with")
+    # Of somebody else, for who is nobody there.
+    result = radctl("-U", RADCTL, *JOIN[:-1], key_file("shut", hexkey.encode(), 0),
+                    program="/usr/bin/unshare")
+    if not result.err.startswith("unshare"):
+        contains(result.err, "Permission denied: run as root\n")
     made = os.path.join(SCRATCH, "made")
     equal(radctl("node", "key", made).status, 0)
     equal(os.stat(made).st_mode & 0o777, 0o600)
@@ -82,8 +87,12 @@ def join():
     result = radctl("node", "leave", "--drain", "--timeout", "2")
     equal((result.status, result.log), (0, "LEAVE drain=1 timeout_ms=2000\n"))
     equal(radctl("node", "drain").log, "DRAIN drain=1 timeout_ms=0\n")
+    equal(radctl("node", "leave", "-j").json(), {"node": 0})
     contains(radctl("node", "leave", fake=f"errno={errno.EBUSY} reason=24").err,
              "processes are distributed: use 'radctl node drain' first")
+    result = radctl(*JOIN, "--no-wait", "--wait", "1", "::1")
+    equal((result.status, result.log), (2, ""))
+    contains(result.err, "--wait and --no-wait exclude each other")
 
 
 @test

@@ -142,8 +142,30 @@ def node_up():
 
 
 @test
+def explain_what_others_may():
+    "explain of a process of others, or without a cluster, proposes nothing that is refused"
+    plain = "Name:\tx\nVmSize:\t 10 kB\nTracerPid:\t0\nSeccomp:\t2\n"
+    root = tree(proc__5__status=plain, proc__1234__status=plain)
+    refused = f"threads_errno={errno.EPERM}"
+    said = radctl("explain", "5", "-j", root=root, fake=refused).json()
+    equal((said["distributed"], said["reason"]), (False, "not_permitted"))
+    equal(radctl("explain", "5", "-j", root=root, fake="node=0").json()["reason"], "not_joined")
+    equal(radctl("explain", "1234", "-j", root=root).json()["reason"], "none")
+    for code, reason, text in ((errno.EPERM, "not_permitted", "you may not trace that process: run as"),
+                               (errno.ESRCH, "no_process", "no such process: "),
+                               (errno.ENOENT, "not_distributed", "it is not distributed any more: "),
+                               (errno.ENOMEM, "enomem", "Cannot allocate memory\n")):
+        for command in "show", "explain", "top":
+            result = radctl(command, "1234", root=root, fake=f"threads_errno={code}")
+            equal((result.status, result.out, result.err.count("\n")), (1, "", 1))
+            contains(result.err, f"radctl: {command} 1234: {text}")
+            result = radctl(command, "1234", "-j", root=root, fake=f"threads_errno={code}")
+            equal(result.json()["reason"], reason)
+
+
+@test
 def node_up_without_module():
-    "node up fails where a module cannot be loaded, and what modprobe says about it is seen"
+    "node up fails where a module cannot be loaded, in one line, with what modprobe says about it"
     modules = ("rdma_cm", "radium")
     device = {"sys__class__infiniband__rxe0__node_type": "1\n"}
     for missing, reason in zip(modules, ("no_rdma_cm", "not_loaded")):
@@ -151,8 +173,15 @@ def node_up_without_module():
         root = tree(**device, **there, sbin__modprobe='#!/bin/sh\necho "modprobe: $*" >&2\nexit 1\n')
         os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
         result = radctl("node", "up", "-j", root=root)
-        equal((result.status, result.json()["reason"]), (1, reason))
-        contains(result.err, f"modprobe: -q ib_uverbs\nmodprobe: {missing}\nradctl: node up: the module")
+        equal((result.status, result.json()["reason"], result.err.count("\n")), (1, reason, 1))
+        text = f"radctl: node up: the module {missing} cannot be loaded"
+        contains(result.err, text)
+        if os.geteuid() == 0:
+            contains(result.err, f"{text} (modprobe: {missing}): ")
+        # Another user, who is nobody there.
+        result = radctl("-U", RADCTL, "node", "up", root=root, program="/usr/bin/unshare")
+        if not result.err.startswith("unshare"):
+            equal((result.status, result.err), (1, text + ": run as root\n"))
     root = tree(**device, sbin__modprobe="#!/bin/sh\n")
     os.chmod(os.path.join(root, "sbin/modprobe"), 0o755)
     equal(radctl("node", "up", "-j", root=root).json(),

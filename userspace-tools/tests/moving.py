@@ -24,10 +24,15 @@ def migrate():
         result = radctl(*line.split())
         equal((result.status, result.out, result.err, result.log.strip()), (0, "", "", want))
     contains(radctl("migrate", "-v", "1234", "2").out,
-             "1234: 1 thread to node 2 in 3.2 ms, 12 pages, 48.0 KiB")
+             "1234: 1 thread to node 2 in 3.2 ms, 48.0 KiB\n")
+    contains(radctl("recall", "-v", "1234").out,
+             "1234: 4 threads to node 1 in 3.2 ms, 12 pages, 48.0 KiB\n")
     equal(radctl("migrate", "1234", "2", "-j").json(),
-          {"pid": 1234, "tid": 1234, "node": 2, "threads": 1, "pages": 12, "bytes": 49152,
+          {"pid": 1234, "tid": 1234, "node": 2, "threads": 1, "pages": 0, "bytes": 49152,
            "ns": 3210000})
+    for words, tid in ((("migrate", "12", "2", "--thread", "13"), 13),
+                       (("migrate", "12", "2", "--all-threads"), 0), (("recall", "12"), 0)):
+        equal((words, radctl(*words, "-j").json()["tid"]), (words, tid))
     equal(radctl("recall", "1234", "-j").json()["node"], 1)
 
 
@@ -40,6 +45,7 @@ def move_errors():
             (f"errno={errno.ESRCH}", "no_process", "no such process: check the PID with ps"),
             (f"errno={errno.EHOSTDOWN} reason=6", "node_down", "the node is down: see"),
             (f"errno={errno.ETIMEDOUT} reason=37", "pending", "moves when the call ends: wait"),
+            (f"errno={errno.ETIMEDOUT}", "timeout", "in time: it may still happen: see 'radctl explain PID'"),
             (f"errno={errno.EINVAL}", "einval", "Invalid argument: see"),
             (f"errno={errno.ENOTTY}", "enotty", "does not know this call: install"),
             (f"errno={errno.EIO} reason=4000", "reason_4000", "does not know: install"),
@@ -56,6 +62,46 @@ def move_errors():
         contains(result.json()["error"], "migrate 1234: ")
     contains(radctl("migrate", "1", fake="alone=1").err, "no other node is up")
     contains(radctl("migrate", "1", fake="node=0").err, "has not joined a cluster")
+    contains(radctl("migrate", "1", "2", fake=f"errno={errno.EPROTO}").err,
+             "the kernel's answer is not understood: ")
+    lost = f"errno={errno.EHOSTDOWN}"
+    contains(radctl("recall", "1", "--all", fake=lost).err, "a page is lost with the node that had it")
+    equal(radctl("recall", "1", "--all", "-j", fake=lost).json()["reason"], "node_lost")
+
+
+@test
+def moved_in_part():
+    "where some threads have moved and another has not, both is said"
+    fake = f"errno={errno.EHOSTDOWN} reason=6 threads="
+    for words, some, text in ((["migrate", "9", "2", "--all-threads"], 3,
+                               "migrate 9: 3 threads moved, another did not: the node is down: see"),
+                              (["recall", "9"], 1,
+                               "recall 9: 1 thread moved, another did not: the node is down: see"),
+                              (["recall", "9", "--all"], 2, "2 threads moved, others or pages did not: "),
+                              (["migrate", "9", "2"], 0, "radctl: migrate 9: the node is down: see")):
+        result = radctl(*words, fake=fake + str(some))
+        equal((result.status, result.out, result.err.count("\n")), (1, "", 1))
+        contains(result.err, text)
+        error = radctl(*words, "-j", fake=fake + str(some)).json()
+        equal((error["reason"], error["threads"]), ("node_down", some))
+    equal("threads" in radctl("migrate", "9", "-j", fake="alone=1").json(), False)
+
+
+@test
+def waits_on():
+    "a wait that a signal has ended, which has not ended radctl, goes on for the rest of the time"
+    result = radctl("migrate", "9", "2", "--timeout", "5", "-j", fake="interrupt=2 sleep_ms=100")
+    equal((result.status, result.json()["threads"]), (0, 1))
+    times = [int(line.rpartition("=")[2]) for line in result.log.splitlines()]
+    equal((len(times), times[0]), (3, 5000))
+    equal([4000 < later <= earlier - 100 for earlier, later in zip(times, times[1:])], [True] * 2)
+    equal(result.json()["ns"] >= 300000000, True)
+    # By the time that it is asked again everything is at home.
+    home = f"errno={errno.ENOENT} reason=18"
+    result = radctl("recall", "9", "-j", fake=home + " interrupt=1")
+    equal((result.status, result.json()["threads"]), (0, 1))
+    equal(radctl("recall", "9", "-j", fake=home).json()["reason"], "not_away")
+    equal(radctl("migrate", "9", "2", "-j", fake=home + " interrupt=1").status, 1)
 
 
 def on_terminal(*arguments, fake="", typed=(), program=RADCTL):
@@ -90,6 +136,22 @@ def terminal():
     equal(status, 0)
     contains(out, "SYSCALLS/S")
     contains(out, "\033[?1049l")
+    status, out = on_terminal("top", typed=[(b"COMMAND", b"\x1c")])    # Ctrl-\\
+    equal(status, 0)
+    contains(out, "\033[?7h\033[?25h\033[?1049l")
+
+
+@test
+def fits_the_screen():
+    "top shows as many processes as there is room for, those that are away first"
+    for words, last, rows in (("top", b"COMMAND", 30 - 20 - 4), ("top 1234", b"MOVES/S", 30 - 13 - 2)):
+        status, out = on_terminal("-c", f"stty rows 30; exec {RADCTL} {words}", program="/bin/bash",
+                                  fake="alone=1 repeat=20", typed=[(last, b"q")])
+        view = out.partition("\033[?7l")[2].rpartition("\033[?7h")[0]
+        lines = [line.split() for line in view.replace("\r", "").splitlines()]
+        shown = [line for line in lines if line and line[0] in ("77", "1234", "1235", "1236", "1237")]
+        equal((words, status, len(lines), len(shown)), (words, 0, 29, rows))
+        equal({line[0] for line in shown}, {"1234"})
 
 
 @test

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What radctl prints."""
+import errno
 import json
+import os
+import re
 import signal
 import subprocess
 
-from harness import RADCTL, contains, environment, equal, golden, radctl, test
+from harness import HERE, RADCTL, contains, environment, equal, golden, radctl, test
 from machine import tree
 
 # As the kernel writes it: a file, the heap, memory without a name, a name from a program.
@@ -70,6 +73,22 @@ def absent():
         result = radctl(command, "list")
         equal((result.status, result.err.count("\n")), (1, 1))
         contains(result.err, "this version has none")
+    result = radctl("run", "--resource", "gpu", "true")
+    equal((result.status, result.log, result.err.count("\n")), (1, "", 1))
+    contains(result.err, "radctl: run --resource: this version has none: ")
+    equal(radctl("run", "-j", "--resource", "gpu", "true").json()["reason"], "not_supported")
+
+
+@test
+def streams():
+    "what fails in a stream of JSON is one line of it"
+    for words, fake in ((("monitor", "-j"), "events=1 unload=1"), (("monitor", "-j"), f"open={errno.ENOENT}"),
+                        (("top", "-j", "--count", "3"), f"hello={errno.EIO}"),
+                        (("top", "1234", "-j", "--count", "3"), f"threads_errno={errno.EPERM}"),
+                        (("monitor", "-j", "--count", "0"), "")):
+        lines = radctl(*words, fake=fake).out.splitlines()
+        equal(len(lines), 5 if "unload" in fake else 1)
+        equal([sorted(json.loads(line)) for line in lines[-1:]], [["error", "reason", "remedy"]])
 
 
 @test
@@ -108,6 +127,40 @@ def json_values():
     equal(show["returns_by_reason"], {"asked": 1, "exception": 3, "syscall": 3, "fault": 1})
     contains(show["threads"][0]["reason_text"], "SIGUSR1")
     contains(show["threads"][1]["reason_text"], "execve")
+
+
+def keys(value):
+    """All keys of objects in it, but those that are reasons."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key != "returns_by_reason":
+                yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+@test
+def keys_are_documented():
+    "every key of JSON is in the manual page"
+    with open(os.path.join(HERE, "../../Documentation/radctl.8"), encoding="utf-8") as file:
+        page = file.read().partition(".Sh JSON\n")[2].partition(".Sh ")[0]
+    items = {item.partition("\n")[0]: set(re.findall(r"\w+", item))
+             for item in page.split(".It ")[1:]}
+    root = tree(proc__1234__maps=MAPS, sys__class__infiniband__rxe0__node_type="1\n",
+                **{f"sys__module__{m}__refcnt": "0\n" for m in ("ib_uverbs", "rdma_cm", "radium")})
+    for words, names in (
+            ("", ["no command"]), ("ps", ["Cm ps"]), ("show 1234", ["Cm ps", "Cm show"]),
+            ("explain 1234", ["Cm show", "Cm explain"]), ("node list", ["Cm node list"]),
+            ("migrate 1234 2", ["Cm migrate , recall"]), ("recall 1234", ["Cm migrate , recall"]),
+            ("monitor --count 1", ["Cm monitor"]), ("top", ["Cm node list", "Cm top"]),
+            ("top 1234", ["Cm show", "Cm top Ar pid"]), ("check", ["Cm check"]),
+            ("node up", ["Cm node up"]), ("node drain", ["Cm node leave , node drain"]),
+            ("show 99999", ["a failure"])):
+        said = set(keys(radctl("-j", *words.split(), root=root, fake="events=1").json()))
+        missing = said - set().union(*(items[name] for name in names))
+        equal((words, bool(said), missing), (words, True, set()))
 
 
 @test
@@ -160,6 +213,11 @@ def top_of_one():
     for part in "WAITING %", "HOTTEST PAGES", "MOVES/S", "1234@2 1235@1":
         contains(text, part)
     equal(radctl("top", "6", root=root).status, 1)
+    # As wide as it looks, whatever it takes to write it.
+    text = radctl("top", "1234", root=tree(proc__1234__maps=MAPS.replace("b.so", "b\u00e4\u00fc.so")))
+    lines = text.out.partition("HOTTEST PAGES\n")[2].splitlines()
+    equal({line.index(offset) + len(offset) for line, offset in
+           zip(lines, ("OFFSET", "0x3000", "0x5000", "0x1000"))}, {lines[0].index("OFFSET") + 6})
     # As many lines as one reads.
     pages = radctl("show", "1234", root=root, fake="repeat=20").out.partition("HOTTEST PAGES\n")[2]
     equal(len(pages.partition("\n\n")[0].splitlines()), 11)
