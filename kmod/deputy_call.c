@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/mman.h>
 #include <linux/entry-common.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -116,8 +117,32 @@ void rad_deputy_drop_touch(struct rad_thread *thread)
 		end_touch(touch, false);
 }
 
+/*
+ * Memory that can only be executed has a key of its own, and whoever makes the first of it loses his
+ * right to that key: in the registers that he has, which are the visitor's.
+ */
+static bool takes_a_key(const struct rad_wire_syscall *call)
+{
+	u64 prot = le64_to_cpu(call->args[2]);
+
+	if (!cpu_feature_enabled(X86_FEATURE_OSPKE))
+		return false;
+	switch (le32_to_cpu(call->nr)) {
+	case __NR_mmap:
+		return prot == PROT_EXEC;
+	case __NR_pkey_mprotect:
+		if ((int)le64_to_cpu(call->args[3]) != -1)
+			return false;
+		fallthrough;
+	case __NR_mprotect:
+		return (prot & ~(u64)(PROT_GROWSDOWN | PROT_GROWSUP)) == PROT_EXEC;
+	default:
+		return false;
+	}
+}
+
 /* Why the thread has to make a call itself, RADIUM_R_NONE: it has not. */
-static u32 why_not_here(struct rad_thread *thread)
+static u32 why_not_here(struct rad_thread *thread, const struct rad_wire_syscall *call)
 {
 	/*
 	 * Seccomp, ptrace, audit and the tracepoints are done by the entry code, which
@@ -127,6 +152,8 @@ static u32 why_not_here(struct rad_thread *thread)
 		return RADIUM_R_WATCHED;
 	if (task_sigpending(current))
 		return RADIUM_R_SIGNAL;
+	if (takes_a_key(call))
+		return RADIUM_R_SYSCALL;
 	return READ_ONCE(thread->recall);
 }
 
@@ -228,7 +255,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 	atomic64_inc(&thread->process->stats.syscalls);
 	rad_deputy_account(&call.cputime);
 
-	why = why_not_here(thread);
+	why = why_not_here(thread, &call);
 	if (why) {
 		thread->recall_sent = true;
 		tell_result(thread, NULL, 0, RAD_SYSCALL_EXECUTE, why);

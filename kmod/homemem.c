@@ -65,7 +65,9 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 		/* The directory's reference; the caller has one of his own. */
 		refcount_dec(&page->ref);
 	}
-	wake_up_all(&mem->wait);
+	wake_up_all(rad_page_wait(page));
+	if (mem->dead && to == RAD_PAGE_GONE && xa_empty(&mem->pages))
+		wake_up_all(&mem->wait);
 }
 
 /*
@@ -130,7 +132,7 @@ static void finalize_work(struct work_struct *work)
 /* Who takes a page may wait for longer than who wants it home. */
 static int await_taker(struct rad_page *page, long timeout)
 {
-	long left = wait_event_killable_timeout(rad_page_mem(page)->wait,
+	long left = wait_event_killable_timeout(*rad_page_wait(page),
 						rad_page_state(page) != RAD_PAGE_TAKING, timeout);
 
 	if (left < 0)
@@ -209,13 +211,16 @@ void rad_page_forget_copy(struct rad_page *page, u64 bit)
  * @process: whose pages
  * @node: the node
  *
+ * What it gets while we look on, behind us, whoever gives it looks at: rad_take_end(), forward().
+ *
+ * Context: process, sleeps.
  * Return: whether it owned a page.
  */
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 {
 	u64 bit = BIT_ULL(rad_node_id(node) - 1);
 	struct rad_homemem *mem = &process->mem;
-	unsigned long index = 0;
+	unsigned long index = 0, i = 0;
 	struct rad_page *page;
 	bool lost = false;
 
@@ -231,6 +236,7 @@ bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 		rad_forward_node_dead(page, node);
 		/* Who was asked to drop it answers through his call. */
 		rad_page_forget_copy(page, bit);
+		rad_homemem_breathe(mem, ++i, true);
 	}
 	spin_unlock(&mem->pages.xa_lock);
 	return lost;
@@ -239,7 +245,7 @@ bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 /* Lets go of every entry without asking anybody: the process is not distributed any more. */
 static bool abandon(struct rad_homemem *mem)
 {
-	unsigned long index = 0;
+	unsigned long index = 0, i = 0;
 	struct rad_page *page;
 	bool left = false;
 
@@ -247,7 +253,9 @@ static bool abandon(struct rad_homemem *mem)
 	while ((page = xa_find(&mem->pages, &index, ULONG_MAX, XA_PRESENT))) {
 		index++;
 		left = true;
-		if (!rad_forward_drop(page))
+		rad_homemem_breathe(mem, ++i, true);
+		page = xa_load(&mem->pages, index - 1);
+		if (!page || !rad_forward_drop(page))
 			continue;
 		switch (page->state) {
 		case RAD_PAGE_AWAY:
@@ -312,8 +320,10 @@ int rad_homemem_create(struct rad_process *process)
 
 	xa_init(&mem->pages);
 	init_waitqueue_head(&mem->wait);
-	for (i = 0; i < RAD_TURNS; i++)
+	for (i = 0; i < RAD_TURNS; i++) {
 		mutex_init(&mem->turns[i].mutex);
+		init_waitqueue_head(&mem->turns[i].wait);
+	}
 	mutex_init(&mem->faulting);
 	INIT_WORK(&mem->finalize, finalize_work);
 	INIT_LIST_HEAD(&mem->deferred);

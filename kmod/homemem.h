@@ -106,9 +106,11 @@ enum { RAD_TURNS = 64 };
  * @index: page that was brought home last for somebody here
  * @until: it stays until then (ktime), see stay.h
  * @patience: of those who have it brought home; the three under the directory's lock
+ * @wait: woken at every change of one of the pages' states
  */
 struct rad_turn {
 	struct mutex mutex;
+	wait_queue_head_t wait;
 	unsigned long index;
 	u64 until;
 	struct rad_patience patience;
@@ -118,8 +120,10 @@ struct rad_turn {
  * struct rad_homemem - directory of one process
  * @pages: entries by page number; its xa_lock protects the entries' states and the
  *	counters as well ("the directory's lock")
- * @wait: woken at every change of state
+ * @wait: woken when the gate opens, when something comes back to the reserve, and at the end
  * @invalidating: layout changes under way (between range_start and range_end)
+ * @changing_start: addresses that all of them together concern, from here on
+ * @changing_end: up to here: what is there is neither taken out nor copied meanwhile
  * @dead: the address space is gone; nothing goes over the network any more
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
@@ -138,6 +142,8 @@ struct rad_homemem {
 	struct xarray pages;
 	wait_queue_head_t wait;
 	u32 invalidating;
+	unsigned long changing_start;
+	unsigned long changing_end;
 	bool dead;
 	u32 away;
 	u32 copied;

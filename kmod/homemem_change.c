@@ -58,6 +58,7 @@ static struct rad_page *find_changed(struct rad_homemem *mem, const struct chang
 				     unsigned long *index)
 {
 	struct rad_page *page;
+	unsigned long i = 0;
 
 	if (!change->inode)
 		return xa_find(&mem->pages, index, change->last, XA_PRESENT);
@@ -65,6 +66,7 @@ static struct rad_page *find_changed(struct rad_homemem *mem, const struct chang
 		if (page->inode == change->inode || page->named == change->inode)
 			return page;
 		++*index;
+		rad_homemem_breathe(mem, ++i, true);
 	}
 	return NULL;
 }
@@ -72,12 +74,19 @@ static struct rad_page *find_changed(struct rad_homemem *mem, const struct chang
 /* Takes from others what they have of it, if @wait. Returns whether something is on its way. */
 static bool begin_change(struct rad_homemem *mem, const struct change *change, bool wait)
 {
-	unsigned long index = change->first;
+	unsigned long index = change->first, i = 0;
 	struct rad_page *page;
 	bool moving = false;
 
 	spin_lock(&mem->pages.xa_lock);
 	for (; (page = find_changed(mem, change, &index)); index++) {
+		if (i++ && !(i % RAD_LOOK_AT)) {
+			rad_homemem_breathe(mem, i, wait);
+			/* It may be another one's by now, or nobody's. */
+			page = find_changed(mem, change, &index);
+			if (!page)
+				break;
+		}
 		if (page->state == RAD_PAGE_TAKING) {
 			if (page->taker == current)
 				continue;
@@ -104,7 +113,7 @@ static bool begin_change(struct rad_homemem *mem, const struct change *change, b
  */
 static bool await_change(struct rad_homemem *mem, const struct change *change)
 {
-	unsigned long index = change->first;
+	unsigned long index = change->first, i = 0;
 	struct rad_page *page;
 
 	for (;;) {
@@ -115,13 +124,14 @@ static bool await_change(struct rad_homemem *mem, const struct change *change)
 				return false;
 			}
 			index++;
+			rad_homemem_breathe(mem, ++i, true);
 		}
 		if (page)
 			refcount_inc(&page->ref);
 		spin_unlock(&mem->pages.xa_lock);
 		if (!page)
 			return true;
-		wait_event(mem->wait, !is_leaving(page));
+		wait_event(*rad_page_wait(page), !is_leaving(page));
 		rad_page_put(page);
 	}
 }

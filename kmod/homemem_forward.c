@@ -40,6 +40,7 @@ static void forget_owner(struct rad_forward *forward)
 	forward->revoke = NULL;
 	if (!revoke || !rad_call_cancel(&revoke->call))
 		return;
+	rad_revoke_cancelled(revoke);
 	/* Not the last ones: who made @forward has the page. */
 	rad_process_put(page->process);
 	rad_page_put(page);
@@ -63,7 +64,7 @@ static void over(struct rad_forward *forward, bool arrived)
 	}
 	wake_up_all(&forward->wait);
 	/* Who else wants the page, or to revoke it. */
-	wake_up_all(&rad_page_mem(page)->wait);
+	wake_up_all(rad_page_wait(page));
 }
 
 static void unsure(struct rad_forward *forward)
@@ -323,7 +324,7 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	spin_lock(&mem->pages.xa_lock);
 	/* If somebody at home waits for it, too, it comes home. */
 	if (page->state != RAD_PAGE_AWAY || page->node == forward->to || page->wanted ||
-	    rad_node_is_dead(forward->to) || mem->invalidating || mem->dead ||
+	    rad_node_is_dead(forward->to) || rad_gate_is_shut(mem, page->address) || mem->dead ||
 	    (!owned && !page->read_only)) {
 		spin_unlock(&mem->pages.xa_lock);
 		return false;
@@ -374,7 +375,7 @@ static void ask(struct rad_forward *forward, u32 how)
 			msg = rad_revoke_msg(page, revoke, how | (owned ? RAD_REVOKE_DATA : 0),
 					     GFP_ATOMIC | __GFP_NOWARN);
 		if (!msg)
-			wait_event_timeout(mem->wait, READ_ONCE(forward->over),
+			wait_event_timeout(forward->wait, READ_ONCE(forward->over),
 					   RAD_RESERVE_RETRY_JIFFIES);
 	}
 	spin_lock(&mem->pages.xa_lock);

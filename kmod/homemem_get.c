@@ -15,7 +15,7 @@
 
 enum {
 	PINNED_RETRIES = 5,		/* a page may be pinned for the length of an I/O */
-	GATE_WAIT_JIFFIES = HZ,		/* then the replica is told to ask again */
+	GATE_WAIT_JIFFIES = HZ,		/* all in all, then the replica is told to ask again */
 };
 
 static bool is_zero(struct page *page)
@@ -189,13 +189,21 @@ static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use
 	return done;
 }
 
-/* Waits for the end of a layout change. False: the request has been answered. */
+/*
+ * Waits for the end of a layout change there, and of others that come meanwhile. False: the request
+ * has been answered.
+ */
 static bool pass_gate(struct rad_take *t, const struct rad_in *in)
 {
 	struct rad_homemem *mem = &t->process->mem;
+	bool open = true;
 
-	if (wait_event_timeout(mem->wait, !READ_ONCE(mem->invalidating), GATE_WAIT_JIFFIES) &&
-	    !READ_ONCE(mem->dead))
+	if (rad_gate_is_shut(mem, t->address)) {
+		t->gate_until = t->gate_until ?: jiffies + GATE_WAIT_JIFFIES;
+		open = wait_event_timeout(mem->wait, !rad_gate_is_shut(mem, t->address),
+					  rad_jiffies_left(t->gate_until));
+	}
+	if (open && !READ_ONCE(mem->dead))
 		return true;
 	rad_grant_refuse(in, READ_ONCE(mem->dead) ? RADIUM_R_EXITING : 0, RAD_GRANT_RETRY);
 	return false;
@@ -238,7 +246,6 @@ static bool upgrade(struct rad_take *t, struct rad_page *page, const struct rad_
 static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 {
 	enum rad_page_use use = t->access & RAD_ACCESS_WRITE ? RAD_USE_WRITE : RAD_USE_READ;
-	struct rad_homemem *mem = &t->process->mem;
 	bool holds = t->held;
 	struct rad_page *busy;
 	int err = 0;
@@ -253,7 +260,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 		if (busy && READ_ONCE(busy->forward) && t->thread) {
 			/* The turn is others' meanwhile, as that of who asked first is. */
 			mutex_unlock(&t->turn->mutex);
-			wait_event(mem->wait, !READ_ONCE(busy->forward));
+			wait_event(*rad_page_wait(busy), !READ_ONCE(busy->forward));
 			mutex_lock(&t->turn->mutex);
 			/* What came may have gone again: we were asked after that. */
 			if (!holds)

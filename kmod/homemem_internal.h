@@ -23,9 +23,38 @@ static inline struct rad_homemem *rad_page_mem(struct rad_page *page)
 	return &page->process->mem;
 }
 
+/* Where those sleep who wait for a change of the entry: woken at each of its states, and others' */
+static inline wait_queue_head_t *rad_page_wait(struct rad_page *page)
+{
+	return &rad_turn_of(rad_page_mem(page), page->address)->wait;
+}
+
+/* Is the layout changing there? Decided under the directory's lock; without it a guess. */
+static inline bool rad_gate_is_shut(const struct rad_homemem *mem, unsigned long address)
+{
+	return READ_ONCE(mem->invalidating) && address >= READ_ONCE(mem->changing_start) &&
+	       address < READ_ONCE(mem->changing_end);
+}
+
 static inline enum rad_page_state rad_page_state(struct rad_page *page)
 {
 	return READ_ONCE(page->state);
+}
+
+enum { RAD_LOOK_AT = 1024 };	/* entries before others may have the directory's lock */
+
+/*
+ * Who looks at every entry, of which there may be millions, lets others have the directory's lock
+ * now and then. @i: entries that he has looked at.
+ */
+static inline void rad_homemem_breathe(struct rad_homemem *mem, unsigned long i, bool may_sleep)
+{
+	if (i % RAD_LOOK_AT)
+		return;
+	spin_unlock(&mem->pages.xa_lock);
+	if (may_sleep)
+		cond_resched();
+	spin_lock(&mem->pages.xa_lock);
 }
 
 /* What somebody wants to do with a page at home, or have done. */
@@ -96,6 +125,7 @@ static inline u64 rad_page_holders(struct rad_page *page)
  * @touch: the thread has to touch it at home first, see rad_defer_touch()
  * @touched: it has
  * @from: bit i: node i+1 had to give it up
+ * @gate_until: jiffies until which it waits for the end of layout changes, all together; 0: has not
  * @granted: it is on its way
  * @bytes: that travel with the grant
  */
@@ -115,6 +145,7 @@ struct rad_take {
 	bool touch;
 	bool touched;
 	u64 from;
+	unsigned long gate_until;
 	bool granted;
 	u32 bytes;
 };
@@ -157,6 +188,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
  * @landing: where the owner writes the page (only when its data is wanted)
  * @list: in the reserve
  * @reserved: belongs to the reserve
+ * @node: id of whom it was sent to
  * @doomed: id of the node with which the page was lost, for which the process has to die
  */
 struct rad_revoke {
@@ -166,6 +198,7 @@ struct rad_revoke {
 	struct rad_landing landing;
 	struct list_head list;
 	bool reserved;
+	u32 node;
 	u32 doomed;
 };
 
@@ -178,6 +211,8 @@ void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke);
 struct rad_out *rad_revoke_msg(struct rad_page *page, struct rad_revoke *revoke, u32 flags,
 			       gfp_t gfp);
 void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct rad_out *msg);
+u32 rad_revokes_of(const struct rad_node *node);
+void rad_revoke_cancelled(const struct rad_revoke *revoke);
 void rad_revoke_land(struct rad_revoke *revoke);
 void rad_page_returned(struct rad_page *page);
 void rad_page_protect(struct rad_page *page);

@@ -17,6 +17,21 @@
 
 enum { RESERVED_REVOKES = 8 };	/* a process' revocations set aside for when there is no memory */
 
+/* Revocations that have not been answered, of all processes, by node. */
+static atomic_t under_way[RADIUM_NODE_MAX];
+
+/* rad_revoke_cancelled() - nobody waits for its answer any more */
+void rad_revoke_cancelled(const struct rad_revoke *revoke)
+{
+	atomic_dec(&under_way[revoke->node - 1]);
+}
+
+/* rad_revokes_of() - how many revocations has a node to answer? */
+u32 rad_revokes_of(const struct rad_node *node)
+{
+	return atomic_read(&under_way[rad_node_id(node) - 1]);
+}
+
 /* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL */
 struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate)
 {
@@ -69,7 +84,7 @@ static void copy_dropped(struct rad_page *page)
 	if (page->state == RAD_PAGE_REVOKING)
 		rad_page_set_state(page, page->copies ? RAD_PAGE_COPIED : RAD_PAGE_GONE);
 	else
-		wake_up_all(&mem->wait);
+		wake_up_all(rad_page_wait(page));
 }
 
 /* Whether it was dropped or its holder has died: the copy is no more. */
@@ -140,6 +155,8 @@ static void revoke_done(struct rad_call *call)
 	bool answered = !call->status && call->len >= sizeof(*back);
 	u32 doomed;
 
+	atomic_dec(&under_way[revoke->node - 1]);
+
 	spin_lock(&mem->pages.xa_lock);
 	revoke->done(revoke, answered ? le32_to_cpu(back->flags) : RAD_BACK_NONE, answered);
 	doomed = mem->dead ? 0 : revoke->doomed;
@@ -190,6 +207,8 @@ void rad_revoke_send(struct rad_node *node, struct rad_revoke *revoke, struct ra
 	u32 how = le32_to_cpu(body->flags);
 
 	rad_process_get(revoke->page->process);
+	revoke->node = rad_node_id(node);
+	atomic_inc(&under_way[revoke->node - 1]);
 	revoke->call = (struct rad_call){
 		.notify = revoke_done,
 		/* Else it waits for who gets the page. */
@@ -394,19 +413,20 @@ void rad_page_leave_to(struct rad_page *page, u64 reader)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
 
-	wait_event(mem->wait, !READ_ONCE(page->granting));
+	wait_event(*rad_page_wait(page), !READ_ONCE(page->granting));
 	spin_lock(&mem->pages.xa_lock);
 	if (page->state == RAD_PAGE_COPIED && page->copies & reader && page->copies & ~reader &&
 	    !page->granting)
 		drop_copies(page, reader, true);
 	else
 		spin_unlock(&mem->pages.xa_lock);
-	wait_event(mem->wait, rad_page_state(page) != RAD_PAGE_REVOKING);
+	wait_event(*rad_page_wait(page), rad_page_state(page) != RAD_PAGE_REVOKING);
 }
 
 static int bring_home(struct rad_page *page, enum rad_page_use use)
 {
 	struct rad_homemem *mem = rad_page_mem(page);
+	wait_queue_head_t *wait = rad_page_wait(page);
 	int err;
 
 	for (;;) {
@@ -420,13 +440,13 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 		case RAD_PAGE_COPIED:
 			if (use == RAD_USE_READ)
 				return 0;
-			if (wait_event_killable(mem->wait, !READ_ONCE(page->granting)))
+			if (wait_event_killable(*wait, !READ_ONCE(page->granting)))
 				return -EINTR;
 			fallthrough;
 		case RAD_PAGE_AWAY:
 			/* One comes back to the reserve with each answer. */
 			if (!rad_page_revoke(page, use, true) &&
-			    wait_event_killable_timeout(mem->wait, rad_page_state(page) != state,
+			    wait_event_killable_timeout(*wait, rad_page_state(page) != state,
 							RAD_RESERVE_RETRY_JIFFIES) < 0)
 				return -EINTR;
 			break;
@@ -441,7 +461,7 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 			rad_page_give_back(page);
 			break;
 		default:
-			err = wait_event_killable(mem->wait, rad_page_state(page) != state);
+			err = wait_event_killable(*wait, rad_page_state(page) != state);
 			if (err)
 				return -EINTR;
 		}

@@ -61,17 +61,20 @@ u32 rad_take_check(struct vm_area_struct *vma, u32 access)
 	/* Before the access: to see whether that is resolved a byte is read, of a device a register. */
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
 		return RADIUM_R_MEMORY_KIND;
+	/* So is one here: somebody would be asked for the page first, or a huge one be taken. */
+	if (userfaultfd_armed(vma))
+		return RADIUM_R_USERFAULTFD;
+	if (is_vm_hugetlb_page(vma))
+		return RADIUM_R_MEMORY_KIND;
 	if (access & ~rad_take_prot(vma))
 		return RADIUM_R_FAULT;
 	/* The window knows no protection keys. */
 	if (vma_pkey(vma))
 		return RADIUM_R_MEMORY_KIND;
-	if (userfaultfd_armed(vma))
-		return RADIUM_R_USERFAULTFD;
 	/* VM_SHARED alone is lost where the file was opened read-only. */
 	if (vma->vm_flags & VM_MAYSHARE)
 		return RADIUM_R_SHARED_MEMORY;
-	if (vma->vm_flags & VM_MIXEDMAP || is_vm_hugetlb_page(vma))
+	if (vma->vm_flags & VM_MIXEDMAP)
 		return RADIUM_R_MEMORY_KIND;
 	if (vma->vm_flags & VM_WRITE) {
 		if (vma->vm_flags & VM_SPECIAL || vma_is_dax(vma))
@@ -421,7 +424,7 @@ struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}
-	if (mem->invalidating || mem->dead ||
+	if (rad_gate_is_shut(mem, t->address) || mem->dead ||
 	    xa_is_err(__xa_store(&mem->pages, t->address >> PAGE_SHIFT, new, GFP_ATOMIC))) {
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;

@@ -17,8 +17,29 @@ enum {
 	 * Of a node, when nobody waits: who does wait for an answer is behind them, and a slow link
 	 * has brought them home long before the node is given up for not answering.
 	 */
-	TRIM_CALLS = 256,
+	TRIM_REVOKES = 256,
+	TRIM_LOOKS = 64,		/* pages that are passed over because their nodes have that many */
 };
+
+/* The page that has been away for longest on a node that can be asked; with a reference, or NULL. */
+static struct rad_page *oldest(struct rad_homemem *mem)
+{
+	struct rad_page *page, *found = NULL;
+	u32 looks = 0;
+
+	spin_lock(&mem->pages.xa_lock);
+	list_for_each_entry(page, &mem->order, order) {
+		if (rad_revokes_of(page->node) < TRIM_REVOKES) {
+			found = page;
+			refcount_inc(&page->ref);
+			break;
+		}
+		if (++looks == TRIM_LOOKS)
+			break;
+	}
+	spin_unlock(&mem->pages.xa_lock);
+	return found;
+}
 
 /**
  * rad_homemem_trim() - ask for the pages back that have been away for longest
@@ -30,17 +51,10 @@ enum {
  */
 void rad_homemem_trim(struct rad_process *process, u32 n)
 {
-	struct rad_homemem *mem = &process->mem;
 	struct rad_page *page;
 
 	while (n--) {
-		spin_lock(&mem->pages.xa_lock);
-		page = list_first_entry_or_null(&mem->order, struct rad_page, order);
-		if (page && rad_node_calls(page->node) >= TRIM_CALLS)
-			page = NULL;
-		if (page)
-			refcount_inc(&page->ref);
-		spin_unlock(&mem->pages.xa_lock);
+		page = oldest(&process->mem);
 		if (!page)
 			return;
 		n = rad_page_revoke(page, RAD_USE_WRITE, true) ? n : 0;

@@ -66,24 +66,50 @@ static void beat_send(struct rad_node *node)
 		node->beat.told_leaving = node->beat.leaving;
 }
 
-static void check_silence(struct rad_node *node)
-{
-	u32 ms = jiffies_to_msecs(rad_silence(jiffies, READ_ONCE(node->beat.heard)));
-	bool silent = ms >= READ_ONCE(rad_suspect_ms);
-
-	if (ms >= READ_ONCE(rad_dead_ms))
-		rad_node_end(node, RADIUM_R_KEEPALIVE);
-	else if (silent != node->beat.silent)
-		rad_peer_kick(node->peer);
-	node->beat.silent = silent;
-}
-
 /**
  * rad_node_answer_ms - how long an answer may take for which a node waits for nobody
  */
 u32 rad_node_answer_ms(void)
 {
 	return RAD_ANSWER_DEADS * READ_ONCE(rad_dead_ms);
+}
+
+/*
+ * How long is it silent? Not while our own thread, which would hear it, is busy with what has come
+ * before: but for so long as an answer may take at most.
+ */
+static u32 silence_ms(struct rad_node *node)
+{
+	struct rad_beat *beat = &node->beat;
+	unsigned long heard = READ_ONCE(beat->heard), silence = rad_silence(jiffies, heard);
+
+	if (heard != beat->heard_before) {
+		beat->heard_before = heard;
+		beat->excused = 0;
+	} else if (mutex_is_locked(&node->polling)) {
+		beat->excused = min(beat->excused + (jiffies - beat->checked),
+				    msecs_to_jiffies(rad_node_answer_ms()));
+	}
+	beat->checked = jiffies;
+	return jiffies_to_msecs(silence - min(silence, beat->excused));
+}
+
+static void check_silence(struct rad_node *node)
+{
+	u32 ms = silence_ms(node);
+	bool silent = ms >= READ_ONCE(rad_suspect_ms);
+
+	if (ms >= READ_ONCE(rad_dead_ms))
+		rad_node_end(node, RADIUM_R_KEEPALIVE);
+	else if (silent != node->beat.silent)
+		rad_peer_kick(node->peer);
+	/*
+	 * A queue pair whose peer does not answer says so long before. If it has not, it is not only the
+	 * peer that may be at fault: rxe's may stop without a word. With another one one will see.
+	 */
+	if (silent && !node->beat.silent && node->conn && !node->conn->broken)
+		rad_link_broke(node->conn, RADIUM_R_KEEPALIVE);
+	node->beat.silent = silent;
 }
 
 /*
@@ -247,6 +273,7 @@ void rad_beat_init(struct rad_node *node)
 {
 	timer_setup(&node->beat.timer, beat_timer, 0);
 	node->beat.heard = jiffies;
+	node->beat.checked = jiffies;
 	node->beat.looked = jiffies;
 }
 

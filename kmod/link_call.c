@@ -43,7 +43,6 @@ void rad_call_add(struct rad_node *node, struct rad_call *call)
 	} while (call_find_low(node, rad_wire_fold_call(call->id)));
 	call->pending = true;
 	call->since = node->beat.lived;
-	node->n_calls++;
 	hlist_add_head(&call->entry, call_bucket(node, call->id));
 	if (call->landing)
 		rad_landing_expect(call->landing, call);
@@ -77,7 +76,6 @@ u64 rad_call_expand(struct rad_node *node, u32 low)
 static void call_remove(struct rad_call *call)
 {
 	hlist_del_init(&call->entry);
-	call->to->n_calls--;
 	call->pending = false;
 	if (call->landing)
 		rad_landing_expect(call->landing, NULL);
@@ -206,17 +204,6 @@ bool rad_call_overdue(struct rad_node *node, u64 lived)
 				return true;
 		}
 	return false;
-}
-
-/**
- * rad_node_calls - how many calls of a node have no answer yet
- * @node: the node
- *
- * Context: any. Not exact for who does not keep others from calling.
- */
-u32 rad_node_calls(const struct rad_node *node)
-{
-	return READ_ONCE(node->n_calls);
 }
 
 /**

@@ -254,6 +254,9 @@ struct rad_rx {
 /*
  * struct rad_beat - heartbeats and clocks of a session (link_beat.c), node->lock
  * @heard: jiffies when anything was received
+ * @heard_before: that, at the last look at it
+ * @checked: jiffies of that look
+ * @excused: jiffies since @heard in which our own thread was busy
  * @next: jiffies when the next heartbeat is due
  * @quick: quick ones left
  * @echo, @echo_at: peer's @sent of its last heartbeat, when it arrived here
@@ -265,6 +268,9 @@ struct rad_rx {
 struct rad_beat {
 	struct timer_list timer;
 	unsigned long heard;
+	unsigned long heard_before;
+	unsigned long checked;
+	unsigned long excused;
 	unsigned long next;
 	u32 quick;
 	bool leaving;
@@ -304,7 +310,6 @@ struct rad_node {
 	struct hrtimer later_timer;
 	u64 next_call;
 	struct hlist_head calls[RAD_CALL_BUCKETS];
-	u32 n_calls;
 	struct timer_list ack_timer;
 	struct rad_rx rx;
 	struct rad_beat beat;

@@ -23,12 +23,32 @@ static struct rad_process *process_of(struct mmu_notifier *notifier)
 	return container_of(notifier, struct rad_process, notifier);
 }
 
-static void gate(struct rad_homemem *mem, int by)
+/*
+ * The gate is shut for all addresses between the lowest and the highest that changes under way
+ * concern; for others pages come and go.
+ */
+static void shut_gate(struct rad_homemem *mem, unsigned long start, unsigned long end)
 {
 	spin_lock(&mem->pages.xa_lock);
-	mem->invalidating += by;
+	if (mem->invalidating) {
+		start = min(start, mem->changing_start);
+		end = max(end, mem->changing_end);
+	}
+	WRITE_ONCE(mem->changing_start, start);
+	WRITE_ONCE(mem->changing_end, end);
+	WRITE_ONCE(mem->invalidating, mem->invalidating + 1);
 	spin_unlock(&mem->pages.xa_lock);
-	if (by < 0)
+}
+
+static void open_gate(struct rad_homemem *mem)
+{
+	bool open;
+
+	spin_lock(&mem->pages.xa_lock);
+	WRITE_ONCE(mem->invalidating, mem->invalidating - 1);
+	open = !mem->invalidating;
+	spin_unlock(&mem->pages.xa_lock);
+	if (open)
 		wake_up_all(&mem->wait);
 }
 
@@ -47,7 +67,7 @@ static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 
 	if (is_own(process, range))
 		return 0;
-	gate(&process->mem, 1);
+	shut_gate(&process->mem, range->start, range->end);
 	rad_homemem_invalidate(process, range->start, range->end,
 			       mmu_notifier_range_blockable(range) &&
 			       !(current->flags & PF_MEMALLOC));
@@ -59,7 +79,7 @@ static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_r
 	struct rad_process *process = process_of(notifier);
 
 	if (!is_own(process, range))
-		gate(&process->mem, -1);
+		open_gate(&process->mem);
 }
 
 /* The address space dies; never the network here. */

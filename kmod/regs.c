@@ -91,8 +91,12 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 {
 	int nr = syscall_get_nr(current, regs);
 
-	if (nr == -1)
+	if (nr == -1) {
+		/* Elsewhere by now, in the program's own code: nothing is to be undone. */
+		if (regs->ip != restart->ip || regs->ax != restart->ax || regs->sp != restart->sp)
+			restart->code = 0;
 		return;
+	}
 	restart->nr = nr;
 	restart->code = syscall_get_error(current, regs);
 	switch (restart->code) {
@@ -118,6 +122,7 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 	}
 	regs->orig_ax = -1;
 	restart->ip = regs->ip;
+	restart->sp = regs->sp;
 	restart->ax = regs->ax;
 }
 
@@ -133,7 +138,7 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart)
 {
 	if (!restart->code || syscall_get_nr(current, regs) != -1 ||
-	    regs->ip != restart->ip || regs->ax != restart->ax)
+	    regs->ip != restart->ip || regs->ax != restart->ax || regs->sp != restart->sp)
 		return;
 	regs->orig_ax = restart->nr;
 	regs->ax = restart->code;

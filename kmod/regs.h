@@ -15,6 +15,7 @@ struct task_struct;
  * @code: with which it ended, 0: there is none
  * @nr: its number
  * @ip: of a thread that is about to make it again
+ * @sp: see @ip
  * @ax: see @ip
  * @mask: signals that the call blocks, if @masked
  * @masked: see @mask
@@ -22,7 +23,7 @@ struct task_struct;
 struct rad_restart {
 	long code;
 	int nr;
-	unsigned long ip, ax;
+	unsigned long ip, sp, ax;
 	bool masked;
 	sigset_t mask;
 };

@@ -148,6 +148,25 @@ static bool may_end(struct task_struct *task, unsigned int fd, int nr)
 	return may;
 }
 
+/*
+ * Does it go on by restart_syscall() when it has been woken? A seccomp filter sees that one, which
+ * the program has not made, and may kill it for that.
+ */
+static bool goes_on_by_another(int nr, const unsigned long *args)
+{
+	switch (nr) {
+	case __NR_poll:
+	case __NR_nanosleep:
+	case __NR_clock_nanosleep:
+	case __NR_restart_syscall:
+		return true;
+	case __NR_futex:
+		return args[3];
+	default:
+		return false;
+	}
+}
+
 /**
  * rad_syscall_is_restarted() - may a task be woken out of this call unnoticed?
  * @task: sleeps in it
@@ -158,10 +177,15 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 {
 	int flags;
 
-	if (nr < 0 || nr >= NR_syscalls)
+	if (nr < 0)
 		return true;
+	/* One of x32, which are not in the tables. */
+	if (nr >= NR_syscalls)
+		return false;
 	nr = array_index_nospec(nr, NR_syscalls);
 	if (not_restarted[nr])
+		return false;
+	if (test_task_syscall_work(task, SECCOMP) && goes_on_by_another(nr, args))
 		return false;
 	/* Whoever has been requeued would be told so, and not have the lock. */
 	if (nr == __NR_futex && (args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_REQUEUE_PI)

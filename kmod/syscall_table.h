@@ -409,7 +409,7 @@ enum rad_syscall_class {
  * EINTR, or a part of what they would have done, instead of being restarted. A
  * thread in one of them is left alone until the call ends. Those about names and files only
  * sleep so that they can be woken where the file system's server is a program (FUSE), which is
- * told, and may answer EINTR.
+ * told, and may answer EINTR; and in open() of a FIFO, whose other end would not find it there.
  */
 #define RAD_SYSCALLS_NOT_RESTARTED(X)						\
 	X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)				\
@@ -426,7 +426,8 @@ enum rad_syscall_class {
 	X(setxattr) X(lsetxattr) X(fsetxattr)					\
 	X(listxattr) X(llistxattr) X(flistxattr)				\
 	X(removexattr) X(lremovexattr) X(fremovexattr)				\
-	X(mkdir) X(mkdirat) X(mknod) X(mknodat) X(rmdir) X(creat)		\
+	X(mkdir) X(mkdirat) X(mknod) X(mknodat) X(rmdir)			\
+	X(open) X(openat) X(openat2) X(creat)					\
 	X(unlink) X(unlinkat) X(rename) X(renameat) X(renameat2)		\
 	X(link) X(linkat) X(symlink) X(symlinkat)				\
 	X(chmod) X(fchmod) X(fchmodat) X(chown) X(lchown) X(fchown)		\

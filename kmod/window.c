@@ -139,7 +139,7 @@ static void granted(struct rad_call *call)
 		}
 	}
 	mutex_unlock(rad_window_lock(window, page->index));
-	wake_up_all(&window->wait);
+	wake_up_all(rad_window_wait(window, page->index));
 	if (arrived)
 		rad_wpage_arrived(replica->home, replica->process, page->index, id, later);
 	rad_wpage_put(page);
@@ -377,7 +377,8 @@ static int await_answer(struct rad_window *window, const struct rad_wpage *page,
 	u64 start = ktime_get_ns();
 	int err;
 
-	err = wait_event_interruptible(window->wait, !rad_wpage_is_asked_for(page));
+	err = wait_event_interruptible(*rad_window_wait(window, page->index),
+				       !rad_wpage_is_asked_for(page));
 	if (visitor)
 		visitor->waited += ktime_get_ns() - start;
 	/* Pairs with the release in rad_wpage_refuse(). */
@@ -464,7 +465,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			return leave(vmf);
 		if (reason == RADIUM_R_NODE_LOST || reason == RADIUM_R_EXITING) {
 			/* The replica is being killed. */
-			err = wait_event_killable(window->wait, READ_ONCE(window->dead));
+			err = wait_event_killable(*rad_window_wait(window, index), READ_ONCE(window->dead));
 			return leave(vmf);
 		}
 		if (reason)
@@ -500,9 +501,10 @@ int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *
 	int i, err;
 
 	xa_init(&window->pages);
-	init_waitqueue_head(&window->wait);
-	for (i = 0; i < RAD_WINDOW_LOCKS; i++)
+	for (i = 0; i < RAD_WINDOW_LOCKS; i++) {
 		mutex_init(&window->locks[i]);
+		init_waitqueue_head(&window->waits[i]);
+	}
 	window->slot = ida_alloc_max(&slots, WINDOW_SLOTS - 1, GFP_KERNEL);
 	if (window->slot < 0)
 		return window->slot;
@@ -521,6 +523,7 @@ void rad_window_destroy(struct rad_window *window)
 	xa_for_each(&window->pages, index, page) {
 		xa_erase(&window->pages, index);
 		rad_wpage_put(page);
+		cond_resched();
 	}
 	xa_destroy(&window->pages);
 	rad_vvar_destroy(&window->vvar);
@@ -530,8 +533,11 @@ void rad_window_destroy(struct rad_window *window)
 /* rad_window_die() - no fault will be answered any more; wakes those that wait */
 void rad_window_die(struct rad_window *window)
 {
+	int i;
+
 	WRITE_ONCE(window->dead, true);
-	wake_up_all(&window->wait);
+	for (i = 0; i < RAD_WINDOW_LOCKS; i++)
+		wake_up_all(&window->waits[i]);
 }
 
 /**

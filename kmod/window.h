@@ -46,7 +46,7 @@ struct rad_walk {
  *	revocation. Taken with mmap_lock held, or alone.
  * @contended: by page number, modulo, under that lock: a page that was taken away when it
  *	had just come, 0: none. When it comes again others will soon want it again.
- * @wait: faults wait here for a grant
+ * @waits: by page number, modulo: faults wait here for a grant
  * @walks: by threads, and by one thread through several arrays
  * @oldest: of @walks: given up next; a hint
  * @dead: no fault will be answered any more
@@ -58,7 +58,7 @@ struct rad_window {
 	struct xarray pages;
 	struct mutex locks[RAD_WINDOW_LOCKS];
 	unsigned long contended[RAD_WINDOW_LOCKS];
-	wait_queue_head_t wait;
+	wait_queue_head_t waits[RAD_WINDOW_LOCKS];
 	struct rad_walk walks[RAD_WINDOW_WALKS];
 	unsigned int oldest;
 	bool dead;

@@ -213,14 +213,14 @@ bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page, u64 ca
 		asked->exposed = true;
 		rad_wpage_refuse(window, asked, RADIUM_R_NONE);
 		rad_wpage_put(asked);	/* the request's */
-		wake_up_all(&window->wait);
+		wake_up_all(rad_window_wait(window, index));
 		rad_replica_put(replica);
 		return true;
 	}
 	/* It has come, and its session's thread waits for our lock, for nothing else. */
 	refcount_inc(&asked->ref);
 	mutex_unlock(lock);
-	wait_event(window->wait, READ_ONCE(asked->state) != PAGE_FETCHING);
+	wait_event(*rad_window_wait(window, index), READ_ONCE(asked->state) != PAGE_FETCHING);
 	mutex_lock(lock);
 	rad_wpage_put(asked);
 	*page = xa_load(&window->pages, index);

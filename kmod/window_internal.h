@@ -96,6 +96,12 @@ static inline struct mutex *rad_window_lock(struct rad_window *window, unsigned 
 	return &window->locks[index % RAD_WINDOW_LOCKS];
 }
 
+/* Where those sleep who wait for this page. */
+static inline wait_queue_head_t *rad_window_wait(struct rad_window *window, unsigned long index)
+{
+	return &window->waits[index % RAD_WINDOW_LOCKS];
+}
+
 /* window.c */
 void rad_wpage_put(struct rad_wpage *page);
 void rad_wpage_drop(struct rad_window *window, struct rad_wpage *page);

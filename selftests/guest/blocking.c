@@ -6,13 +6,17 @@
 #include "harness.h"
 #include "blocking.h"
 
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -103,6 +107,33 @@ static void poll_event(void)
 	EQUAL(wanted.revents, POLLIN);
 	during_end();
 	reap(helper);
+}
+
+/* A filter is shown no call that the program has not made: restart_syscall() would be one. */
+static void poll_with_a_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { 4, code };
+	struct timespec rest = { 0, SHORT_MS * 1000000l };
+	pid_t helper = pipe_later();
+	struct pollfd wanted = { .fd = ends[0], .events = POLLIN };
+
+	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		skip("seccomp: %s", strerror(errno));
+	during(MOVES);
+	EQUAL(poll(&wanted, 1, 60000), 1);
+	EQUAL(wanted.revents, POLLIN);
+	during_end();
+	reap(helper);
+	during(MOVES);
+	EQUAL(nanosleep(&rest, NULL), 0);
+	during_end();
 }
 
 static void poll_timeout(void)
@@ -464,7 +495,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(read_pipe), CASE(read_end_of_file), CASE(write_full_pipe), CASE(poll_event),
-		CASE(poll_timeout), CASE(ppoll_timeout), CASE(select_event), CASE(nanosleep_full),
+		CASE(poll_with_a_filter), CASE(poll_timeout), CASE(ppoll_timeout), CASE(select_event), CASE(nanosleep_full),
 		CASE(sleep_until), CASE(futex_timeout), CASE(futex_wake), CASE(wait4_exit),
 		CASE(waitid_exit), CASE(epoll_event), CASE(epoll_timeout), CASE(wish_is_withdrawn),
 		CASE(sigtimedwait_timeout), CASE(sigwaitinfo_signal), CASE(signalfd_wait),

@@ -286,9 +286,10 @@ static void record_lock_wait(void)
 	lock_wait(lock_byte);
 }
 
+/* Whoever reads it is there all the time, though it is asked away. */
 static void open_fifo(void *path)
 {
-	int fd = open(path, O_WRONLY);
+	int fd = open(path, O_WRONLY | O_NONBLOCK);
 
 	if (fd < 0 || write(fd, "x", 1) != 1)
 		_exit(1);
@@ -303,10 +304,10 @@ static void open_fifo_wait(void)
 	snprintf(path, sizeof(path), "/tmp/st-fifo-%d", getpid());
 	DO(mkfifo(path, 0600));
 	helper = event(open_fifo, path);
-	during(MOVES_AT_ONCE);
+	during(MOVES);
 	fd = DO(open(path, O_RDONLY));
 	EQUAL(read(fd, &byte, 1), 1);
-	during_end();
+	gone_in_the_end();
 	reap(helper);
 	unlink(path);
 }

@@ -614,6 +614,24 @@ static void protection_keys_forbid(void)
 	}
 }
 
+/* Memory that can only be executed has the first key that is free, which nobody may read with. */
+static void protection_keys_of_code(void)
+{
+	DO(pkey_free(new_key()));
+	for (int round = 0; round < 2; round++) {
+		char *memory = map_pages(1, RW);
+
+		memory[0] = 'p';
+		away();
+		DO(mprotect(memory, 4096, PROT_EXEC));
+		away();
+		EQUAL(faults_on(memory, false), SEGV_PKUERR);
+		home();
+		EQUAL(faults_on(memory, false), SEGV_PKUERR);
+		DO(munmap(memory, 4096));
+	}
+}
+
 /* The kernel asks the keys of the thread that calls it. */
 static void protection_keys_of_calls(void)
 {
@@ -651,7 +669,7 @@ int main(int argc, char **argv)
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
 		CASE(robust_list), CASE(rseq_is_aborted), CASE(vfork_child_is_refused),
-		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
+		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls), CASE(protection_keys_of_code),
 		{ 0 }
 	};
 
