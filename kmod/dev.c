@@ -242,25 +242,30 @@ static int dev_mmap(struct file *file, struct vm_area_struct *vma)
 
 static struct rad_event_reader *reader_of(struct dev_file *df)
 {
+	struct rad_event_reader *reader;
+
 	mutex_lock(&df->mutex);
-	if (!df->events)
-		df->events = rad_event_reader_create();
+	reader = df->events ?: rad_event_reader_create();
+	if (!IS_ERR(reader))
+		df->events = reader;
 	mutex_unlock(&df->mutex);
-	return df->events;
+	return reader;
 }
 
 static ssize_t dev_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
 	struct rad_event_reader *reader = reader_of(file->private_data);
 
-	return reader ? rad_event_read(reader, buf, len, file->f_flags & O_NONBLOCK) : -ENOMEM;
+	if (IS_ERR(reader))
+		return PTR_ERR(reader);
+	return rad_event_read(reader, buf, len, file->f_flags & O_NONBLOCK);
 }
 
 static __poll_t dev_poll(struct file *file, poll_table *wait)
 {
 	struct rad_event_reader *reader = reader_of(file->private_data);
 
-	return reader ? rad_event_poll(reader, file, wait) : EPOLLERR;
+	return IS_ERR(reader) ? EPOLLERR : rad_event_poll(reader, file, wait);
 }
 
 static int dev_open(struct inode *inode, struct file *file)

@@ -277,14 +277,19 @@ static bool withdraw_all(struct task_struct *task)
 static int recall(struct radium_move *move)
 {
 	unsigned long timeout = rad_timeout_jiffies(move->timeout_ms), deadline = jiffies + timeout;
+	bool waits = !(move->flags & RADIUM_MOVE_NO_WAIT);
 	struct rad_process *process = NULL;
-	struct task_struct *task = find_meant(move, true);
+	struct task_struct *task;
 	struct mm_struct *mm;
 	bool spread = false, wanted = false;
 	u32 reason, all, left;
 	u64 before;
 	int err;
 
+	/* Pages are called for as they come. */
+	if (!waits && move->flags & RADIUM_MOVE_ALL_PAGES)
+		return -EINVAL;
+	task = find_meant(move, true);
 	if (!task)
 		return -ESRCH;
 	reason = check_task(task, 0);
@@ -313,10 +318,10 @@ static int recall(struct radium_move *move)
 	if (move->tid) {
 		err = rad_thread_move(task, move, 0);
 	} else {
-		err = rad_thread_recall_process(process, 0, &move->reason, timeout);
+		err = rad_thread_recall_process(process, 0, &move->reason, waits ? timeout : 0);
 		/* Some have come, be it that others have not. */
 		rad_thread_count(process, &all, &left);
-		move->threads -= min(left, move->threads);
+		move->threads -= waits ? min(left, move->threads) : move->threads;
 	}
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)

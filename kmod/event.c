@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #define pr_fmt(fmt) "radium: " fmt
 
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/ktime.h>
 #include <linux/kfifo.h>
 #include <linux/list.h>
@@ -10,7 +12,10 @@
 #include "event.h"
 #include "../uapi/linux/radium.h"
 
-enum { EVENT_ROOM = 256 };	/* events that wait for one reader; a power of 2 */
+enum {
+	EVENT_ROOM	= 256,	/* events that wait for one reader; a power of 2 */
+	READERS_MAX	= 64,	/* of a user: each event is put down for each of them */
+};
 
 /**
  * struct rad_event_reader - one open file that has read or polled
@@ -18,11 +23,13 @@ enum { EVENT_ROOM = 256 };	/* events that wait for one reader; a power of 2 */
  * @wait: woken for each event
  * @fifo: events not yet read, under readers_lock
  * @lost: events that did not fit, under readers_lock
+ * @uid: whose
  */
 struct rad_event_reader {
 	struct list_head list;
 	wait_queue_head_t wait;
 	u32 lost;
+	kuid_t uid;
 	DECLARE_KFIFO(fifo, struct radium_event, EVENT_ROOM);
 };
 
@@ -61,22 +68,41 @@ void rad_event_post(u32 type, u32 node, s32 pid, s32 tid, u32 reason)
 	spin_unlock_bh(&readers_lock);
 }
 
+static bool has_too_many(kuid_t uid)
+{
+	struct rad_event_reader *reader;
+	u32 n = 0;
+
+	lockdep_assert_held(&readers_lock);
+	list_for_each_entry(reader, &readers, list)
+		n += uid_eq(reader->uid, uid);
+	return n >= READERS_MAX;
+}
+
 /**
  * rad_event_reader_create() - begin to collect events
- * Return: the reader, or NULL without memory.
+ * Return: the reader; -ENOMEM, or -EMFILE if current's user has READERS_MAX and may not have more
+ * (CAP_SYS_ADMIN).
  */
 struct rad_event_reader *rad_event_reader_create(void)
 {
 	struct rad_event_reader *reader = kvzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
+	bool privileged = capable(CAP_SYS_ADMIN), refused;
 
 	if (!reader)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	INIT_KFIFO(reader->fifo);
 	init_waitqueue_head(&reader->wait);
+	reader->uid = current_uid();
 	spin_lock_bh(&readers_lock);
-	list_add(&reader->list, &readers);
+	refused = !privileged && has_too_many(reader->uid);
+	if (!refused)
+		list_add(&reader->list, &readers);
 	spin_unlock_bh(&readers_lock);
-	return reader;
+	if (!refused)
+		return reader;
+	kvfree(reader);
+	return ERR_PTR(-EMFILE);
 }
 
 /**

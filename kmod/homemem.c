@@ -87,6 +87,8 @@ void rad_page_give_back(struct rad_page *page)
 	/* Not found by frame any more before the frame can be somebody else's. */
 	xa_erase(&rad_held, page_to_pfn(page->frame));
 	migrate_device_finalize(&src, &dst, 1);
+	/* Off this CPU's list of pages to be put on theirs: who takes it out next would ask all CPUs. */
+	rad_ksym.lru_add_drain();
 	if (atomic_dec_and_test(&page->anon_vma->refcount))
 		rad_ksym.put_anon_vma(page->anon_vma);
 

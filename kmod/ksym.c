@@ -16,6 +16,7 @@ static const struct {
 	{ "split_huge_page_to_list", (void **)&rad_ksym.split_huge_page_to_list },
 	{ "__put_anon_vma", (void **)&rad_ksym.put_anon_vma },
 	{ "folio_free_swap", (void **)&rad_ksym.folio_free_swap },
+	{ "lru_add_drain", (void **)&rad_ksym.lru_add_drain },
 	{ "do_munmap", (void **)&rad_ksym.do_munmap },
 	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
 	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },

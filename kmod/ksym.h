@@ -31,6 +31,7 @@ struct task_struct;
  * @put_anon_vma: gives back the anon_vma of a held page (the last reference
  *	frees it; the inline part of put_anon_vma() calls it)
  * @folio_free_swap: a held page has no place in swap
+ * @lru_add_drain: a page that has come home can be taken out again without asking other CPUs
  * @do_munmap: unmaps under a lock of the memory that is held already
  * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
  * @put_task_stack: gives back a stack that was held against the exit of its task
@@ -45,6 +46,7 @@ struct rad_ksym {
 	int (*split_huge_page_to_list)(struct page *page, struct list_head *list);
 	void (*put_anon_vma)(struct anon_vma *anon_vma);
 	bool (*folio_free_swap)(struct folio *folio);
+	void (*lru_add_drain)(void);
 	int (*do_munmap)(struct mm_struct *mm, unsigned long start, size_t len,
 			 struct list_head *uf);
 	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);

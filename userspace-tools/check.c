@@ -124,7 +124,7 @@ static void check_symbols(struct finding *f)
 		"do_swap_page", "do_wp_page", "migration_entry_wait", "syscall_user_dispatch",
 		"__x64_sys_seccomp", "__ia32_sys_seccomp", "syscall_regfunc",
 		"x64_sys_call", "kernel_clone", "split_huge_page_to_list", "__put_anon_vma",
-		"folio_free_swap", "do_munmap", "wait_task_inactive", "put_task_stack", "ptrace_may_access",
+		"folio_free_swap", "lru_add_drain", "do_munmap", "wait_task_inactive", "put_task_stack", "ptrace_may_access",
 		"migration_entry_wait_on_locked", "tty_read",
 		"migrate_vma_setup", "migrate_device_finalize", "task_work_add",
 		"__tracepoint_signal_generate", "__tracepoint_sched_process_exit",

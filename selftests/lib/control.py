@@ -550,10 +550,45 @@ def device_garbage(context):
     context.bed.run(1, f"{paths.GUEST}/badcalls")
 
 
+# Reads events by more and more descriptors, and says how many could, and what the next one was told.
+READERS = """
+import errno, os, select
+files = []
+while len(files) < 500:
+    file = os.open("/dev/radium", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.read(file, 4096)
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        poll = select.poll()
+        poll.register(file)
+        print(len(files), errno.errorcode[error.errno], poll.poll(0)[0][1] == select.POLLERR)
+        break
+    files.append(file)
+else:
+    print("any")
+"""
+
+
+def readers_of_events(context):
+    """Each event is put down for each descriptor that reads events: an ordinary user has not any
+    number of them."""
+    bed = context.bed
+    bed.run(1, f"cat >/tmp/readers.py <<'END'\n{READERS}\nEND")
+    try:
+        done = bed.execute(1, *AS_NOBODY, "python3", "/tmp/readers.py")
+        assert done.stdout.split() == ["64", "EMFILE", "True"], done.stdout + done.stderr
+        assert bed.run(1, "python3 /tmp/readers.py").strip() == "any"
+    finally:
+        bed.run(1, "rm /tmp/readers.py")
+
+
 def refusals(context, only):
     """The suite "refusals"."""
     yield from each(context, [
         no_such_process, recall_of_no_process, not_distributed, no_such_node, already_there,
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
         own_process_without_privilege, cluster_needs_privilege, vlan_device, second_network_device,
-        ordinary_user, join_twice, join_is_ensured, usage, device_garbage, kernel_without_ftrace], only)
+        ordinary_user, join_twice, join_is_ensured, usage, device_garbage, readers_of_events,
+        kernel_without_ftrace], only)
