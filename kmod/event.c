@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/kfifo.h>
 #include <linux/list.h>

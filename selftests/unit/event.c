@@ -12,6 +12,9 @@ static void enter(void);
 #define spin_lock_bh(lock) ((void)(lock), enter())
 #define spin_unlock_bh(lock) ((void)(lock))
 #define READ_ONCE(value) (value)
+#define lockdep_assert_held(lock) ((void)(lock))
+
+bool unit_is_privileged;
 
 #include "../../kmod/event.c"
 
@@ -51,8 +54,28 @@ static ssize_t read_events(u32 posted, bool stolen, size_t room, bool nonblock)
 	return got < 0 ? got : got / (ssize_t)sizeof(events[0]);
 }
 
+/* How many may read, of more than may. */
+static u32 readers_of(bool privileged)
+{
+	struct rad_event_reader *all[2 * READERS_MAX];
+	u32 n, i;
+
+	unit_is_privileged = privileged;
+	for (n = 0; n < 2 * READERS_MAX; n++) {
+		all[n] = rad_event_reader_create();
+		if (IS_ERR(all[n]))
+			break;
+	}
+	for (i = 0; i < n; i++)
+		rad_event_reader_destroy(all[i]);
+	return n;
+}
+
 int main(void)
 {
+	TEST("an ordinary user has so many readers", readers_of(false) == READERS_MAX);
+	TEST("and again, when they are gone", readers_of(false) == READERS_MAX);
+	TEST("root any number", readers_of(true) > READERS_MAX);
 	TEST("what is there is read at once", read_events(2, false, 4, false) == 2 && !waits);
 	TEST("no more than there is room for", read_events(3, false, 2, true) == 2);
 	TEST("nothing is there", read_events(0, false, 4, true) == -EAGAIN && !waits);
