@@ -433,6 +433,7 @@ static bool serve(struct rad_thread *thread)
 		}
 		/* What was announced is seen below, and is not to interrupt a call that comes later. */
 		clear_thread_flag(TIF_NOTIFY_SIGNAL);
+		/* Pairs with task_work_add(): the work is there before the flag is set. */
 		smp_mb__after_atomic();
 		if (task_work_pending(current)) {
 			/*

@@ -18,6 +18,7 @@
  *				ANSWER run under it
  *	  node->lock		streams, credits, calls, send queue (BH off)
  *	   pool.lock		free landing pages (irqs off)
+ *	   numbers		what is expected in landing pages
  *	rad_peers_lock		table of peers, states (link_table.c)
  *	 node->lock		to list a node's counters
  *	node->rx.lock		roles of the receive threads (irqs off); innermost

@@ -384,7 +384,7 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 	struct rad_conn *conn;
 	unsigned long end = 0;
 	bool waits, late;
-	u32 room = 0;
+	u32 room = U32_MAX;
 
 	init_completion(&reg.done);
 	wr->wr.wr_cqe = &reg.post.cqe;

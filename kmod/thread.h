@@ -60,7 +60,8 @@ struct rad_deputy_result {
  * @process: holds a reference; NULL before the first move; changes with exec
  * @task: holds a reference
  * @id: its number in the initial PID namespace
- * @lock: protects what follows; inside the table's lock
+ * @lock: protects what follows, but what is said to be the deputy's or the task's only; inside the
+ *	table's lock
  * @forgotten: out of the table by task
  * @state: see RAD_THREAD_MOVES
  * @stay: number of the stay away
@@ -89,9 +90,9 @@ struct rad_deputy_result {
  * @nudge: takes the task out of an interruptible wait
  * @nudged: see @nudge
  * @again: goes out again after what brought it home
- * @backoff: jiffies until then
+ * @backoff: jiffies until then; who asks it to move begins anew, under the lock; else deputy only
  * @out_since: when it went out (jiffies)
- * @fault: detail of the last return for a fault
+ * @fault: detail of the last return for a fault; deputy only
  * @restart: call in which it was when it went out; deputy only
  * @ip_out: of the thread when it went out; deputy only
  * @sp_out: see @ip_out

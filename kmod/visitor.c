@@ -263,6 +263,7 @@ static void run(struct callback_head *work)
 	u64 detail;
 
 	clear_bit(0, &visitor->queued);
+	/* Pairs with test_and_set_bit() in rad_visitor_enqueue(): what it found queued is seen below. */
 	smp_mb__after_atomic();
 	clear_thread_flag(TIF_NOTIFY_SIGNAL);
 	spin_lock_irq(&visitor->lock);

@@ -57,21 +57,20 @@ static u32 revoke(struct rad_window *window, struct rad_wpage *page, u32 how,
 		refcount_inc(&page->ref);
 		*content = page;
 	}
-	if (!(how & RAD_REVOKE_KEEP))
-		note_loss(window, page);
-	if (how & RAD_REVOKE_FORWARD && !(how & RAD_REVOKE_KEEP)) {
+	if (how & RAD_REVOKE_KEEP) {
+		if (page->dirty)
+			rad_window_unmap(window, page->index);
+		page->prot &= ~RAD_ACCESS_WRITE;
+		page->dirty = false;
+		return flags;
+	}
+	note_loss(window, page);
+	if (how & RAD_REVOKE_FORWARD) {
 		rad_window_unmap(window, page->index);
 		page->state = PAGE_SENT;
-		return flags;
-	}
-	if (!(how & RAD_REVOKE_KEEP)) {
+	} else {
 		rad_wpage_drop(window, page);
-		return flags;
 	}
-	if (page->dirty)
-		rad_window_unmap(window, page->index);
-	page->prot &= ~RAD_ACCESS_WRITE;
-	page->dirty = false;
 	return flags;
 }
 
@@ -91,14 +90,14 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 		/* A copy: whatever has become of it, it is no more. */
 		flags = RAD_BACK_CLEAN;
 	if (content && how & RAD_REVOKE_FORWARD) {
-		bool sent = rad_wpage_forward(content, home, call, body, msg);
+		bool forwarded = rad_wpage_forward(content, home, call, body, msg);
 
-		if (sent && !(how & RAD_REVOKE_KEEP)) {
+		if (forwarded && !(how & RAD_REVOKE_KEEP)) {
 			/* Home hears from who gets it; from us only if he may not have. */
 			rad_wpage_put(content);
 			return;
 		}
-		if (sent)
+		if (forwarded)
 			flags |= RAD_BACK_SENT;
 		else if (!(how & RAD_REVOKE_KEEP))
 			flags = RAD_BACK_SENT;
@@ -138,9 +137,11 @@ static void revoke_late(struct rad_wpage *page)
 	struct mutex *lock = rad_window_lock(window, page->index);
 	u32 how = le32_to_cpu(late->body.flags);
 	struct rad_wpage *content = NULL;
+	struct rad_wire_page_revoke body;
 	struct rad_out *msg = rad_back_msg();
 	struct rad_node *home;
 	u32 flags;
+	u64 call;
 
 	mutex_lock(lock);
 	if (ktime_get_ns() < page->until) {
@@ -150,13 +151,16 @@ static void revoke_late(struct rad_wpage *page)
 		rad_msg_free(msg);
 		return;
 	}
+	/* From here on home may ask for it again. */
 	home = late->home;
+	call = late->call;
+	body = late->body;
 	late->home = NULL;
 	/* A write to a page that is read elsewhere, too, drops it: nothing to revoke. */
 	flags = revoke(window, xa_load(&window->pages, page->index) == page ? page : NULL, how,
 		       &content);
 	mutex_unlock(lock);
-	answer(home, late->call, msg, &late->body, flags, content);
+	answer(home, call, msg, &body, flags, content);
 	rad_node_put(home);
 	rad_wpage_put(page);
 	rad_replica_put(replica);

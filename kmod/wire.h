@@ -165,7 +165,7 @@ struct rad_wire_reject {
 /**
  * struct rad_wire_auth - proof of the cluster key, first message each way
  * @mac: HMAC-SHA256(key, role byte | hello of the connecting side | hello of the
- *	accepting side | @build | @incarnation | @session | @received)
+ *	accepting side | address of the connecting side | of the accepting side | @build | @incarnation | @session | @received)
  * @build: which kernel build, see RAD_WIRE_BUILD
  * @incarnation: random number chosen when the node joined: a peer that comes back with
  *	another one has lost its state

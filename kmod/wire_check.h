@@ -281,9 +281,12 @@ static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke 
 
 	if (address % RAD_WIRE_PAGE || address >= end || flags & ~RAD_REVOKE_FLAGS)
 		return false;
+	if (flags & (RAD_REVOKE_KEEP | RAD_REVOKE_FORWARD | RAD_REVOKE_SENT) &&
+	    !(flags & RAD_REVOKE_DATA))
+		return false;
 	if (!(flags & RAD_REVOKE_FORWARD))
 		return true;
-	return next >= 1 && next <= RADIUM_NODE_MAX && flags & RAD_REVOKE_DATA &&
+	return next >= 1 && next <= RADIUM_NODE_MAX &&
 	       le32_to_cpu(revoke->forward.token) < RAD_TOKENS &&
 	       !(le32_to_cpu(revoke->prot) &
 		 ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC));

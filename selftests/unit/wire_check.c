@@ -445,7 +445,9 @@ static bool page_revokes(void)
 {
 	return revokes(0x1000, 1) && revokes(END - RAD_WIRE_PAGE, 1) && !revokes(END, 1) &&
 	       !revokes(~0xfffULL, 1) && !revokes(0x1008, 1) && revokes(0x1000, 0) &&
-	       !revokes(0x1000, RAD_REVOKE_FLAGS + 1) && !revokes(0x1000, ~0u);
+	       !revokes(0x1000, RAD_REVOKE_FLAGS + 1) && !revokes(0x1000, ~0u) &&
+	       revokes(0x1000, RAD_REVOKE_DATA | RAD_REVOKE_KEEP) && !revokes(0x1000, RAD_REVOKE_KEEP) &&
+	       revokes(0x1000, RAD_REVOKE_DATA | RAD_REVOKE_SENT) && !revokes(0x1000, RAD_REVOKE_SENT);
 }
 
 static bool forwards(u32 flags, u32 next, u32 prot, u32 token)
