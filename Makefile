@@ -88,6 +88,7 @@ LONG := soak* coherence_four threads threaded servers sessions builds stressors
 soak: DEPS := soak
 soak: deps
 	$(RUN) --tests '$(or $(TESTS),$(LONG))'
+	$(if $(TESTS),,$(RUN) --native)
 
 demo: deps
 	+$(MAKE) all $(THEIRS)

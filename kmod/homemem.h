@@ -136,7 +136,8 @@ struct rad_turn {
  * @n_deferred: see @deferred
  * @deferred_work: see @deferred
  * @deferring: it is under way, or queued
- * @reserve: revocations set aside for the notifier, which must not allocate
+ * @reserve: revocations set aside for the notifier, which must not wait for memory
+ * @quick: revocations that it has got without waiting
  */
 struct rad_homemem {
 	struct xarray pages;
@@ -156,6 +157,7 @@ struct rad_homemem {
 	bool deferring;
 	struct work_struct deferred_work;
 	struct list_head reserve;
+	atomic_t quick;
 };
 
 int rad_homemem_init(void);

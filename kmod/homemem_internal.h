@@ -188,6 +188,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
  * @landing: where the owner writes the page (only when its data is wanted)
  * @list: in the reserve
  * @reserved: belongs to the reserve
+ * @quick: counted in its process'
  * @node: id of whom it was sent to
  * @doomed: id of the node with which the page was lost, for which the process has to die
  */
@@ -198,6 +199,7 @@ struct rad_revoke {
 	struct rad_landing landing;
 	struct list_head list;
 	bool reserved;
+	bool quick;
 	u32 node;
 	u32 doomed;
 };

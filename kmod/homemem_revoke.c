@@ -15,7 +15,10 @@
 #include "node.h"
 #include "wire_check.h"
 
-enum { RESERVED_REVOKES = 8 };	/* a process' revocations set aside for when there is no memory */
+enum {
+	RESERVED_REVOKES = 8,	/* a process' revocations set aside for when there is no memory */
+	QUICK_REVOKES = 128,	/* of a process, beside these, under way at once for who must not wait for any */
+};
 
 /* Revocations that have not been answered, of all processes, by node. */
 static atomic_t under_way[RADIUM_NODE_MAX];
@@ -32,11 +35,35 @@ u32 rad_revokes_of(const struct rad_node *node)
 	return atomic_read(&under_way[rad_node_id(node) - 1]);
 }
 
+/*
+ * For who changes the layout, with locks held, of what may be very many pages: as long as there is
+ * memory for the asking, many are called home at once, and not one by one by means of the reserve.
+ */
+static struct rad_revoke *alloc_quickly(struct rad_homemem *mem, bool data)
+{
+	struct rad_revoke *revoke = NULL;
+
+	if (atomic_inc_return(&mem->quick) <= QUICK_REVOKES)
+		revoke = kzalloc(sizeof(*revoke), GFP_NOWAIT | __GFP_NOWARN);
+	if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_NOWAIT | __GFP_NOWARN))) {
+		revoke->quick = true;
+		return revoke;
+	}
+	kfree(revoke);
+	atomic_dec(&mem->quick);
+	return NULL;
+}
+
 /* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL */
 struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate)
 {
 	struct rad_revoke *revoke;
 
+	if (!may_allocate) {
+		revoke = alloc_quickly(mem, data);
+		if (revoke)
+			return revoke;
+	}
 	if (may_allocate) {
 		revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
 		if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_KERNEL)))
@@ -68,6 +95,8 @@ void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke)
 		}
 		spin_unlock(&mem->pages.xa_lock);
 	}
+	if (revoke->quick)
+		atomic_dec(&mem->quick);
 	if (revoke->landing.page)
 		rad_landing_put(&revoke->landing);
 	kfree(revoke);

@@ -478,15 +478,16 @@ static void late_work(struct work_struct *work)
  *
  * The node that was asked has passed the request on, or may have, and will not say how
  * that ended. Who was to answer writes at once, or never: its session with us has the
- * write on its way, and if it does not deliver it within dead_ms it has ended, and
- * its queue pair is gone. After twice as long the page is used again.
+ * write on its way, and if it does not deliver it within dead_ms, and what silence_ms() in
+ * link_beat.c excuses, it has ended, and its queue pair is gone. After dead_ms more the page is
+ * used again.
  *
  * Context: any.
  */
 void rad_landing_put_late(struct rad_landing *landing)
 {
 	struct slot *slot = landing->slot;
-	unsigned long delay = 2 * msecs_to_jiffies(READ_ONCE(rad_dead_ms)), flags;
+	unsigned long delay = msecs_to_jiffies(2 * READ_ONCE(rad_dead_ms) + rad_node_answer_ms()), flags;
 	bool open;
 
 	spin_lock_irqsave(&pool.lock, flags);

@@ -5,7 +5,7 @@
  * Rules (Documentation/contexts.rst has the table):
  * - Always 0 is returned: with a range_end operation any error warns.
  * - Nothing is allocated that could wait: messages are GFP_ATOMIC, revocations and their
- *   landing pages come from a reserve.
+ *   landing pages are GFP_NOWAIT, and come from a reserve where there is no memory.
  * - The wait is bounded by the death of the peer, not by signals of current, who
  *   may be an unrelated reclaimer.
  * - Reclaim (PF_MEMALLOC) shuts the gate, makes stale what is being taken, and calls
