@@ -109,6 +109,23 @@ def unload_after_interrupted_load(context):
         rejoin(context, 1)
 
 
+def unload_beside_a_sleeping_fault(context):
+    """A process that has nothing to do with the module sleeps in a fault of a kind that is hooked, for as
+    long as it likes: the module goes meanwhile."""
+    bed, said = context.bed, "/tmp/sleeper.said"
+    bed.run(1, f"rm -f {said}")
+    pid = start(bed, f"sh -c 'exec {paths.GUEST}/sleeper >{said} 2>&1'")
+    try:
+        within(20 * context.slow, lambda: bed.run(1, f"cat {said}").strip() == "sleeps" and
+               "handle_userfault" in bed.run(1, f"cat /proc/{pid}/stack"), "it sleeps in the fault")
+        assert radctl(bed, "node", "leave", timeout=60 * context.slow).returncode == 0
+        bed.run(1, "rmmod radium", timeout=30 * context.slow)
+        assert "handle_userfault" in bed.run(1, f"cat /proc/{pid}/stack"), "it has gone on"
+    finally:
+        stop(bed, pid)
+        rejoin(context, 1)
+
+
 def awaits_a_page(bed, pid):
     """Where a process at home, or a child of it, sleeps in the module; nothing, if none does."""
     return bed.run(1, f"for p in {pid} $(cat /proc/{pid}/task/*/children); do "
@@ -243,6 +260,6 @@ def drain_waits_once_for_all(context):
 def run(context, only):
     """The suite "moments"."""
     yield from each(context, [drain_takes_nobody_in, drain_waits_once_for_all,
-                              unload_after_interrupted_load,
+                              unload_after_interrupted_load, unload_beside_a_sleeping_fault,
                               registers_from_the_reserve, node_missing_at_start,
                               shutdown_while_a_page_is_awaited], only)
