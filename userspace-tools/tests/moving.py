@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import time
 
 from harness import RADCTL, contains, environment, equal, radctl, test
 
@@ -108,9 +109,16 @@ def on_terminal(*arguments, fake="", typed=(), program=RADCTL):
     """Status and output; what is typed is (what is awaited, keys), one after the other."""
     pid, fd = pty.fork()
     if pid == 0:
+        # Who runs the tests in the background has these ignored, and radctl leaves them so.
+        for number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
+            signal.signal(number, signal.SIG_DFL)
         os.execve(program, [program, *arguments], environment(fake))
     out, seen, typed = b"", 0, list(typed)
+    end = time.monotonic() + 60
     while select.select([fd], [], [], 10)[0]:
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+            break
         try:
             part = os.read(fd, 4096)
         except OSError:
