@@ -88,7 +88,7 @@ static bool has_too_many(kuid_t uid)
 struct rad_event_reader *rad_event_reader_create(void)
 {
 	struct rad_event_reader *reader = kvzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
-	bool privileged = capable(CAP_SYS_ADMIN), refused;
+	bool refused;
 
 	if (!reader)
 		return ERR_PTR(-ENOMEM);
@@ -96,14 +96,20 @@ struct rad_event_reader *rad_event_reader_create(void)
 	init_waitqueue_head(&reader->wait);
 	reader->uid = current_uid();
 	spin_lock_bh(&readers_lock);
-	refused = !privileged && has_too_many(reader->uid);
+	refused = has_too_many(reader->uid);
 	if (!refused)
 		list_add(&reader->list, &readers);
 	spin_unlock_bh(&readers_lock);
 	if (!refused)
 		return reader;
-	kvfree(reader);
-	return ERR_PTR(-EMFILE);
+	if (!capable(CAP_SYS_ADMIN)) {
+		kvfree(reader);
+		return ERR_PTR(-EMFILE);
+	}
+	spin_lock_bh(&readers_lock);
+	list_add(&reader->list, &readers);
+	spin_unlock_bh(&readers_lock);
+	return reader;
 }
 
 /**

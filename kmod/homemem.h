@@ -120,7 +120,7 @@ struct rad_turn {
  * struct rad_homemem - directory of one process
  * @pages: entries by page number; its xa_lock protects the entries' states and the
  *	counters as well ("the directory's lock")
- * @wait: woken when the gate opens, when something comes back to the reserve, and at the end
+ * @wait: woken when the last layout change is over, when something comes back to the reserve, and at the end
  * @invalidating: layout changes under way (between range_start and range_end)
  * @changing_start: addresses that all of them together concern, from here on
  * @changing_end: up to here: what is there is neither taken out nor copied meanwhile

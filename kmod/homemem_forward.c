@@ -357,7 +357,7 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 /*
  * Asks the node for the page (CANCEL), or the owner (SENT), unless it is over by now. Others
  * wait for us meanwhile, perhaps with locks that memory reclaim needs: as the notifier does we
- * take from the reserve, send at once, and one comes back with each answer.
+ * take what there is, or from the reserve, send at once, and one comes back with each answer.
  */
 static void ask(struct rad_forward *forward, u32 how)
 {

@@ -32,7 +32,9 @@ static inline wait_queue_head_t *rad_page_wait(struct rad_page *page)
 /* Is the layout changing there? Decided under the directory's lock; without it a guess. */
 static inline bool rad_gate_is_shut(const struct rad_homemem *mem, unsigned long address)
 {
-	return READ_ONCE(mem->invalidating) && address >= READ_ONCE(mem->changing_start) &&
+	/* What changes may begin in the middle of a page (uprobes). */
+	return READ_ONCE(mem->invalidating) &&
+	       (address | ~PAGE_MASK) >= READ_ONCE(mem->changing_start) &&
 	       address < READ_ONCE(mem->changing_end);
 }
 

@@ -365,7 +365,7 @@ void rad_page_protect(struct rad_page *page)
  * rad_page_revoke() - begin to take away the rights that others have to a page
  * @page: the caller has a reference
  * @use: what they must make possible
- * @may_allocate: false for the notifier
+ * @may_allocate: false for the notifier: nothing that would wait for memory
  *
  * An owner may go on reading only what rad_page_protect() was called for.
  * What is on its way already is left alone, and so is a page that is being granted:
@@ -473,7 +473,7 @@ static int bring_home(struct rad_page *page, enum rad_page_use use)
 				return -EINTR;
 			fallthrough;
 		case RAD_PAGE_AWAY:
-			/* One comes back to the reserve with each answer. */
+			/* Others of the process may have the reserve, and each answer brings one back. */
 			if (!rad_page_revoke(page, use, true) &&
 			    wait_event_killable_timeout(*wait, rad_page_state(page) != state,
 							RAD_RESERVE_RETRY_JIFFIES) < 0)

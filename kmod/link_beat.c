@@ -28,6 +28,7 @@ MODULE_PARM_DESC(dead_ms, "Silence after which a node is dead, ms");
 
 enum {
 	CHECK_MS	= RAD_HEARTBEAT_MS / 4,
+	QUIET_MS	= 2 * RAD_HEARTBEAT_MS + CHECK_MS,	/* without a heartbeat: one is missing */
 	DRIFT_NS	= NSEC_PER_MSEC,	/* of two clocks while a sample is kept, about */
 };
 
@@ -75,6 +76,24 @@ u32 rad_node_answer_ms(void)
 }
 
 /*
+ * A queue pair whose peer does not answer says so long before. Where nothing has come over a connection
+ * that has not broken, it is not only the peer that may be at fault: rxe's may stop without a word. With
+ * another one one will see. Not because we stood still ourselves, nor before there was time for the
+ * peer's heartbeat.
+ */
+static void check_connection(struct rad_node *node, u32 silence, unsigned long since)
+{
+	struct rad_beat *beat = &node->beat;
+	u32 ms = min_t(u32, silence, jiffies_to_msecs(jiffies - beat->started));
+	bool quiet = node->conn && !node->conn->broken &&
+		     ms >= max_t(u32, READ_ONCE(rad_suspect_ms), QUIET_MS);
+
+	if (quiet && beat->was_quiet && jiffies_to_msecs(since) <= 2 * CHECK_MS)
+		rad_link_broke(node->conn, RADIUM_R_KEEPALIVE);
+	beat->was_quiet = quiet;
+}
+
+/*
  * How long is it silent? Not while our own thread, which would hear it, is busy with what has come
  * before: but for so long as an answer may take at most.
  */
@@ -96,6 +115,7 @@ static u32 silence_ms(struct rad_node *node)
 
 static void check_silence(struct rad_node *node)
 {
+	unsigned long since = jiffies - node->beat.checked;
 	u32 ms = silence_ms(node);
 	bool silent = ms >= READ_ONCE(rad_suspect_ms);
 
@@ -103,12 +123,7 @@ static void check_silence(struct rad_node *node)
 		rad_node_end(node, RADIUM_R_KEEPALIVE);
 	else if (silent != node->beat.silent)
 		rad_peer_kick(node->peer);
-	/*
-	 * A queue pair whose peer does not answer says so long before. If it has not, it is not only the
-	 * peer that may be at fault: rxe's may stop without a word. With another one one will see.
-	 */
-	if (silent && !node->beat.silent && node->conn && !node->conn->broken)
-		rad_link_broke(node->conn, RADIUM_R_KEEPALIVE);
+	check_connection(node, ms, since);
 	node->beat.silent = silent;
 }
 
@@ -288,6 +303,7 @@ void rad_beat_start(struct rad_node *node)
 	spin_lock_bh(&node->lock);
 	if (node->alive) {
 		node->beat.quick = RAD_HEARTBEAT_QUICK;
+		node->beat.started = jiffies;
 		mod_timer(&node->beat.timer, jiffies);
 	}
 	spin_unlock_bh(&node->lock);

@@ -45,15 +45,16 @@ void rad_peer_dial_in(struct rad_peer *peer, u32 ms)
 }
 
 /*
- * How long an attempt may take. Where machines are so slow that the handshake takes longer each one
- * would be as vain as the one before; where nobody answers the next one is to come soon.
+ * How long an attempt may take. Where a request is lost, rdma_cm repeats it after six seconds only: the
+ * next attempt is to come soon. Where machines are so slow that the handshake takes longer each one
+ * would be as vain as the one before: so every third one has more time.
  */
 static u32 attempt_ms(const struct rad_peer *peer)
 {
-	u32 slow = peer->attempts < RAD_CONNECT_QUICK ? 0 : peer->attempts - RAD_CONNECT_QUICK + 1;
-
 	lockdep_assert_held(&rad_peers_lock);
-	return min_t(u32, RAD_CONNECT_MS << min(slow, 8u), RAD_CONNECT_MAX_MS);
+	if (peer->attempts % RAD_CONNECT_QUICK != RAD_CONNECT_QUICK - 1)
+		return RAD_CONNECT_MS;
+	return peer->attempts < RAD_CONNECT_QUICK ? 2 * RAD_CONNECT_MS : 4 * RAD_CONNECT_MS;
 }
 
 /**
@@ -170,6 +171,7 @@ bool rad_peer_admit(u32 id, const struct sockaddr *addr)
 	if (peer) {
 		/* It is there: if an attempt is under way, the next one comes soon. */
 		peer->backoff_ms = RAD_BACKOFF_MIN_MS;
+		peer->attempts = 0;
 		rad_peer_dial_in_locked(peer, 0);
 	}
 	spin_unlock(&rad_peers_lock);

@@ -93,7 +93,9 @@ void rad_handshake_send_auth(struct rad_conn *conn)
 		return;
 	}
 	conn->ours = *auth;
-	rad_link_post_control(NULL, conn, conn->auth_msg);
+	/* Nobody would try again. */
+	if (rad_link_post_control(NULL, conn, conn->auth_msg))
+		rad_conn_close(conn, RADIUM_R_NO_MEMORY);
 }
 
 static u32 check_auth(struct rad_conn *conn, const struct rad_buf *buf, u32 len)

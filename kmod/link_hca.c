@@ -190,7 +190,8 @@ static void client_remove(struct ib_device *ibdev, void *data)
 
 /*
  * Removed before rdma_cm is, since registered after it: all our objects on the
- * device are gone when rdma_cm asks for its ids.
+ * device are gone when rdma_cm asks for its ids. But for one that is becoming ours just then:
+ * rad_node_dev_going().
  */
 static struct ib_client client = {
 	.name = "radium",

@@ -64,9 +64,8 @@ enum {
 	RAD_SUSPECT_MS		= 3000,
 	RAD_DEAD_MS		= 10000,
 
-	RAD_CONNECT_MS		= 1500,	/* from the first step to an authenticated connection */
-	RAD_CONNECT_QUICK	= 3,	/* attempts before one has more time: twice as much as the last */
-	RAD_CONNECT_MAX_MS	= 6000,
+	RAD_CONNECT_MS		= 1500,	/* from the first step to an authenticated connection, as a rule */
+	RAD_CONNECT_QUICK	= 3,	/* each so manieth attempt has more time */
 	RAD_ACCEPT_MS		= 3000,	/* from a request to that, as whoever connects is slow or we are */
 	RAD_REFUSE_MS		= 200,	/* so that the other side reads our AUTH, too */
 	RAD_BACKOFF_MIN_MS	= 100,
@@ -258,6 +257,8 @@ struct rad_rx {
  * @heard_before: that, at the last look at it
  * @checked: jiffies of that look
  * @excused: jiffies since @heard in which our own thread was busy
+ * @started: jiffies when the connection was attached
+ * @was_quiet: nothing had come over it for too long at the last look
  * @next: jiffies when the next heartbeat is due
  * @quick: quick ones left
  * @echo, @echo_at: peer's @sent of its last heartbeat, when it arrived here
@@ -272,6 +273,8 @@ struct rad_beat {
 	unsigned long heard_before;
 	unsigned long checked;
 	unsigned long excused;
+	unsigned long started;
+	bool was_quiet;
 	unsigned long next;
 	u32 quick;
 	bool leaving;

@@ -269,7 +269,7 @@ static unsigned long hold_off_cpu(struct task_struct *task)
 {
 	unsigned long switches;
 
-	while (!(switches = rad_ksym.wait_task_inactive(task, TASK_UNINTERRUPTIBLE))) {
+	while (!(switches = rad_ksym.wait_task_inactive(task, TASK_UNINTERRUPTIBLE | TASK_FROZEN))) {
 		if (READ_ONCE(task->flags) & PF_EXITING || task->exit_state)
 			return 0;
 		/* On its way to sleep: wait_task_inactive() itself looks once a tick. */

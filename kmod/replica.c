@@ -390,7 +390,7 @@ void rad_replica_kill(struct rad_replica *replica)
 		return;
 	rad_window_die(&replica->window);
 	wake_up_all(&replica->wait);
-	/* Whoever waits for its program holds up all that want a replica. */
+	/* Whoever waits for its program holds up all that want one of this process. */
 	complete_all(&replica->attached);
 	/* A signal to the manager is one to the whole thread group. */
 	if (manager)
