@@ -88,7 +88,7 @@ LONG := soak* coherence_four threads threaded servers sessions builds stressors
 soak: DEPS := soak
 soak: deps
 	$(RUN) --tests '$(or $(TESTS),$(LONG))'
-	$(if $(TESTS),,$(RUN) --native)
+	$(if $(TESTS),,$(RUN) --native --tests '*')
 
 demo: deps
 	+$(MAKE) all $(THEIRS)

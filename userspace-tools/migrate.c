@@ -141,20 +141,26 @@ static int move_wait(struct dev *dev, unsigned long request, struct radium_move 
 	uint32_t timeout_ms = move->timeout_ms ? move->timeout_ms : DEFAULT_TIMEOUT_MS;
 	uint64_t start = stop_clock_ms(), passed = 0;
 	struct radium_move first = *move;
+	uint64_t pages = 0, bytes = 0;
 	uint32_t threads = 0;
 	bool again = false;
 	int error;
 
 	while ((error = -device_ioctl(dev->fd, request, move)) == EINTR) {
 		/* A migration counts who is there already, a recall who has come since it began. */
-		if (request == RADIUM_IOC_RECALL)
+		if (request == RADIUM_IOC_RECALL) {
 			threads += move->threads;
+			pages += move->pages;
+			bytes += move->bytes;
+		}
 		passed = stop_clock_ms() - start;
 		*move = first;
 		move->timeout_ms = passed < timeout_ms ? timeout_ms - (uint32_t)passed : 1;
 		again = true;
 	}
 	move->threads += threads;
+	move->pages += pages;
+	move->bytes += bytes;
 	if (!again)
 		return error;
 	move->ns = (stop_clock_ms() - start) * 1000000;

@@ -109,7 +109,9 @@ int cmd_monitor(const struct command *c, int argc, char **argv)
 			left -= (uint32_t)got < left ? (uint32_t)got : left;
 	}
 	dev_close(&dev);
+	if (got == -EMFILE)
+		return fail_errno(c->name, EMFILE, "you read events in 64 places already: end one of them");
 	if (got < 0)
-		return fail_errno(c->name, -got, "was radium unloaded?");
+		return fail_errno(c->name, -got, got == -ENODEV ? "was radium unloaded?" : "");
 	return EXIT_DONE;
 }

@@ -495,7 +495,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(read_pipe), CASE(read_end_of_file), CASE(write_full_pipe), CASE(poll_event),
-		CASE(poll_with_a_filter), CASE(poll_timeout), CASE(ppoll_timeout), CASE(select_event), CASE(nanosleep_full),
+		CASE(poll_with_a_filter), CASE(poll_timeout), CASE(ppoll_timeout), CASE(select_event),
+		CASE(nanosleep_full),
 		CASE(sleep_until), CASE(futex_timeout), CASE(futex_wake), CASE(wait4_exit),
 		CASE(waitid_exit), CASE(epoll_event), CASE(epoll_timeout), CASE(wish_is_withdrawn),
 		CASE(sigtimedwait_timeout), CASE(sigwaitinfo_signal), CASE(signalfd_wait),

@@ -289,7 +289,11 @@ static void record_lock_wait(void)
 /* Whoever reads it is there all the time, though it is asked away. */
 static void open_fifo(void *path)
 {
-	int fd = open(path, O_WRONLY | O_NONBLOCK);
+	int fd;
+
+	while (!sleeps_in(getppid(), SYS_openat))
+		sleep_ms(10);
+	fd = open(path, O_WRONLY | O_NONBLOCK);
 
 	if (fd < 0 || write(fd, "x", 1) != 1)
 		_exit(1);

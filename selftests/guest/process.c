@@ -669,7 +669,8 @@ int main(int argc, char **argv)
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
 		CASE(robust_list), CASE(rseq_is_aborted), CASE(vfork_child_is_refused),
-		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls), CASE(protection_keys_of_code),
+		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
+		CASE(protection_keys_of_code),
 		{ 0 }
 	};
 

@@ -251,8 +251,8 @@ enum radium_move_flags {
  * @node: target node, 1 to RADIUM_NODE_MAX; the id of this node means home; for a recall 0
  * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
- * @threads: out: threads that have moved, also if the call failed because of others; migrate
- *	counts those that were there already
+ * @threads: out: threads that have moved, also if the call failed because of others; migrate, and
+ *	recall of one @tid, count those that were there already
  * @pages: out: recall: pages that came home meanwhile; migrate: 0, they follow on demand
  * @bytes: out: bytes sent for the move
  * @ns: out: from the call until the thread runs there

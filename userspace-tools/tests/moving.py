@@ -95,7 +95,7 @@ def waits_on():
     equal((result.status, result.json()["threads"]), (0, 1))
     times = [int(line.rpartition("=")[2]) for line in result.log.splitlines()]
     equal((len(times), times[0]), (3, 5000))
-    equal([4000 < later <= earlier - 100 for earlier, later in zip(times, times[1:])], [True] * 2)
+    equal([0 < later <= earlier - 100 for earlier, later in zip(times, times[1:])], [True] * 2)
     equal(result.json()["ns"] >= 300000000, True)
     # By the time that it is asked again everything is at home.
     home = f"errno={errno.ENOENT} reason=18"
@@ -153,7 +153,7 @@ def terminal():
 def fits_the_screen():
     "top shows as many processes as there is room for, those that are away first"
     for words, last, rows in (("top", b"COMMAND", 30 - 20 - 4), ("top 1234", b"MOVES/S", 30 - 13 - 2)):
-        status, out = on_terminal("-c", f"stty rows 30; exec {RADCTL} {words}", program="/bin/bash",
+        status, out = on_terminal("-c", f"stty rows 30; exec {RADCTL} {words} --interval 60", program="/bin/bash",
                                   fake="alone=1 repeat=20", typed=[(last, b"q")])
         view = out.partition("\033[?7l")[2].rpartition("\033[?7h")[0]
         lines = [line.split() for line in view.replace("\r", "").splitlines()]
