@@ -78,15 +78,15 @@ u32 rad_node_answer_ms(void)
 /*
  * A queue pair whose peer does not answer says so long before. Where nothing has come over a connection
  * that has not broken, it is not only the peer that may be at fault: rxe's may stop without a word. With
- * another one one will see. Not because we stood still ourselves, nor before there was time for the
- * peer's heartbeat.
+ * another one one will see, while there is time for that. Not because we stood still ourselves, nor
+ * before there was time for the peer's heartbeat.
  */
 static void check_connection(struct rad_node *node, u32 silence, unsigned long since)
 {
 	struct rad_beat *beat = &node->beat;
 	u32 ms = min_t(u32, silence, jiffies_to_msecs(jiffies - beat->started));
 	bool quiet = node->conn && !node->conn->broken &&
-		     ms >= max_t(u32, READ_ONCE(rad_suspect_ms), QUIET_MS);
+		     ms >= max_t(u32, READ_ONCE(rad_dead_ms) / 2, QUIET_MS);
 
 	if (quiet && beat->was_quiet && jiffies_to_msecs(since) <= 2 * CHECK_MS)
 		rad_link_broke(node->conn, RADIUM_R_KEEPALIVE);
