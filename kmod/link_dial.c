@@ -171,7 +171,6 @@ bool rad_peer_admit(u32 id, const struct sockaddr *addr)
 	if (peer) {
 		/* It is there: if an attempt is under way, the next one comes soon. */
 		peer->backoff_ms = RAD_BACKOFF_MIN_MS;
-		peer->attempts = 0;
 		rad_peer_dial_in_locked(peer, 0);
 	}
 	spin_unlock(&rad_peers_lock);
