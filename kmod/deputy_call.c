@@ -4,8 +4,8 @@
  */
 #define pr_fmt(fmt) "radium: " fmt
 
-#include <linux/mman.h>
 #include <linux/entry-common.h>
+#include <linux/mman.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include "deputy_internal.h"

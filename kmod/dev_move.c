@@ -321,7 +321,7 @@ static int recall(struct radium_move *move)
 		err = rad_thread_recall_process(process, 0, &move->reason, waits ? timeout : 0);
 		/* Some have come, be it that others have not. */
 		rad_thread_count(process, &all, &left);
-		move->threads -= waits ? min(left, move->threads) : move->threads;
+		move->threads = waits ? move->threads - min(left, move->threads) : 0;
 	}
 	put_task_struct(task);
 	if (!err && move->flags & RADIUM_MOVE_ALL_PAGES)

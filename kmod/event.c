@@ -80,6 +80,18 @@ static bool has_too_many(kuid_t uid)
 	return n >= READERS_MAX;
 }
 
+static bool add_reader(struct rad_event_reader *new, bool limited)
+{
+	bool may;
+
+	spin_lock_bh(&readers_lock);
+	may = !limited || !has_too_many(new->uid);
+	if (may)
+		list_add(&new->list, &readers);
+	spin_unlock_bh(&readers_lock);
+	return may;
+}
+
 /**
  * rad_event_reader_create() - begin to collect events
  * Return: the reader; -ENOMEM, or -EMFILE if current's user has READERS_MAX and may not have more
@@ -88,28 +100,16 @@ static bool has_too_many(kuid_t uid)
 struct rad_event_reader *rad_event_reader_create(void)
 {
 	struct rad_event_reader *reader = kvzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
-	bool refused;
 
 	if (!reader)
 		return ERR_PTR(-ENOMEM);
 	INIT_KFIFO(reader->fifo);
 	init_waitqueue_head(&reader->wait);
 	reader->uid = current_uid();
-	spin_lock_bh(&readers_lock);
-	refused = has_too_many(reader->uid);
-	if (!refused)
-		list_add(&reader->list, &readers);
-	spin_unlock_bh(&readers_lock);
-	if (!refused)
+	if (add_reader(reader, true) || (capable(CAP_SYS_ADMIN) && add_reader(reader, false)))
 		return reader;
-	if (!capable(CAP_SYS_ADMIN)) {
-		kvfree(reader);
-		return ERR_PTR(-EMFILE);
-	}
-	spin_lock_bh(&readers_lock);
-	list_add(&reader->list, &readers);
-	spin_unlock_bh(&readers_lock);
-	return reader;
+	kvfree(reader);
+	return ERR_PTR(-EMFILE);
 }
 
 /**

@@ -142,10 +142,9 @@ void rad_link_broke(struct rad_conn *conn, u32 reason)
 }
 
 /*
- * Where there is no room for the mapping now, -EAGAIN: nothing has happened, and with a session it is
- * tried again. After a failure to post
- * the connection is closed, and the message stays on @posted, with its mapping, until the queue pair
- * is gone.
+ * Where there is no room for the mapping now, -EAGAIN: nothing has happened, and with a session it
+ * is tried again. After a failure to post the connection is closed, and the message stays on @posted,
+ * with its mapping, until the queue pair is gone.
  */
 static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *msg)
 {
@@ -181,7 +180,8 @@ static int post(struct rad_node *node, struct rad_conn *conn, struct rad_msg *ms
  * @msg: one of the connection's own, not posted
  *
  * Context: node->lock is held, or the connection is not attached yet.
- * Return: 0; -EAGAIN: there is no room now, nor for a mapping; another negative errno: the connection is being closed.
+ * Return: 0; -EAGAIN: there is no room now, nor for a mapping; another negative errno: the
+ * connection is being closed.
  */
 int rad_link_post_control(struct rad_node *node, struct rad_conn *conn,
 			  struct rad_msg *msg)

@@ -76,6 +76,12 @@ size_t rad_regs_xstate_len(void)
 	return xstate_len;
 }
 
+/* Is current, outside of a call, where it would make that one again? */
+static bool is_before(const struct pt_regs *regs, const struct rad_restart *restart)
+{
+	return regs->ip == restart->ip && regs->sp == restart->sp && regs->ax == restart->ax;
+}
+
 /**
  * rad_regs_restart_syscall() - do the restart that the kernel would do
  * @regs: of current, on its way to user mode
@@ -93,7 +99,7 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
 
 	if (nr == -1) {
 		/* Elsewhere by now, in the program's own code: nothing is to be undone. */
-		if (regs->ip != restart->ip || regs->ax != restart->ax || regs->sp != restart->sp)
+		if (!is_before(regs, restart))
 			restart->code = 0;
 		return;
 	}
@@ -137,8 +143,7 @@ void rad_regs_restart_syscall(struct pt_regs *regs, struct rad_restart *restart)
  */
 void rad_regs_undo_restart(struct pt_regs *regs, struct rad_restart *restart)
 {
-	if (!restart->code || syscall_get_nr(current, regs) != -1 ||
-	    regs->ip != restart->ip || regs->ax != restart->ax || regs->sp != restart->sp)
+	if (!restart->code || syscall_get_nr(current, regs) != -1 || !is_before(regs, restart))
 		return;
 	regs->orig_ax = restart->nr;
 	regs->ax = restart->code;

@@ -543,7 +543,7 @@ int rad_replica_run_manager(struct file *file, u64 token)
 		}
 		___wait_event(replica->wait,
 			      READ_ONCE(replica->dying) || !list_empty(&replica->births),
-			      (TASK_KILLABLE | TASK_NOLOAD | TASK_FREEZABLE), 0, 0, schedule());
+			      RAD_VISITOR_SLEEP, 0, 0, schedule());
 		if (fatal_signal_pending(current))
 			break;
 	}

@@ -137,7 +137,7 @@ struct rad_visitor *rad_visitor_addressed(const struct rad_in *in)
 static void park(struct rad_visitor *visitor)
 {
 	___wait_event(visitor->wait, READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING,
-		      (TASK_KILLABLE | TASK_NOLOAD | TASK_FREEZABLE), 0, 0, schedule());
+		      RAD_VISITOR_SLEEP, 0, 0, schedule());
 }
 
 /**

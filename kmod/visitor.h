@@ -18,6 +18,9 @@ struct rad_in;
 struct rad_letter;
 struct rad_replica;
 
+/* How a replica's tasks sleep: no load of this machine, and they do not keep it from being frozen. */
+#define RAD_VISITOR_SLEEP	(TASK_KILLABLE | TASK_NOLOAD | TASK_FREEZABLE)
+
 /**
  * struct rad_visitor - a visitor
  * @ref: the replica's list has one, its task one, queued work one

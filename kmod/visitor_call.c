@@ -274,7 +274,7 @@ static bool ask(struct rad_visitor *visitor, struct rad_out *msg)
 	/* Ends with the answer, or the replica's death; a recall is the deputy's business. */
 	___wait_event(visitor->wait,
 		      smp_load_acquire(&visitor->has_result) || READ_ONCE(visitor->discard),
-		      (TASK_KILLABLE | TASK_NOLOAD | TASK_FREEZABLE), 0, 0, schedule());
+		      RAD_VISITOR_SLEEP, 0, 0, schedule());
 	if (fatal_signal_pending(current))
 		return false;
 	if (visitor->discard) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a process is: how it is scheduled, what it is forbidden, whom it belongs to. */
 #include "attributes.h"
+#include "filter.h"
 #include "caught.h"
 
 #include <linux/audit.h>
@@ -90,16 +91,7 @@ static void affinity(void)
 /* A filter that answers this call so, and allows all others. */
 static void install(unsigned int call, unsigned int action)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { 4, code };
-
-	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
+	if (filter_install(call, action, 0))
 		skip("seccomp: %s", strerror(errno));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What others have decided about a process: labels of security modules, filters, audit. */
+#include "filter.h"
 #include "harness.h"
 
 #include <fcntl.h>
@@ -224,17 +225,7 @@ static void confined_by_its_label(void)
 /* A filter by which somebody else is asked about one call. */
 static int asking_filter(unsigned int call)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { 4, code };
-
-	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-		       &program);
+	return filter_install(call, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
 /* The listener answers in the caller's name, or lets the call be made. */

@@ -3,20 +3,17 @@
  * Calls that block while their thread is moved away, and home again: they end
  * as they would have, with the same value, and never with an EINTR.
  */
+#include "filter.h"
 #include "harness.h"
 #include "blocking.h"
 
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -112,19 +109,11 @@ static void poll_event(void)
 /* A filter is shown no call that the program has not made: restart_syscall() would be one. */
 static void poll_with_a_filter(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { 4, code };
 	struct timespec rest = { 0, SHORT_MS * 1000000l };
 	pid_t helper = pipe_later();
 	struct pollfd wanted = { .fd = ends[0], .events = POLLIN };
 
-	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (filter_install(SYS_restart_syscall, SECCOMP_RET_KILL_PROCESS, 0))
 		skip("seccomp: %s", strerror(errno));
 	during(MOVES);
 	EQUAL(poll(&wanted, 1, 60000), 1);

@@ -294,7 +294,6 @@ static void open_fifo(void *path)
 	while (!sleeps_in(getppid(), SYS_openat))
 		sleep_ms(10);
 	fd = open(path, O_WRONLY | O_NONBLOCK);
-
 	if (fd < 0 || write(fd, "x", 1) != 1)
 		_exit(1);
 }

@@ -154,8 +154,8 @@ static bool gone(unsigned int i, pid_t pid, pid_t mover)
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
 		if (now_us() > limit) {
-			printf("round %u, kind %u, aim %u: still there after %d ms\n", i, i % PASSENGER_KINDS, i % AIMS,
-			       STILL_MS * factor);
+			printf("round %u, kind %u, aim %u: still there after %d ms\n", i,
+			       i % PASSENGER_KINDS, i % AIMS, STILL_MS * factor);
 			kill(mover, SIGKILL);
 			return false;
 		}
@@ -217,7 +217,8 @@ static enum outcome make_round(unsigned int i)
 		return FAILED;
 	if (!seen) {
 		/* What has been killed before must not hold it up. */
-		printf("round %u, kind %u: aim %u not seen in %u ms\n", i, i % PASSENGER_KINDS, aim, SEEN_MS * factor);
+		printf("round %u, kind %u: aim %u not seen in %u ms\n", i, i % PASSENGER_KINDS, aim,
+		       SEEN_MS * factor);
 		return FAILED;
 	}
 	return exact && !is_aimed_at(aim, phase) ? MISSED : MET;
@@ -232,7 +233,8 @@ static bool make_and_meet(unsigned int i)
 		if (outcome != MISSED)
 			return outcome == MET;
 	}
-	printf("round %u, kind %u, aim %u: not met in %d tries\n", i, i % PASSENGER_KINDS, i % AIMS, TRIES);
+	printf("round %u, kind %u, aim %u: not met in %d tries\n", i, i % PASSENGER_KINDS, i % AIMS,
+	       TRIES);
 	return false;
 }
 

@@ -4,6 +4,7 @@
  * change it; and those who watch calls see all of them.
  */
 #include "crew.h"
+#include "filter.h"
 
 #include <asm/prctl.h>
 #include <fcntl.h>
@@ -386,26 +387,12 @@ static void exec_changes_the_number(void)
 
 /* ---- who watches ---- */
 
-static struct sock_filter filter[4];
-static const struct sock_fprog program = { 4, filter };
-
-/* A filter that answers this call so, and allows all others. */
-static void make_filter(unsigned int call, unsigned int action)
-{
-	const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-
-	memcpy(filter, code, sizeof(code));
-	DO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-}
+static struct sock_filter filter[FILTER_STEPS];
+static const struct sock_fprog program = { FILTER_STEPS, filter };
 
 static void install(unsigned int call, unsigned int action)
 {
-	make_filter(call, action);
+	filter_make(filter, call, action);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
 		skip("seccomp: %s", strerror(errno));
 }
@@ -451,7 +438,7 @@ static void filter_while_away(void)
 	EQUAL(syscall(SYS_geteuid), id);
 	install(SYS_geteuid, SECCOMP_RET_ERRNO | 78);
 	is_filtered(SYS_geteuid, 78);
-	make_filter(SYS_clock_gettime, SECCOMP_RET_ERRNO | 79);
+	filter_make(filter, SYS_clock_gettime, SECCOMP_RET_ERRNO | 79);
 	DO(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
 	is_filtered(SYS_clock_gettime, 79);
 	install(SYS_sched_yield, SECCOMP_RET_ERRNO | 80);
@@ -474,7 +461,7 @@ static long filter_all(enum way way)
 	struct { uint16_t len; uint32_t filter; } *low;
 	long ax = 354;		/* as 32-bit programs number it */
 
-	make_filter(SYS_getgid, SECCOMP_RET_ERRNO | 81);
+	filter_make(filter, SYS_getgid, SECCOMP_RET_ERRNO | 81);
 	if (way == BY_SECCOMP)
 		return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
 			       &program) ? -errno : 0;
