@@ -1,27 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-#define pr_fmt(fmt) "radium: " fmt
 
-#include <linux/cred.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/random.h>
-#include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/umh.h>
-#include "dev.h"
 #include "node.h"
 #include "replica.h"
 #include "visitor.h"
-#include "../uapi/linux/radium.h"
 
-enum {
-	ALONE_JIFFIES		= HZ / 2,	/* until nobody looks at the new program any more */
-	ATTACH_JIFFIES		= 10 * HZ,	/* for the program to start on a busy machine */
-	ATTACH_LOOK_JIFFIES	= HZ / 10,	/* whether it is still there */
-	ASK_AGAIN_JIFFIES	= 5 * HZ,	/* a home that has processes here, to take them */
-};
+enum { ASK_AGAIN_JIFFIES = 5 * HZ };	/* a home that has processes here, to take them */
 
 static LIST_HEAD(replicas);
 static DEFINE_SPINLOCK(replicas_lock);
@@ -35,42 +22,6 @@ static DECLARE_WAIT_QUEUE_HEAD(emptied);
  */
 static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
-/*
- * struct making - a replica that is being made: its program starts, or hangs. Two threads of one
- * process must not make two; other processes need not wait. On the stack of who makes it.
- */
-struct making {
-	struct list_head entry;		/* in makings, under replicas_lock */
-	struct rad_node *home;
-	u64 process;
-};
-
-static LIST_HEAD(makings);
-static DECLARE_WAIT_QUEUE_HEAD(made);
-static atomic_t obtaining[RADIUM_NODE_MAX];	/* by home */
-enum { OBTAINING_MAX = RAD_WINDOW * 3 / 4 };	/* more than an honest home has prepared at once */
-/* Under kernel_param_lock(). */
-static char replica_cgroup[RADIUM_PATH_SIZE];
-
-static int set_cgroup(const char *value, const struct kernel_param *kp)
-{
-	size_t len = strcspn(value, "\n");
-
-	if (len >= sizeof(replica_cgroup) || (len && *value != '/'))
-		return -EINVAL;
-	memcpy(replica_cgroup, value, len);
-	replica_cgroup[len] = '\0';
-	return 0;
-}
-
-static int get_cgroup(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%s\n", replica_cgroup);
-}
-
-static const struct kernel_param_ops cgroup_ops = { .set = set_cgroup, .get = get_cgroup };
-module_param_cb(replica_cgroup, &cgroup_ops, NULL, 0644);
-MODULE_PARM_DESC(replica_cgroup, "directory of the control group that replicas are put into");
 
 static void free_replica(struct kref *ref)
 {
@@ -121,7 +72,8 @@ struct rad_replica *rad_replica_find(struct rad_node *home, u64 process)
 	return NULL;
 }
 
-static struct rad_replica *find_token(u64 token)
+/* rad_replica_find_token() - the replica that still waits for its program; with a reference, or NULL */
+struct rad_replica *rad_replica_find_token(u64 token)
 {
 	struct rad_replica *replica;
 
@@ -149,89 +101,6 @@ static void unlist(struct rad_replica *replica)
 		rad_replica_put(replica);
 }
 
-/* Runs in the new task before it executes the program. */
-static int note_helper(struct subprocess_info *info, struct cred *new)
-{
-	struct rad_replica *replica = info->data;
-
-	/* Nobody else may show the token, which everybody can read in the command line. */
-	replica->helper = get_pid(task_pid(current));
-	return 0;
-}
-
-/*
- * The program has taken the owner's ids, by system calls that keep the users' counts
- * right. What is left of privilege goes here; it never executes anything again.
- */
-static int drop_privilege(struct rad_replica *replica)
-{
-	struct cred *new;
-
-	if (!uid_eq(current_uid(), make_kuid(&init_user_ns, replica->uid)) ||
-	    !gid_eq(current_gid(), make_kgid(&init_user_ns, replica->gid)))
-		return -EPERM;
-	new = prepare_creds();
-	if (!new)
-		return -ENOMEM;
-	new->cap_inheritable = CAP_EMPTY_SET;
-	new->cap_permitted = CAP_EMPTY_SET;
-	new->cap_effective = CAP_EMPTY_SET;
-	new->cap_ambient = CAP_EMPTY_SET;
-	new->cap_bset = CAP_EMPTY_SET;
-	return commit_creds(new);
-}
-
-static bool helper_is_alive(struct rad_replica *replica)
-{
-	struct task_struct *task;
-	bool alive;
-
-	rcu_read_lock();
-	task = pid_task(replica->helper, PIDTYPE_PID);
-	alive = task && !(READ_ONCE(task->flags) & PF_EXITING);
-	rcu_read_unlock();
-	return alive;
-}
-
-static int start_program(struct rad_replica *replica)
-{
-	char token[24], uid[12], gid[12], group[RADIUM_PATH_SIZE + 16] = "";
-	char *argv[] = { (char *)rad_node_replica_path(), token, uid, gid, NULL, NULL };
-	static char *envp[] = { NULL };
-	unsigned long start = jiffies;
-	struct subprocess_info *info;
-	int err;
-
-	/* The program goes in before it gives up its rights: its threads are made there. */
-	kernel_param_lock(THIS_MODULE);
-	if (replica_cgroup[0]) {
-		snprintf(group, sizeof(group), "%s/cgroup.procs", replica_cgroup);
-		argv[4] = group;
-	}
-	kernel_param_unlock(THIS_MODULE);
-	snprintf(token, sizeof(token), "%llu", replica->token);
-	snprintf(uid, sizeof(uid), "%u", replica->uid);
-	snprintf(gid, sizeof(gid), "%u", replica->gid);
-	info = call_usermodehelper_setup(argv[0], argv, envp, GFP_KERNEL, note_helper, NULL,
-					 replica);
-	if (!info)
-		return -ENOMEM;
-	err = call_usermodehelper_exec(info, UMH_WAIT_EXEC);
-	if (err) {
-		pr_err("cannot run %s (%d)\n", argv[0], err);
-		return err;
-	}
-	while (!wait_for_completion_timeout(&replica->attached, ATTACH_LOOK_JIFFIES)) {
-		if (helper_is_alive(replica) && time_before(jiffies, start + ATTACH_JIFFIES))
-			continue;
-		pr_err("%s did not attach%s%s\n", argv[0], *group ? ", or enter " : "", group);
-		/* Somebody may have stopped it. */
-		kill_pid(replica->helper, SIGKILL, 1);
-		return -ETIMEDOUT;
-	}
-	return READ_ONCE(replica->dying) ? -EIO : 0;
-}
-
 /* Has this process ended? */
 static bool is_gone(struct rad_node *home, u64 process)
 {
@@ -244,11 +113,18 @@ static bool is_gone(struct rad_node *home, u64 process)
 	return false;
 }
 
-static struct rad_replica *create(const struct rad_in *in)
+/**
+ * rad_replica_new() - a replica that nobody has started a program for
+ * @in: PREPARE: whose it is
+ *
+ * Return: with a reference and in the list, rad_replica_kill() ends it; NULL without memory, or
+ * if its process has ended.
+ */
+struct rad_replica *rad_replica_new(const struct rad_in *in)
 {
 	const struct rad_wire_prepare *prepare = in->body;
 	struct rad_replica *replica = kzalloc(sizeof(*replica), GFP_KERNEL_ACCOUNT);
-	int err;
+	bool gone_already;
 
 	if (!replica)
 		return NULL;
@@ -270,8 +146,7 @@ static struct rad_replica *create(const struct rad_in *in)
 	INIT_LIST_HEAD(&replica->visitors);
 	INIT_LIST_HEAD(&replica->births);
 	init_waitqueue_head(&replica->wait);
-	err = rad_window_create(&replica->window, prepare);
-	if (err) {
+	if (rad_window_create(&replica->window, prepare)) {
 		rad_node_put(replica->home);
 		kfree(replica);
 		return NULL;
@@ -281,93 +156,13 @@ static struct rad_replica *create(const struct rad_in *in)
 	kref_get(&replica->ref);
 	spin_lock(&replicas_lock);
 	list_add_tail(&replica->list, &replicas);
-	err = is_gone(replica->home, replica->process) ? -ESRCH : 0;
+	gone_already = is_gone(replica->home, replica->process);
 	spin_unlock(&replicas_lock);
-	err = err ?: start_program(replica);
-	if (err || rad_node_is_dead(replica->home)) {
-		rad_replica_kill(replica);
-		rad_replica_put(replica);
-		return NULL;
-	}
-	return replica;
-}
-
-static bool begin_making(struct making *new)
-{
-	struct making *making;
-	bool busy = false;
-
-	spin_lock(&replicas_lock);
-	list_for_each_entry(making, &makings, entry)
-		busy |= making->home == new->home && making->process == new->process;
-	if (!busy)
-		list_add(&new->entry, &makings);
-	spin_unlock(&replicas_lock);
-	return !busy;
-}
-
-static void end_making(struct making *making)
-{
-	spin_lock(&replicas_lock);
-	list_del(&making->entry);
-	spin_unlock(&replicas_lock);
-	wake_up_all(&made);
-}
-
-/**
- * rad_replica_obtain() - the replica that a thread is to be prepared in
- * @in: PREPARE
- * Context: a worker; waits for a program to start.
- * Return: with a reference, or NULL.
- */
-struct rad_replica *rad_replica_obtain(const struct rad_in *in)
-{
-	const struct rad_wire_prepare *prepare = in->body;
-	u64 process = le64_to_cpu(prepare->thread.process);
-	atomic_t *count = &obtaining[rad_node_id(in->from) - 1];
-	struct making making = { .home = in->from, .process = process };
-	struct rad_replica *replica;
-
-	replica = rad_replica_find(in->from, process);
-	if (replica && !READ_ONCE(replica->dying))
+	if (!gone_already)
 		return replica;
+	rad_replica_kill(replica);
 	rad_replica_put(replica);
-	replica = NULL;
-	/* Each has a credit of home's, which needs some for other things. */
-	if (atomic_inc_return(count) <= OBTAINING_MAX) {
-		wait_event(made, begin_making(&making));
-		replica = rad_replica_find(in->from, process);
-		if (!replica)
-			replica = create(in);
-		end_making(&making);
-	}
-	atomic_dec(count);
-	return replica;
-}
-
-static struct rad_visitor *next_birth(struct rad_replica *replica)
-{
-	struct rad_visitor *visitor;
-
-	spin_lock(&replica->lock);
-	visitor = list_first_entry_or_null(&replica->births, struct rad_visitor, birth);
-	if (visitor) {
-		list_del_init(&visitor->birth);
-		kref_get(&visitor->ref);
-	}
-	spin_unlock(&replica->lock);
-	return visitor;
-}
-
-/* Visitors that are to have a task, and will not: nobody makes it. */
-static void kill_births(struct rad_replica *replica)
-{
-	struct rad_visitor *visitor;
-
-	while ((visitor = next_birth(replica))) {
-		rad_visitor_kill(visitor);
-		rad_visitor_put(visitor);
-	}
+	return NULL;
 }
 
 /**
@@ -397,7 +192,7 @@ void rad_replica_kill(struct rad_replica *replica)
 		send_sig(SIGKILL, manager, 1);
 	else
 		/* No program has attached, none will, and none's end buries who is here. */
-		kill_births(replica);
+		rad_replica_kill_births(replica);
 	unlist(replica);
 }
 
@@ -449,112 +244,6 @@ found:
 		rad_replica_kill(replica);
 		rad_replica_put(replica);
 	}
-}
-
-/* Who reads its /proc/PID/stat, say, has a reference to its memory for a moment. */
-static bool has_own_memory(void)
-{
-	unsigned long end = jiffies + ALONE_JIFFIES;
-
-	while (atomic_read(&current->mm->mm_users) != 1) {
-		if (time_after(jiffies, end) || fatal_signal_pending(current))
-			return false;
-		schedule_timeout_killable(1);
-	}
-	return true;
-}
-
-static int attach(struct rad_replica *replica, struct file *file)
-{
-	int err;
-
-	if (!has_own_memory())
-		return -EPERM;
-	spin_lock(&replica->lock);
-	if (replica->manager || replica->dying) {
-		spin_unlock(&replica->lock);
-		return -EBUSY;
-	}
-	if (replica->helper != task_pid(current) || current->ptrace) {
-		spin_unlock(&replica->lock);
-		return -EPERM;
-	}
-	replica->manager = get_task_struct(current);
-	spin_unlock(&replica->lock);
-	rad_device_set_replica(file, replica);
-	err = drop_privilege(replica);
-	if (err)
-		return err == -EPERM ? -EACCES : err;
-
-	/* The owner on this node has no business in it. */
-	set_mask_bits(&current->mm->flags, MMF_DUMPABLE_MASK, SUID_DUMP_DISABLE);
-	rad_visitor_block_signals();
-	strscpy(current->comm, "radium-replica", sizeof(current->comm));
-	return rad_window_map(replica, file);
-}
-
-/**
- * rad_replica_run_manager() - what the replica program's call does
- * @file: its descriptor of the device
- * @token: names the replica
- *
- * Context: the program's first and only task. Does not return to user mode: there is
- * no program any more, only the window.
- * Return: a negative error; the task is killed unless nothing was changed yet.
- */
-int rad_replica_run_manager(struct file *file, u64 token)
-{
-	struct rad_replica *replica = find_token(token);
-	struct rad_visitor *visitor;
-	int err;
-
-	if (!replica)
-		return -ENOENT;
-	if (!thread_group_empty(current)) {
-		rad_replica_put(replica);
-		return -EINVAL;
-	}
-	/* The descriptor keeps the replica: its mapping is the last that goes. */
-	err = attach(replica, file);
-	if (err == -EPERM || err == -EBUSY) {
-		rad_replica_put(replica);
-		return err;
-	}
-	if (err) {
-		rad_replica_kill(replica);
-		rad_replica_put(replica);
-		send_sig(SIGKILL, current, 1);
-		return err;
-	}
-	/*
-	 * Behind the visitors that compute here already, on a CPU that is theirs, those to come
-	 * would wait for their tasks. They inherit this, and give it back when they are there.
-	 */
-	set_user_nice(current, MIN_NICE);
-	complete_all(&replica->attached);
-	while (!READ_ONCE(replica->dying) && !fatal_signal_pending(current)) {
-		visitor = next_birth(replica);
-		if (visitor) {
-			err = rad_visitor_birth(visitor);
-			if (err)
-				rad_visitor_kill(visitor);
-			rad_visitor_put(visitor);
-			continue;
-		}
-		___wait_event(replica->wait,
-			      READ_ONCE(replica->dying) || !list_empty(&replica->births),
-			      RAD_VISITOR_SLEEP, 0, 0, schedule());
-		if (fatal_signal_pending(current))
-			break;
-	}
-	/* Nobody here or at home wanted that: its homes hear of it when it is buried. */
-	if (!READ_ONCE(replica->dying))
-		replica->unasked = true;
-	rad_replica_kill(replica);
-	kill_births(replica);
-	rad_replica_put(replica);
-	send_sig(SIGKILL, current, 1);
-	return -EINTR;
 }
 
 /* rad_replica_count() - replicas on this node, but those that die */

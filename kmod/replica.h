@@ -67,12 +67,13 @@ struct rad_replica {
 	struct rad_window window;
 };
 
+/* replica.c: what there is */
+struct rad_replica *rad_replica_new(const struct rad_in *in);
 struct rad_replica *rad_replica_find(struct rad_node *home, u64 process);
-struct rad_replica *rad_replica_obtain(const struct rad_in *in);
+struct rad_replica *rad_replica_find_token(u64 token);
 void rad_replica_get(struct rad_replica *replica);
 void rad_replica_put(struct rad_replica *replica);
 void rad_replica_kill(struct rad_replica *replica);
-int rad_replica_run_manager(struct file *file, u64 token);
 void rad_replica_file_released(struct rad_replica *replica);
 void rad_replica_on_process_gone(struct rad_in *in);
 void rad_replica_node_dead(struct rad_node *node);
@@ -81,5 +82,12 @@ void rad_replica_set_clocks(struct rad_visitor *visitor, const struct rad_wire_p
 u32 rad_replica_count(void);
 bool rad_replica_has_task(struct task_struct *task);
 int rad_replica_drain(unsigned long timeout);
+
+/* replica_make.c: how its program is started */
+struct rad_replica *rad_replica_obtain(const struct rad_in *in);
+
+/* replica_manager.c: what becomes of the program */
+int rad_replica_run_manager(struct file *file, u64 token);
+void rad_replica_kill_births(struct rad_replica *replica);
 
 #endif /* _RADIUM_REPLICA_H */
