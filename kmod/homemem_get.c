@@ -254,7 +254,10 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 		forget_copy_of(t);
 	for (;;) {
 		t->page = rad_take_begin(t, &busy);
-		if (t->page)
+		if (PTR_ERR(t->page) == -ENOMEM)
+			/* Who frees some may need this CPU. */
+			schedule_timeout_uninterruptible(1);
+		else if (t->page)
 			return t->page;
 		/* One request for a page at a time. While it is our turn none is begun. */
 		if (busy && READ_ONCE(busy->forward) && t->thread) {

@@ -12,13 +12,18 @@
 #include <linux/swapops.h>
 #include "homemem_internal.h"
 #include "link.h"
+#include "modest.h"
 #include "node.h"
 #include "wire_check.h"
 
 enum {
 	RESERVED_REVOKES = 8,	/* a process' revocations set aside for when there is no memory */
 	QUICK_REVOKES = 128,	/* of a process, beside these, under way at once for who must not wait for any */
+	ALL_QUICK_REVOKES = 16384, /* of all processes: a session has room for RAD_QUEUE_MAX messages, and then ends */
 };
+
+/* Those of all processes. */
+static atomic_t all_quick;
 
 /* Revocations that have not been answered, of all processes, by node. */
 static atomic_t under_way[RADIUM_NODE_MAX];
@@ -35,22 +40,40 @@ u32 rad_revokes_of(const struct rad_node *node)
 	return atomic_read(&under_way[rad_node_id(node) - 1]);
 }
 
+static bool begin_quick(struct rad_homemem *mem)
+{
+	if (atomic_inc_return(&mem->quick) <= QUICK_REVOKES) {
+		if (atomic_inc_return(&all_quick) <= ALL_QUICK_REVOKES)
+			return true;
+		atomic_dec(&all_quick);
+	}
+	atomic_dec(&mem->quick);
+	return false;
+}
+
+static void end_quick(struct rad_homemem *mem)
+{
+	atomic_dec(&all_quick);
+	atomic_dec(&mem->quick);
+}
+
 /*
  * For who changes the layout, with locks held, of what may be very many pages: as long as there is
  * memory for the asking, many are called home at once, and not one by one by means of the reserve.
  */
 static struct rad_revoke *alloc_quickly(struct rad_homemem *mem, bool data)
 {
-	struct rad_revoke *revoke = NULL;
+	struct rad_revoke *revoke;
 
-	if (atomic_inc_return(&mem->quick) <= QUICK_REVOKES)
-		revoke = kzalloc(sizeof(*revoke), GFP_NOWAIT | __GFP_NOWARN);
+	if (!begin_quick(mem))
+		return NULL;
+	revoke = kzalloc(sizeof(*revoke), GFP_NOWAIT | __GFP_NOWARN);
 	if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_NOWAIT | __GFP_NOWARN))) {
 		revoke->quick = true;
 		return revoke;
 	}
 	kfree(revoke);
-	atomic_dec(&mem->quick);
+	end_quick(mem);
 	return NULL;
 }
 
@@ -65,8 +88,8 @@ struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may
 			return revoke;
 	}
 	if (may_allocate) {
-		revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
-		if (revoke && (!data || !rad_landing_get(&revoke->landing, GFP_KERNEL)))
+		revoke = kzalloc(sizeof(*revoke), RAD_GFP_MODEST);
+		if (revoke && (!data || !rad_landing_get(&revoke->landing, RAD_GFP_MODEST)))
 			return revoke;
 		/* Pages come home one by one also when visitors have all of the pool. */
 		kfree(revoke);
@@ -96,7 +119,7 @@ void rad_revoke_free(struct rad_homemem *mem, struct rad_revoke *revoke)
 		spin_unlock(&mem->pages.xa_lock);
 	}
 	if (revoke->quick)
-		atomic_dec(&mem->quick);
+		end_quick(mem);
 	if (revoke->landing.page)
 		rad_landing_put(&revoke->landing);
 	kfree(revoke);
@@ -546,9 +569,9 @@ int rad_reserve_create(struct rad_homemem *mem)
 	int i;
 
 	for (i = 0; i < RESERVED_REVOKES; i++) {
-		struct rad_revoke *revoke = kzalloc(sizeof(*revoke), GFP_KERNEL);
+		struct rad_revoke *revoke = kzalloc(sizeof(*revoke), RAD_GFP_MODEST);
 
-		if (!revoke || rad_landing_get(&revoke->landing, GFP_KERNEL)) {
+		if (!revoke || rad_landing_get(&revoke->landing, RAD_GFP_MODEST)) {
 			kfree(revoke);
 			return -ENOMEM;
 		}

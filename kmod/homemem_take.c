@@ -395,19 +395,27 @@ static struct rad_page *look(struct rad_homemem *mem, unsigned long address)
 	return page;
 }
 
-/* rad_take_begin() - publish that a page is being taken. NULL: @busy is in the way, or a layout change */
+/**
+ * rad_take_begin() - publish that a page is being taken
+ * @t: which one, for whom
+ * @busy: where to put, with a reference, who is in the way; NULL: nobody is
+ *
+ * Return: with two references; NULL: @busy is in the way, or a change of the layout, or the end of
+ * the process; -ENOMEM.
+ */
 struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 {
 	struct rad_process *process = t->process;
 	struct rad_homemem *mem = &process->mem;
 	struct rad_page *page, *new;
+	int err = 0;
 
 	*busy = look(mem, t->address);
 	if (*busy)
 		return NULL;
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	refcount_set(&new->ref, 2);
 	INIT_LIST_HEAD(&new->order);
 	new->address = t->address;
@@ -424,18 +432,19 @@ struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}
-	if (rad_gate_is_shut(mem, t->address) || mem->dead ||
-	    xa_is_err(__xa_store(&mem->pages, t->address >> PAGE_SHIFT, new, GFP_ATOMIC))) {
+	if (rad_gate_is_shut(mem, t->address) || mem->dead) {
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}
+	err = xa_err(__xa_store(&mem->pages, t->address >> PAGE_SHIFT, new, GFP_ATOMIC));
 	spin_unlock(&mem->pages.xa_lock);
-	return new;
+	if (!err)
+		return new;
 
 out_free:
 	rad_process_put(process);
 	kfree(new);
-	return NULL;
+	return ERR_PTR(err);
 }
 
 /**

@@ -73,9 +73,18 @@ void rad_homemem_limit(struct rad_process *process)
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(process->mm), *m;
 	unsigned long limit = PAGE_COUNTER_MAX;
 	u32 away = READ_ONCE(process->mem.away);
+	bool above_high = false;
 
-	for (m = memcg; m; m = parent_mem_cgroup(m))
+	for (m = memcg; m; m = parent_mem_cgroup(m)) {
 		limit = min3(limit, READ_ONCE(m->memory.max), READ_ONCE(m->memory.high));
+		above_high |= page_counter_read(&m->memory) > READ_ONCE(m->memory.high);
+	}
+	/*
+	 * What a thread touches for the first time while it is away, or what is swapped in for it, a
+	 * kernel thread charges: who is above its high limit for that is not made to reclaim.
+	 */
+	if (memcg && above_high)
+		schedule_work(&memcg->high_work);
 	if (memcg)
 		css_put(&memcg->css);
 	if (away > limit / 2)

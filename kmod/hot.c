@@ -7,11 +7,12 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include "hot.h"
+#include "modest.h"
 
 /* rad_hot_create() - an empty table, or NULL without memory */
 struct rad_hot *rad_hot_create(void)
 {
-	struct rad_hot *hot = kzalloc(sizeof(*hot), GFP_KERNEL_ACCOUNT);
+	struct rad_hot *hot = kzalloc(sizeof(*hot), RAD_GFP_MODEST_ACCOUNT);
 
 	if (hot)
 		spin_lock_init(&hot->lock);

@@ -22,6 +22,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "link_internal.h"
+#include "modest.h"
 
 static unsigned int pool_mib = 1024;
 module_param(pool_mib, uint, 0644);
@@ -103,6 +104,16 @@ static void chunk_free(struct chunk *chunk)
 		if (chunk->slots[i].page)
 			__free_page(chunk->slots[i].page);
 	kvfree(chunk);
+}
+
+/* One page less is used. Returns whether it is to be freed: a dead one with the last of them. */
+static bool chunk_unuse(struct chunk *chunk)
+{
+	lockdep_assert_held(&pool.lock);
+	if (--chunk->used || !chunk->dead)
+		return false;
+	pool.total -= RAD_CHUNK_PAGES;
+	return true;
 }
 
 /* Nobody can write to the chunk any more; process context. */
@@ -306,7 +317,7 @@ static void pool_work(struct work_struct *work)
 	struct chunk *chunk;
 
 	if (READ_ONCE(pool.free) < POOL_LOW && READ_ONCE(pool.open))
-		pool_grow(GFP_KERNEL | __GFP_NOWARN, POOL_LOW);
+		pool_grow(RAD_GFP_AHEAD, POOL_LOW);
 	while ((chunk = pool_take_surplus())) {
 		chunk_unregister(chunk);
 		chunk_free(chunk);
@@ -377,16 +388,15 @@ static void slot_put(struct slot *slot)
 		return;
 	}
 	list_add(&slot->entry, &chunk->free);
-	last = --chunk->used == 0;
+	last = chunk_unuse(chunk);
 	if (!chunk->dead) {
-		if (last)
+		if (!chunk->used)
 			list_move(&chunk->entry, &pool.empty);
 		else if (chunk->used == RAD_CHUNK_PAGES - 1)
 			list_move_tail(&chunk->entry, &pool.usable);
 		pool.free++;
-		if (last && pool.free > POOL_HIGH)
+		if (!chunk->used && pool.free > POOL_HIGH)
 			queue_work(rad_worker_wq, &pool.work);
-		last = false;
 	}
 	spin_unlock_irqrestore(&pool.lock, flags);
 	if (last)
@@ -396,7 +406,7 @@ static void slot_put(struct slot *slot)
 /**
  * rad_landing_get - a page that peers may write to
  * @landing: filled in
- * @gfp: GFP_KERNEL or the like; without direct reclaim only pages that are
+ * @gfp: RAD_GFP_MODEST or the like; without direct reclaim only pages that are
  *	registered already are given out
  *
  * Zeros, until a peer writes there: a peer that says so and does not is not to show whoever gets
@@ -562,7 +572,6 @@ static struct chunk *pool_take_any(void)
 		list_first_entry_or_null(&pool.full, struct chunk, entry);
 	if (chunk) {
 		list_del(&chunk->entry);
-		pool.total -= RAD_CHUNK_PAGES;
 		pool.free -= RAD_CHUNK_PAGES - chunk->used;
 		chunk->dead = true;
 		chunk->used++;		/* ours, until chunk_bury() */
@@ -577,7 +586,7 @@ static void chunk_bury(struct chunk *chunk)
 
 	chunk_unregister(chunk);
 	spin_lock_irq(&pool.lock);
-	last = --chunk->used == 0;
+	last = chunk_unuse(chunk);
 	spin_unlock_irq(&pool.lock);
 	if (last)
 		chunk_free(chunk);

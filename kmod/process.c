@@ -11,6 +11,7 @@
 #include "event.h"
 #include "hot.h"
 #include "link.h"
+#include "modest.h"
 #include "node.h"
 #include "process.h"
 #include "process_internal.h"
@@ -247,7 +248,7 @@ static int publish(struct rad_process *process)
 
 static int create(struct mm_struct *mm)
 {
-	struct rad_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+	struct rad_process *process = kzalloc(sizeof(*process), RAD_GFP_MODEST_ACCOUNT);
 	int err = -ENOMEM;
 
 	if (!process)

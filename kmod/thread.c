@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include "modest.h"
 #include "node.h"
 #include "probe.h"
 #include "process.h"
@@ -105,7 +106,7 @@ struct rad_thread *rad_thread_find_or_create(struct task_struct *task)
 	thread = rad_thread_find(task);
 	if (thread)
 		return thread;
-	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	new = kzalloc(sizeof(*new), RAD_GFP_MODEST_ACCOUNT);
 	if (!new)
 		return NULL;
 	kref_init(&new->ref);

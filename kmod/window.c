@@ -9,6 +9,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include "modest.h"
 #include "node.h"
 #include "replica.h"
 #include "stay.h"
@@ -150,9 +151,9 @@ static void granted(struct rad_call *call)
  * A page with a place to land, not yet asked for. Before any lock is taken: growing
  * the pool waits for the link, whose receive context takes the page's lock.
  */
-static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long index)
+static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long index, gfp_t gfp)
 {
-	struct rad_wpage *page = kzalloc(sizeof(*page), GFP_KERNEL_ACCOUNT);
+	struct rad_wpage *page = kzalloc(sizeof(*page), gfp | __GFP_ACCOUNT);
 
 	if (!page)
 		return NULL;
@@ -163,7 +164,7 @@ static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long 
 	page->call.notify = granted;
 	page->call.landing = &page->landing;
 	rad_late_init(page);
-	if (!rad_landing_get(&page->landing, GFP_KERNEL))
+	if (!rad_landing_get(&page->landing, gfp))
 		return page;
 	kfree(page);
 	return NULL;
@@ -265,7 +266,7 @@ static void fetch_ahead(struct rad_replica *replica, unsigned long index, u32 ac
 			return;
 		if (xa_load(&window->pages, i))
 			continue;
-		page = wpage_alloc(replica, i);
+		page = wpage_alloc(replica, i, RAD_GFP_AHEAD);
 		if (!page)
 			return;
 		reclaim = lock_page_entry(rad_window_lock(window, i));
@@ -431,7 +432,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			page = NULL;
 		if (!page && !new) {
 			unlock_page_entry(lock, reclaim);
-			new = wpage_alloc(replica, index);
+			new = wpage_alloc(replica, index, RAD_GFP_MODEST);
 			if (!new)
 				return go_home(vmf, RADIUM_R_NO_MEMORY, access);
 			continue;

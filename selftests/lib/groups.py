@@ -2,13 +2,28 @@
 """Control groups: what visitors use is charged where the administrator of their node wants it,
 and what the process' own group at home limits."""
 
-from . import links
-from .control import SPIN, migrate, nodes, radctl, shown, start, stop, within
+from . import links, paths
+from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, shown, start, stop,
+                      within)
 from .context import Skip, each
 from .remains import nothing_left, replica
 
 GROUP = "/sys/fs/cgroup/st-groups"
 PARAMETER = "/sys/module/radium/parameters/replica_cgroup"
+STATUS = "/tmp/groups"      # where it is said how a program ended
+MIB = 1 << 20
+
+SWAP_ON = """
+grep -q zram /proc/swaps && exit 0
+modprobe zram num_devices=1 && echo 256M >/sys/block/zram0/disksize || exit 1
+mkswap /dev/zram0 && swapon /dev/zram0
+"""
+
+# So many threads that wait.
+CROWD = """
+import threading
+[threading.Thread(target=threading.Event().wait).start() for _ in range(%d)]
+"""
 
 
 class Group:
@@ -28,6 +43,10 @@ class Group:
     def value(self, file, name):
         """The number behind a name in a file of it."""
         return int(self.bed.run(self.node, f"awk '$1 == \"{name}\" {{ print $2 }}' {GROUP}/{file}"))
+
+    def bytes(self, what="", of="current"):
+        """The memory, or what is said of it, that is charged to it."""
+        return int(self.bed.run(self.node, f"cat {GROUP}/memory.{what}{of}"))
 
     def remove(self):
         """It has to be empty, or becomes so soon."""
@@ -152,7 +171,92 @@ def limit_at_home_is_for_home(context):
         group.remove()
 
 
+def hoard(bed, mib):
+    """PID of a process that takes so much memory where it is, when it is told to."""
+    command = f"{paths.GUEST}/hoard {mib << 10}"
+    bed.run(1, f"rm -f /tmp/hoard.go {STATUS}")
+    return child_of(bed, start(bed, f"sh -c '{command}; echo $? >{STATUS}'"), command)
+
+
+def visitors_have_no_more_memory(context):
+    """The group of the visitors has no memory left: who needs some goes home for it. Nobody is
+    killed."""
+    bed, group = context.bed, Group(context.bed, 2, "memory")
+    choose(bed, GROUP)
+    pid = hoard(bed, 32)
+    try:
+        migrate(bed, pid)
+        # The records of that many pages are two megabytes at least.
+        group.write("memory.max", group.bytes() + MIB)
+        bed.run(1, "touch /tmp/hoard.go")
+        within(120 * context.slow, lambda: "no_memory" in shown(
+            bed, "show", str(pid))["threads"][0]["returns_by_reason"], "it comes home for memory")
+        assert group.value("memory.events", "oom_kill") == 0
+        bed.run(1, f"kill {pid}")
+        assert exit_status(bed, STATUS) == 0
+    finally:
+        choose(bed, "")
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
+def no_more_memory_to_move(context):
+    """A process whose group at home has no memory left is asked to go: what does not go stays,
+    and nobody is killed."""
+    bed, group, count = context.bed, Group(context.bed, 1, "memory"), 200
+    pid = start(bed, f"python3 -c '{CROWD % count}'")
+
+    def threads():
+        return int(bed.run(1, f"ls /proc/{pid}/task | wc -l"))
+    try:
+        within(60 * context.slow, lambda: threads() == count + 1, "its threads are there")
+        group.write("cgroup.procs", pid)
+        # What they have been charged for elsewhere is not this group's.
+        group.write("memory.max", group.bytes() + MIB // 8)
+        done = radctl(bed, "migrate", "--all-threads", str(pid), "2", timeout=240 * context.slow)
+        context.report.note((done.stderr or done.stdout).strip().replace("\n", "; "))
+        assert group.value("memory.events", "max") > 0, "there was enough for all"
+        assert group.value("memory.events", "oom_kill") == 0
+        assert threads() == count + 1
+        done = radctl(bed, "recall", str(pid), timeout=240 * context.slow)
+        assert done.returncode == 0, done.stderr
+    finally:
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
+def memory_is_high(context):
+    """What a thread touches, or has swapped in, while it is away is its group's at home: above
+    memory.high it is swapped out there."""
+    bed, group, high, mib = context.bed, Group(context.bed, 1, "memory"), 8 * MIB, 24
+    if bed.execute(1, "sh", "-c", SWAP_ON).returncode:
+        raise Skip("no zram")
+    group.write("memory.high", high)
+    bed.run(1, "rm -f /tmp/hoard.go")
+    pid = start(bed, f"sh -c 'echo $$ >{GROUP}/cgroup.procs; exec {paths.GUEST}/hoard {mib << 10}'")
+    try:
+        within(60 * context.slow, lambda: group.bytes("swap.") + group.bytes() >= mib * MIB,
+               "it has its memory")
+        migrate(bed, pid)
+        before = group.value("memory.events", "high")
+        bed.run(1, "touch /tmp/hoard.go")
+        within(240 * context.slow, lambda: shown(bed, "ps")[0]["faults"] >= mib * MIB // 4096,
+               "it has written to it")
+        most = group.bytes(of="peak")
+        context.report.note(f"at most {most // MIB} MiB, {high // MIB} is high, of {mib}")
+        assert most < 2 * high, most
+        assert group.value("memory.events", "high") > before
+    finally:
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
 def run(context, only):
     """The suite "groups"."""
     yield from each(context, [visitors_are_charged, visitors_are_limited,
-                              no_visitors_without_their_group, limit_at_home_is_for_home], only)
+                              no_visitors_without_their_group, limit_at_home_is_for_home,
+                              visitors_have_no_more_memory, no_more_memory_to_move,
+                              memory_is_high], only)
