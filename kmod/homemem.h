@@ -24,6 +24,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include "gate.h"
 #include "states.h"
 #include "stay.h"
 
@@ -120,10 +121,9 @@ struct rad_turn {
  * struct rad_homemem - directory of one process
  * @pages: entries by page number; its xa_lock protects the entries' states and the
  *	counters as well ("the directory's lock")
- * @wait: woken when the last layout change is over, when something comes back to the reserve, and at the end
- * @invalidating: layout changes under way (between range_start and range_end)
- * @changing_start: addresses that all of them together concern, from here on
- * @changing_end: up to here: what is there is neither taken out nor copied meanwhile
+ * @wait: woken when a layout change is over, when something comes back to the reserve, and at the end
+ * @gate: layout changes under way (between range_start and range_end): what is there is neither
+ *	taken out nor copied meanwhile
  * @dead: the address space is gone; nothing goes over the network any more
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
@@ -142,9 +142,7 @@ struct rad_turn {
 struct rad_homemem {
 	struct xarray pages;
 	wait_queue_head_t wait;
-	u32 invalidating;
-	unsigned long changing_start;
-	unsigned long changing_end;
+	struct rad_gate gate;
 	bool dead;
 	u32 away;
 	u32 copied;

@@ -324,7 +324,7 @@ bool rad_forward_begin(struct rad_forward *forward, u32 prot)
 	spin_lock(&mem->pages.xa_lock);
 	/* If somebody at home waits for it, too, it comes home. */
 	if (page->state != RAD_PAGE_AWAY || page->node == forward->to || page->wanted ||
-	    rad_node_is_dead(forward->to) || rad_gate_is_shut(mem, page->address) || mem->dead ||
+	    rad_node_is_dead(forward->to) || rad_homemem_changes(mem, page->address) || mem->dead ||
 	    (!owned && !page->read_only)) {
 		spin_unlock(&mem->pages.xa_lock);
 		return false;

@@ -176,7 +176,7 @@ static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use
 	done = begun && await_arrival(t, &forward);
 	/* Nobody asks any more; or, where the replica had been killed, nobody was told so. */
 	if (done && !forward.arrived)
-		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
+		rad_grant_refuse(in, RADIUM_R_EXITING, RAD_GRANT_EXPOSED);
 	if (done && forward.arrived) {
 		t->granted = true;
 		t->bytes = PAGE_SIZE;
@@ -189,19 +189,36 @@ static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use
 	return done;
 }
 
+/* The turn is others' meanwhile, as that of who asked first is. */
+static void give_up_turn(struct rad_take *t)
+{
+	mutex_unlock(&t->turn->mutex);
+}
+
+/* @holds: who asks had a copy then. */
+static void take_turn(struct rad_take *t, bool holds)
+{
+	mutex_lock(&t->turn->mutex);
+	/* What came may have gone again: we were asked after that. */
+	if (!holds)
+		forget_copy_of(t);
+}
+
 /*
  * Waits for the end of a layout change there, and of others that come meanwhile. False: the request
  * has been answered.
  */
-static bool pass_gate(struct rad_take *t, const struct rad_in *in)
+static bool pass_gate(struct rad_take *t, const struct rad_in *in, bool holds)
 {
 	struct rad_homemem *mem = &t->process->mem;
 	bool open = true;
 
-	if (rad_gate_is_shut(mem, t->address)) {
+	if (rad_homemem_changes(mem, t->address)) {
 		t->gate_until = t->gate_until ?: jiffies + GATE_WAIT_JIFFIES;
-		open = wait_event_timeout(mem->wait, !rad_gate_is_shut(mem, t->address),
+		give_up_turn(t);
+		open = wait_event_timeout(mem->wait, !rad_homemem_changes(mem, t->address),
 					  rad_jiffies_left(t->gate_until));
+		take_turn(t, holds);
 	}
 	if (open && !READ_ONCE(mem->dead))
 		return true;
@@ -261,13 +278,9 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 			return t->page;
 		/* One request for a page at a time. While it is our turn none is begun. */
 		if (busy && READ_ONCE(busy->forward) && t->thread) {
-			/* The turn is others' meanwhile, as that of who asked first is. */
-			mutex_unlock(&t->turn->mutex);
+			give_up_turn(t);
 			wait_event(*rad_page_wait(busy), !READ_ONCE(busy->forward));
-			mutex_lock(&t->turn->mutex);
-			/* What came may have gone again: we were asked after that. */
-			if (!holds)
-				forget_copy_of(t);
+			take_turn(t, holds);
 		} else if (busy && !READ_ONCE(busy->forward) && use == RAD_USE_READ &&
 			   rad_page_state(busy) == RAD_PAGE_COPIED) {
 			if (rad_reader_join(t, busy, in)) {
@@ -302,7 +315,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 			rad_grant_refuse(in, RADIUM_R_NODE_LOST, 0);
 			return NULL;
 		}
-		if (!pass_gate(t, in))
+		if (!pass_gate(t, in, holds))
 			return NULL;
 	}
 }

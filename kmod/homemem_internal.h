@@ -30,12 +30,9 @@ static inline wait_queue_head_t *rad_page_wait(struct rad_page *page)
 }
 
 /* Is the layout changing there? Decided under the directory's lock; without it a guess. */
-static inline bool rad_gate_is_shut(const struct rad_homemem *mem, unsigned long address)
+static inline bool rad_homemem_changes(const struct rad_homemem *mem, unsigned long address)
 {
-	/* What changes may begin in the middle of a page (uprobes). */
-	return READ_ONCE(mem->invalidating) &&
-	       (address | ~PAGE_MASK) >= READ_ONCE(mem->changing_start) &&
-	       address < READ_ONCE(mem->changing_end);
+	return rad_gate_is_shut(&mem->gate, address, PAGE_SIZE);
 }
 
 static inline enum rad_page_state rad_page_state(struct rad_page *page)

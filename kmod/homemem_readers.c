@@ -37,7 +37,7 @@ static bool begin_join(struct rad_page *page)
 	bool may;
 
 	spin_lock(&mem->pages.xa_lock);
-	may = page->state == RAD_PAGE_COPIED && !rad_gate_is_shut(mem, page->address) && !mem->dead;
+	may = page->state == RAD_PAGE_COPIED && !rad_homemem_changes(mem, page->address) && !mem->dead;
 	page->granting += may;
 	spin_unlock(&mem->pages.xa_lock);
 	return may;
@@ -137,7 +137,7 @@ static bool begin_upgrade(struct rad_take *t, struct rad_page *page, u64 reader)
 
 	spin_lock(&mem->pages.xa_lock);
 	may = page->state == RAD_PAGE_COPIED && page->copies == reader && !page->granting &&
-	      !page->wanted && !rad_gate_is_shut(mem, page->address) && !mem->dead;
+	      !page->wanted && !rad_homemem_changes(mem, page->address) && !mem->dead;
 	if (may) {
 		page->stale = false;
 		page->read_only = false;

@@ -77,7 +77,22 @@ static struct rad_revoke *alloc_quickly(struct rad_homemem *mem, bool data)
 	return NULL;
 }
 
-/* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL */
+/* From the reserve, with a place that peers can write to: the device may have gone and come again. */
+static bool renew_landing(struct rad_revoke *revoke)
+{
+	struct rad_landing fresh;
+
+	if (!rad_landing_is_dead(&revoke->landing))
+		return true;
+	/* If there is none, some are made by now. */
+	if (rad_landing_get(&fresh, GFP_NOWAIT | __GFP_NOWARN))
+		return false;
+	rad_landing_put(&revoke->landing);
+	revoke->landing = fresh;
+	return true;
+}
+
+/* rad_revoke_alloc() - a revocation, if @data with a place for the page to land; or NULL: not now */
 struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may_allocate)
 {
 	struct rad_revoke *revoke;
@@ -99,6 +114,10 @@ struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may
 	if (revoke)
 		list_del(&revoke->list);
 	spin_unlock(&mem->pages.xa_lock);
+	if (revoke && data && !renew_landing(revoke)) {
+		rad_revoke_free(mem, revoke);
+		revoke = NULL;
+	}
 	return revoke;
 }
 

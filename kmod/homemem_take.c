@@ -432,7 +432,7 @@ struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy)
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}
-	if (rad_gate_is_shut(mem, t->address) || mem->dead) {
+	if (rad_homemem_changes(mem, t->address) || mem->dead) {
 		spin_unlock(&mem->pages.xa_lock);
 		goto out_free;
 	}

@@ -91,7 +91,7 @@ struct rad_landing {
  *	the protocol, see rad_call_overdue()
  * @landing: NULL, or the landing place that the request names, so that a node other than
  *	the one that was asked can answer (PAGE_FORWARD). Its maker lets go of it with
- *	rad_landing_put_late() unless the call has been answered.
+ *	rad_landing_put_exposed() unless the call has been answered.
  *
  * Set @notify, @buf, @size, @at_once and @landing, zero the rest.
  */
@@ -135,7 +135,8 @@ bool rad_call_cancel(struct rad_call *call);
 
 int rad_landing_get(struct rad_landing *landing, gfp_t gfp);
 void rad_landing_put(struct rad_landing *landing);
-void rad_landing_put_late(struct rad_landing *landing);
+void rad_landing_put_exposed(struct rad_landing *landing);
+bool rad_landing_is_dead(const struct rad_landing *landing);
 void rad_landing_name(const struct rad_landing *landing, struct rad_wire_landing *wire);
 
 #endif /* _RADIUM_LINK_H */

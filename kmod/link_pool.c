@@ -9,7 +9,7 @@
  * peer has authenticated itself, since registering needs its queue pair.
  *
  * A landing page is not reused while a peer might still write to it, see
- * rad_landing_put() and rad_landing_put_late(), or a send queue read it, see slot_put().
+ * rad_landing_put() and rad_landing_put_exposed(), or a send queue read it, see slot_put().
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -39,13 +39,11 @@ enum {
 
 /*
  * struct slot - one landing page
- * @entry: in chunk->free, or in pool.late, or in pool.lent
- * @until: in pool.late: jiffies from which on nobody writes to it any more
+ * @entry: in chunk->free, or in pool.lent
  * @call: that is answered by writing to it, under the lock of numbers
  */
 struct slot {
 	struct list_head entry;
-	unsigned long until;
 	struct rad_call *call;
 	struct page *page;
 	struct chunk *chunk;
@@ -57,6 +55,8 @@ struct slot {
  *	in none
  * @number: the tokens of its pages begin with number * RAD_CHUNK_PAGES; CHUNK_NUMBERS: none
  * @used: pages that somebody has
+ * @spoiled: a peer may yet write to a page of it that nobody waits for: none is given out any more;
+ *	in pool.spoiled, until nobody has one
  * @dead: the registration is gone; freed with the last page
  */
 struct chunk {
@@ -64,6 +64,7 @@ struct chunk {
 	struct list_head free;
 	u32 number;
 	u32 used;
+	bool spoiled;
 	bool dead;
 	u32 rkey;
 	u64 iova;
@@ -79,14 +80,14 @@ static struct {
 	struct list_head usable;
 	struct list_head full;
 	struct list_head empty;
-	struct list_head late;
+	struct list_head spoiled;
 	struct list_head lent;
 	u32 free;
 	u32 total;
 	bool open;
 	struct mutex growing;
 	struct work_struct work;
-	struct delayed_work late_work;
+	struct delayed_work lent_work;
 } pool;
 
 /* Chunks by number, and what is expected in their pages. Inside a session's lock. */
@@ -296,16 +297,30 @@ out:
 	return err;
 }
 
+static struct chunk *spoiled_and_unused(void)
+{
+	struct chunk *chunk;
+
+	lockdep_assert_held(&pool.lock);
+	list_for_each_entry(chunk, &pool.spoiled, entry)
+		if (!chunk->used)
+			return chunk;
+	return NULL;
+}
+
+/* One that nobody has a page of, and that is not wanted; it is the caller's. */
 static struct chunk *pool_take_surplus(void)
 {
-	struct chunk *chunk = NULL;
+	struct chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
-	if (pool.free > POOL_HIGH)
+	chunk = spoiled_and_unused();
+	if (!chunk && pool.free > POOL_HIGH) {
 		chunk = list_first_entry_or_null(&pool.empty, struct chunk, entry);
+		pool.free -= chunk ? RAD_CHUNK_PAGES : 0;
+	}
 	if (chunk) {
 		list_del(&chunk->entry);
-		pool.free -= RAD_CHUNK_PAGES;
 		pool.total -= RAD_CHUNK_PAGES;
 	}
 	spin_unlock_irq(&pool.lock);
@@ -382,22 +397,23 @@ static void slot_put(struct slot *slot)
 	/* Nothing of a dead chunk is given out again, and there is no queue pair when all are dead. */
 	if (pool.open && !chunk->dead && is_lent(slot)) {
 		if (list_empty(&pool.lent))
-			mod_delayed_work(rad_worker_wq, &pool.late_work, msecs_to_jiffies(LENT_MS));
+			queue_delayed_work(rad_worker_wq, &pool.lent_work,
+					   msecs_to_jiffies(LENT_MS));
 		list_add_tail(&slot->entry, &pool.lent);
 		spin_unlock_irqrestore(&pool.lock, flags);
 		return;
 	}
 	list_add(&slot->entry, &chunk->free);
 	last = chunk_unuse(chunk);
-	if (!chunk->dead) {
+	if (!chunk->dead && !chunk->spoiled) {
 		if (!chunk->used)
 			list_move(&chunk->entry, &pool.empty);
 		else if (chunk->used == RAD_CHUNK_PAGES - 1)
 			list_move_tail(&chunk->entry, &pool.usable);
 		pool.free++;
-		if (!chunk->used && pool.free > POOL_HIGH)
-			queue_work(rad_worker_wq, &pool.work);
 	}
+	if (!chunk->dead && !chunk->used && (chunk->spoiled || pool.free > POOL_HIGH))
+		queue_work(rad_worker_wq, &pool.work);
 	spin_unlock_irqrestore(&pool.lock, flags);
 	if (last)
 		chunk_free(chunk);
@@ -449,70 +465,66 @@ void rad_landing_put(struct rad_landing *landing)
 	landing->slot = NULL;
 }
 
-/* Puts the pages whose time has come; @all: their connections are gone, too. */
-static void put_late(bool all)
+/* Puts the pages that send queues are through with; @all: there is no send queue any more. */
+static void put_lent(bool all)
 {
-	unsigned long now, wait = MAX_JIFFY_OFFSET;
 	struct slot *slot, *next;
 	LIST_HEAD(due);
 
 	spin_lock_irq(&pool.lock);
-	now = jiffies;		/* once: the time left must not become less than none */
-	list_for_each_entry_safe(slot, next, &pool.late, entry) {
-		if (!all && time_before(now, slot->until)) {
-			wait = slot->until - now;
-			break;
-		}
-		list_move_tail(&slot->entry, &due);
-	}
 	list_for_each_entry_safe(slot, next, &pool.lent, entry)
 		if (all || !is_lent(slot))
 			list_move_tail(&slot->entry, &due);
 	if (!list_empty(&pool.lent))
-		wait = min(wait, msecs_to_jiffies(LENT_MS));
-	if (wait != MAX_JIFFY_OFFSET)
-		mod_delayed_work(rad_worker_wq, &pool.late_work, wait);
+		queue_delayed_work(rad_worker_wq, &pool.lent_work, msecs_to_jiffies(LENT_MS));
 	spin_unlock_irq(&pool.lock);
 	list_for_each_entry_safe(slot, next, &due, entry)
 		slot_put(slot);
 }
 
-static void late_work(struct work_struct *work)
+static void lent_work(struct work_struct *work)
 {
-	put_late(false);
+	put_lent(false);
 }
 
 /**
- * rad_landing_put_late - give a landing page back that a peer may still write to
+ * rad_landing_put_exposed - give a landing page back that a peer may still write to
  * @landing: from rad_landing_get()
  *
- * The node that was asked has passed the request on, or may have, and will not say how
- * that ended. Who was to answer writes at once, or never: its session with us has the
- * write on its way, and if it does not deliver it within dead_ms, and what silence_ms() in
- * link_beat.c excuses, it has ended, and its queue pair is gone. After dead_ms more the page is
- * used again.
+ * The node that was asked has passed the request on, or may have, and will not say how that
+ * ended. Who was to answer may do so at any time, as long as its session with us lives: so the page
+ * is used by nobody any more until it is registered no longer, which it is with what is registered
+ * together with it.
  *
  * Context: any.
  */
-void rad_landing_put_late(struct rad_landing *landing)
+void rad_landing_put_exposed(struct rad_landing *landing)
 {
 	struct slot *slot = landing->slot;
-	unsigned long delay = msecs_to_jiffies(2 * READ_ONCE(rad_dead_ms) + rad_node_answer_ms()), flags;
-	bool open;
+	struct chunk *chunk = slot->chunk;
+	unsigned long flags;
 
 	spin_lock_irqsave(&pool.lock, flags);
-	open = pool.open;
-	if (open) {
-		slot->until = jiffies + delay;
-		list_add_tail(&slot->entry, &pool.late);
-		queue_delayed_work(rad_worker_wq, &pool.late_work, delay);
+	if (!chunk->dead && !chunk->spoiled) {
+		chunk->spoiled = true;
+		list_move(&chunk->entry, &pool.spoiled);
+		pool.free -= RAD_CHUNK_PAGES - chunk->used;
 	}
 	spin_unlock_irqrestore(&pool.lock, flags);
-	/* No connection is left. */
-	if (!open)
-		slot_put(slot);
-	landing->page = NULL;
-	landing->slot = NULL;
+	rad_landing_put(landing);
+}
+
+/**
+ * rad_landing_is_dead() - can no peer write there any more?
+ * @landing: from rad_landing_get()
+ *
+ * Its device has gone, since then. Its page may be read and written to as before.
+ */
+bool rad_landing_is_dead(const struct rad_landing *landing)
+{
+	const struct slot *slot = landing->slot;
+
+	return READ_ONCE(slot->chunk->dead);
 }
 
 /* rad_landing_name() - what a peer has to know to write there */
@@ -569,11 +581,13 @@ static struct chunk *pool_take_any(void)
 	spin_lock_irq(&pool.lock);
 	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
 		list_first_entry_or_null(&pool.empty, struct chunk, entry) ?:
+		list_first_entry_or_null(&pool.spoiled, struct chunk, entry) ?:
 		list_first_entry_or_null(&pool.full, struct chunk, entry);
 	if (chunk) {
 		list_del(&chunk->entry);
-		pool.free -= RAD_CHUNK_PAGES - chunk->used;
-		chunk->dead = true;
+		if (!chunk->spoiled)
+			pool.free -= RAD_CHUNK_PAGES - chunk->used;
+		WRITE_ONCE(chunk->dead, true);
 		chunk->used++;		/* ours, until chunk_bury() */
 	}
 	spin_unlock_irq(&pool.lock);
@@ -609,8 +623,7 @@ void rad_pool_open(void)
  *
  * 1. The pool is closed: no page is given out, growing ends (its registration
  *    fails without a connection), so that no chunk is added after step 3.
- * 2. Pages that were put late, or are lent, are free: no connection is left to write to them, or
- *    to read them.
+ * 2. Pages that are lent are free: no connection is left to read them.
  * 3. All chunks are unregistered. Pages that somebody has stay his.
  * 4. The pool's work is through with the chunks that it took, if pages given back in 2 or 3
  *    have queued it again; there are no others for it.
@@ -627,8 +640,8 @@ void rad_pool_close(void)
 	mutex_lock(&pool.growing);
 	mutex_unlock(&pool.growing);
 	cancel_work_sync(&pool.work);
-	cancel_delayed_work_sync(&pool.late_work);
-	put_late(true);
+	cancel_delayed_work_sync(&pool.lent_work);
+	put_lent(true);
 	while ((chunk = pool_take_any()))
 		chunk_bury(chunk);
 	cancel_work_sync(&pool.work);
@@ -644,9 +657,9 @@ void rad_pool_init(void)
 	INIT_LIST_HEAD(&pool.usable);
 	INIT_LIST_HEAD(&pool.full);
 	INIT_LIST_HEAD(&pool.empty);
-	INIT_LIST_HEAD(&pool.late);
+	INIT_LIST_HEAD(&pool.spoiled);
 	INIT_LIST_HEAD(&pool.lent);
-	INIT_DELAYED_WORK(&pool.late_work, late_work);
+	INIT_DELAYED_WORK(&pool.lent_work, lent_work);
 	INIT_WORK(&pool.work, pool_work);
 }
 

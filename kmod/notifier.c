@@ -24,35 +24,6 @@ static struct rad_process *process_of(struct mmu_notifier *notifier)
 }
 
 /*
- * The gate is shut for all addresses between the lowest and the highest that changes under way
- * concern; for others pages come and go.
- */
-static void shut_gate(struct rad_homemem *mem, unsigned long start, unsigned long end)
-{
-	spin_lock(&mem->pages.xa_lock);
-	if (mem->invalidating) {
-		start = min(start, mem->changing_start);
-		end = max(end, mem->changing_end);
-	}
-	WRITE_ONCE(mem->changing_start, start);
-	WRITE_ONCE(mem->changing_end, end);
-	WRITE_ONCE(mem->invalidating, mem->invalidating + 1);
-	spin_unlock(&mem->pages.xa_lock);
-}
-
-static void open_gate(struct rad_homemem *mem)
-{
-	bool open;
-
-	spin_lock(&mem->pages.xa_lock);
-	WRITE_ONCE(mem->invalidating, mem->invalidating - 1);
-	open = !mem->invalidating;
-	spin_unlock(&mem->pages.xa_lock);
-	if (open)
-		wake_up_all(&mem->wait);
-}
-
-/*
  * Our own migrate_vma_setup() announces itself with the process as its owner.
  * Neither start nor end of it is news.
  */
@@ -67,7 +38,9 @@ static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 
 	if (is_own(process, range))
 		return 0;
-	shut_gate(&process->mem, range->start, range->end);
+	spin_lock(&process->mem.pages.xa_lock);
+	rad_gate_shut(&process->mem.gate, range->start, range->end);
+	spin_unlock(&process->mem.pages.xa_lock);
 	rad_homemem_invalidate(process, range->start, range->end,
 			       mmu_notifier_range_blockable(range) &&
 			       !(current->flags & PF_MEMALLOC));
@@ -77,9 +50,14 @@ static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
 	struct rad_process *process = process_of(notifier);
+	struct rad_homemem *mem = &process->mem;
 
-	if (!is_own(process, range))
-		open_gate(&process->mem);
+	if (is_own(process, range))
+		return;
+	spin_lock(&mem->pages.xa_lock);
+	rad_gate_open(&mem->gate, range->start, range->end);
+	spin_unlock(&mem->pages.xa_lock);
+	wake_up_all(&mem->wait);
 }
 
 /* The address space dies; never the network here. */

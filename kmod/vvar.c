@@ -147,7 +147,6 @@ void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to, un
 
 	rad_node_clock_offset(to, &clock);
 	prepare->vvar = cpu_to_le64(start);
-	prepare->vdso = cpu_to_le64((unsigned long)current->mm->context.vdso);
 	prepare->clock_mode = cpu_to_le32(clock_mode(start));
 	prepare->mono = cpu_to_le64(clock.mono + timespec64_to_ns(&own->monotonic));
 	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));

@@ -31,7 +31,7 @@ void rad_wpage_put(struct rad_wpage *page)
 		return;
 	rad_wpage_put(page->kept);
 	if (page->landing.page && page->exposed)
-		rad_landing_put_late(&page->landing);
+		rad_landing_put_exposed(&page->landing);
 	else if (page->landing.page)
 		rad_landing_put(&page->landing);
 	kfree(page);
@@ -135,7 +135,7 @@ static void granted(struct rad_call *call)
 			page->state = PAGE_PRESENT;
 		} else {
 			/* The same, where home does not wait for that node any more. */
-			page->exposed = reason == RADIUM_R_EXITING || reason == RADIUM_R_NODE_LOST;
+			page->exposed = flags & RAD_GRANT_EXPOSED;
 			rad_wpage_refuse(window, page, reason);
 		}
 	}
@@ -430,6 +430,13 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		/* What has been sent on is fetched again. */
 		if (page && page->state == PAGE_SENT)
 			page = NULL;
+		/* As is what is to be written to, and would come to where no peer can write any more. */
+		if (here && page->state == PAGE_PRESENT && !page->dirty && !page->late.home &&
+		    rad_landing_is_dead(&page->landing)) {
+			rad_wpage_drop(window, page);
+			here = false;
+			page = NULL;
+		}
 		if (!page && !new) {
 			unlock_page_entry(lock, reclaim);
 			new = wpage_alloc(replica, index, RAD_GFP_MODEST);

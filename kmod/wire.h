@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 12,
+	RAD_WIRE_VERSION	= 13,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -284,7 +284,6 @@ struct rad_wire_self {
  * @uid: owner (numeric ids are the same on all nodes)
  * @gid: see @uid
  * @vvar: where the program's vvar pages begin, 0 if it has none
- * @vdso: where its vdso begins
  * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
  * @mono: the process' clocks minus the target's, ns, signed
  * @boot: see @mono
@@ -301,7 +300,6 @@ struct rad_wire_prepare {
 	__le32 uid;
 	__le32 gid;
 	__le64 vvar;
-	__le64 vdso;
 	__le64 mono;
 	__le64 boot;
 	__le64 real;
@@ -459,6 +457,7 @@ enum rad_grant_flags {
 	RAD_GRANT_ZERO	= 2,	/* the page is all zeros, nothing was written */
 	RAD_GRANT_RETRY	= 4,	/* home was in the way: ask again */
 	RAD_GRANT_HELD	= 8,	/* what the replica reads is the page, and is its own now */
+	RAD_GRANT_EXPOSED = 16,	/* there is no page, and a node that was to send it may do so yet */
 };
 
 /**
