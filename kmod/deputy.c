@@ -215,9 +215,9 @@ static const char *wrong_syscall(const struct rad_in *in)
 
 /*
  * What is told of processor time is the process' for good, and the kernel divides by sums of it.
- * So a thread cannot have used more in all than there has been time since it went out first. Twice
- * that: clocks differ, ticks find who runs just then, and this machine may have stood still for a
- * while without its clocks or its node having noticed. Returns false for more.
+ * So a thread cannot have used more in all than there has been time since its record was made.
+ * Twice that: clocks differ, ticks find who runs just then, and this machine may have stood still
+ * for a while without its clocks or its node having noticed. Returns false for more.
  */
 static bool claim_time(struct rad_thread *thread, const struct rad_wire_cputime *cputime)
 {

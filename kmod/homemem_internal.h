@@ -187,7 +187,7 @@ bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct 
  * @landing: where the owner writes the page (only when its data is wanted)
  * @list: in the reserve
  * @reserved: belongs to the reserve
- * @quick: counted in its process'
+ * @quick: counted in its process', and in those of all
  * @node: id of whom it was sent to
  * @doomed: id of the node with which the page was lost, for which the process has to die
  */

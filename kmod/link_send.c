@@ -268,7 +268,8 @@ int rad_link_send(struct rad_node *to, struct rad_msg *msg, struct rad_call *cal
  *
  * Context: process, may be under spin locks; interrupts on. Does not sleep.
  * Return: 0: it will arrive exactly once unless the session ends; -EHOSTDOWN: the
- * session has ended; -ENOBUFS: RAD_QUEUE_MAX messages are waiting already.
+ * session has ended; -ENOBUFS: RAD_QUEUE_MAX messages of its class are waiting already,
+ * and the session ends for that (RADIUM_R_NO_MEMORY).
  */
 int rad_msg_send(struct rad_node *to, struct rad_out *out)
 {

@@ -20,7 +20,7 @@ enum { WINDOW_BITS = 47 };
  * UPGRADING	the same, and a request to write to it is on its way; FETCHING, if home
  *		revokes it meanwhile
  * SENT		on its way to another node, which may not get it: kept until it has
- * REFUSED	home said why not; the faulting threads take note and remove it
+ * REFUSED	home said why not, and the array has it no longer; the faulting threads take note
  */
 enum rad_wpage_state { PAGE_FETCHING, PAGE_PRESENT, PAGE_UPGRADING, PAGE_SENT, PAGE_REFUSED };
 

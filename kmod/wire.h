@@ -220,8 +220,8 @@ struct rad_wire_process {
  * struct rad_wire_thread - names one stay of one thread
  * @process: home's number of the process
  * @thread: home's number of the thread
- * @stay: grows with each PREPARE of the thread; a message of an older stay is
- *	dropped
+ * @stay: number of its PREPARE, upwards over all threads of a home; a message of an
+ *	older stay is dropped
  * @reason: enum radium_reason where it applies
  * @reserved: 0
  */

@@ -157,7 +157,7 @@ struct radium_hello {
  *	each and keeps trying; a peer that connects by itself needs no entry.
  * @addr: numeric address of this node's RDMA device to listen on
  * @key: pre-shared cluster key
- * @replica: path of the radium-replica program
+ * @replica: absolute path of the radium-replica program
  *
  * Fails with -EALREADY, -EINVAL, -ENODEV (no RDMA device has @addr), -EADDRINUSE, -EOPNOTSUPP
  * (the device lacks something), -ENOMEM, or with what rdma_cm says.
@@ -248,7 +248,8 @@ enum radium_move_flags {
  * @pid: process, in the caller's PID namespace
  * @tid: thread; 0: migrate the thread that has the number @pid (of a process its first one),
  *	recall all threads
- * @node: target node, 1 to RADIUM_NODE_MAX; the id of this node means home; for a recall 0
+ * @node: target node, 1 to RADIUM_NODE_MAX; the id of this node means home; a recall does not look
+ *	at it
  * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
  * @threads: out: threads that have moved, also if the call failed because of others; migrate, and
@@ -297,7 +298,8 @@ struct radium_spread {
 	__u64 nodes;
 };
 
-enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, bucket 0 from 0 */
+/* Bucket i counts [2^i, 2^(i+1)) ns, bucket 0 from 0; the last one has no end. */
+enum { RADIUM_LATENCY_BUCKETS = 32 };
 
 /**
  * struct radium_process_info - one distributed process whose home is here
@@ -307,11 +309,11 @@ enum { RADIUM_LATENCY_BUCKETS = 32 };	/* bucket i counts [2^i, 2^(i+1)) ns, buck
  * @threads_away: of these, away now
  * @nodes: bit i set: a replica exists on node i+1
  * @pages_away: pages owned elsewhere now
- * @pages_copied: read-only copies elsewhere now
+ * @pages_copied: pages of which other nodes have read-only copies now
  * @faults: page requests from replicas since the first migration
  * @pages_sent: pages that left and came home
  * @pages_received: see @pages_sent
- * @recalls: accesses at home that called a page back
+ * @recalls: times that the owner of a page was asked for it, by whomever
  * @syscalls: delegated system calls
  * @migrations: moves away
  * @returns: moves home
@@ -361,9 +363,10 @@ enum {
  * @wanted: node on which it was asked to run, 0 for home
  * @reason: enum radium_reason of its last return or refusal
  * @reason_detail: system call number for SYSCALL, WATCHED and SIGNAL (0 if it was in
- *	none); for FAULT, SHARED_MEMORY and MEMORY_KIND the page's address with the
- *	access in its low bits (1 read, 2 write, 4 execute); for EXCEPTION the signal
- *	in the low 8 bits
+ *	none); for FAULT, SHARED_MEMORY, MEMORY_KIND, USERFAULTFD and NO_MEMORY the
+ *	page's address with the access in its low bits (1 read, 2 write, 4 execute);
+ *	for EXCEPTION the signal in the low 8 bits. Of its last return: a refusal leaves
+ *	it as it was
  * @reserved: 0
  * @migrations: moves
  * @returns: see @migrations
@@ -422,7 +425,7 @@ struct radium_page_info {
  * @node: id
  * @reserved: 0
  * @owned: pages that it may write to
- * @asked: of these, asked back for, to come home or to be read by others
+ * @asked: of these, asked for: to come home, to be read by others, or to become another node's
  * @copied: read-only copies
  */
 struct radium_page_count {
