@@ -6,9 +6,9 @@ import contextlib
 import re
 import time
 
-from . import copies, paths
-from .control import (SPIN, boot_again, child_of, exit_status, migrate, nodes, one_moves, processes,
-                      radctl, shown, start, stop, within)
+from . import copies, hoards
+from .control import (SPIN, boot_again, exit_status, nodes, one_moves, processes, radctl, shown,
+                      start, stop, within)
 from .context import each
 from .ends import LOOK, Clock, dead_seconds, ended, kill, patience, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
@@ -18,7 +18,6 @@ from .spread import seen
 HOME, SECOND, THIRD = 1, 2, 3
 STATUS = "/tmp/deaths"      # where it is said how programs ended, each in a file
 KIB = 64                    # that a hoard writes to
-PAGES = KIB // 4
 EXCHANGES = 10              # of a page, by each thread that fights for it, before anything happens
 
 
@@ -55,32 +54,6 @@ def fighters(context, name, *places):
         stop(bed, pid)
         raise
     return pid, tids
-
-
-def owned(bed, pid, node=SECOND):
-    """How many pages of a process a node may write to."""
-    return sum(row["owned"] for row in shown(bed, "show", str(pid))["pages_by_node"]
-               if row["node"] == node)
-
-
-def hoard(context, name):
-    """PID of a process that has been on node 2, has written to memory there and come home. The
-    memory is there still; the process looks at it when it gets SIGTERM. A shell says how it ends."""
-    bed, command = context.bed, f"{paths.GUEST}/hoard {KIB}"
-    bed.run(HOME, f"rm -f /tmp/hoard.go {STATUS}.{name}")
-    pid = child_of(bed, start(bed, f"sh -c '{command}; echo $? >{STATUS}.{name}'"), command)
-    try:
-        migrate(bed, pid)
-        bed.run(HOME, "touch /tmp/hoard.go")
-        within(20 * context.slow, lambda: owned(bed, pid) >= PAGES, "it has written")
-        done = radctl(bed, "recall", str(pid))
-        assert done.returncode == 0, done.stderr
-        assert counts(bed, pid)["threads_away"] == 0 and owned(bed, pid) >= PAGES, \
-            (counts(bed, pid), owned(bed, pid))
-    except BaseException:
-        stop(bed, pid)
-        raise
-    return pid
 
 
 @contextlib.contextmanager
@@ -166,9 +139,9 @@ def owner_dies(context):
     with contextlib.ExitStack() as stack:
         copied = copies.elsewhere(bed)
         stack.callback(stop, bed, copied)
-        looks = hoard(context, "looks")
+        looks = hoards.left_behind(context, KIB, f"{STATUS}.looks")
         stack.callback(stop, bed, looks)
-        rests = hoard(context, "rests")
+        rests = hoards.left_behind(context, KIB, f"{STATUS}.rests")
         stack.callback(stop, bed, rests)
         bed.run(HOME, f"kill -STOP {rests}")
         neighbour, tids = fighters(context, "neighbour", HOME, THIRD)

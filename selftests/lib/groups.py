@@ -2,9 +2,8 @@
 """Control groups: what visitors use is charged where the administrator of their node wants it,
 and what the process' own group at home limits."""
 
-from . import links, paths
-from .control import (SPIN, child_of, exit_status, migrate, nodes, radctl, shown, start, stop,
-                      within)
+from . import hoards, links, paths
+from .control import SPIN, exit_status, migrate, nodes, radctl, shown, start, stop, within
 from .context import Skip, each
 from .remains import nothing_left, replica
 
@@ -171,24 +170,17 @@ def limit_at_home_is_for_home(context):
         group.remove()
 
 
-def hoard(bed, mib):
-    """PID of a process that takes so much memory where it is, when it is told to."""
-    command = f"{paths.GUEST}/hoard {mib << 10}"
-    bed.run(1, f"rm -f /tmp/hoard.go {STATUS}")
-    return child_of(bed, start(bed, f"sh -c '{command}; echo $? >{STATUS}'"), command)
-
-
 def visitors_have_no_more_memory(context):
     """The group of the visitors has no memory left: who needs some goes home for it. Nobody is
     killed."""
     bed, group = context.bed, Group(context.bed, 2, "memory")
     choose(bed, GROUP)
-    pid = hoard(bed, 32)
+    pid = hoards.begin(bed, 32 << 10, STATUS)
     try:
         migrate(bed, pid)
         # The records of that many pages are two megabytes at least.
         group.write("memory.max", group.bytes() + MIB)
-        bed.run(1, "touch /tmp/hoard.go")
+        bed.run(1, f"touch {hoards.GO}")
         within(120 * context.slow, lambda: "no_memory" in shown(
             bed, "show", str(pid))["threads"][0]["returns_by_reason"], "it comes home for memory")
         assert group.value("memory.events", "oom_kill") == 0
@@ -236,14 +228,14 @@ def memory_is_high(context):
     if bed.execute(1, "sh", "-c", SWAP_ON).returncode:
         raise Skip("no zram")
     group.write("memory.high", high)
-    bed.run(1, "rm -f /tmp/hoard.go")
+    bed.run(1, f"rm -f {hoards.GO}")
     pid = start(bed, f"sh -c 'echo $$ >{GROUP}/cgroup.procs; exec {paths.GUEST}/hoard {mib << 10}'")
     try:
         within(60 * context.slow, lambda: group.bytes("swap.") + group.bytes() >= mib * MIB,
                "it has its memory")
         migrate(bed, pid)
         before = group.value("memory.events", "high")
-        bed.run(1, "touch /tmp/hoard.go")
+        bed.run(1, f"touch {hoards.GO}")
         within(240 * context.slow, lambda: shown(bed, "ps")[0]["faults"] >= mib * MIB // 4096,
                "it has written to it")
         most = group.bytes(of="peak")

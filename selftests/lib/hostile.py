@@ -5,9 +5,9 @@ other harm."""
 
 import contextlib
 
-from . import build, paths
+from . import build, hoards, paths
 from .context import Skip, each
-from .control import (SPIN, all_see_all, migrate, nodes, one_moves, radctl, rejoin, reload,
+from .control import (SPIN, all_see_all, exit_status, migrate, nodes, one_moves, radctl, rejoin, reload,
                       see_each_other, shown, start, stop, within)
 from .ends import dead_seconds, patience
 from .remains import WRITER, nothing_left, replicas
@@ -236,6 +236,39 @@ def arrives_early(context):
     all_see_all(context)
 
 
+def comes_late(context):
+    """The node that is to send a page on does so when nobody waits for it any more: what has come
+    to its place since is not written over."""
+    bed, status, pages = context.bed, "/tmp/hoard.status", 256
+
+    def between():
+        return nodes(bed, HOSTILE)[3]["epoch"]
+    with patience(bed, 2, (1, HOSTILE, 3)):
+        times, before = count(bed, "times"), between()
+        be(context, "late")
+        try:
+            with rivals_on(context, 1, HOSTILE, 3):
+                within(20 * context.slow, lambda: count(bed, "times") > times, "it is to send one")
+            within(20 * context.slow, lambda: not replicas(bed, 3), "nobody waits")
+            # Where the place was put away, once, it was for five times that long.
+            bed.run(3, "sleep 13")
+            pid = hoards.begin(bed, 4 * pages, status)
+            try:
+                migrate(bed, pid, 3)
+                bed.run(1, f"touch {hoards.GO}")
+                within(20 * context.slow, lambda: hoards.owned(bed, pid, 3) >= pages, "all came")
+                be(context, "")
+                bed.run(3, "sleep 2")
+                bed.run(1, f"kill {pid}")
+                assert exit_status(bed, status) == 0, "something was written over"
+            finally:
+                stop(bed, pid)
+        finally:
+            be(context, "")
+        assert between() == before, "the session between the two others has ended"
+    all_see_all(context)
+
+
 def run(context, only):
     """The suite "hostile"."""
     with loaded(context, HOSTILE):
@@ -246,4 +279,4 @@ def run(context, only):
 def third(context, only):
     """The suite "hostile_third"."""
     with loaded(context, 1, HOSTILE):
-        yield from each(context, [pages_go_astray, arrives_early], only)
+        yield from each(context, [pages_go_astray, arrives_early, comes_late], only)

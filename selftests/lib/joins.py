@@ -4,10 +4,12 @@
 import contextlib
 import time
 
-from . import build, paths
+from . import build, hoards, paths
 from .context import Skip
-from .control import (KEY, address, join, nodes, one_moves, radctl, rejoin, reload, see_each_other, shown,
-                      start, stop, within)
+from .control import (KEY, address, all_see_all, exit_status, join, nodes, one_moves, radctl, rejoin,
+                      reload, see_each_other, shown, start, stop, within)
+from .ends import patience
+from .remains import nothing_left
 
 STRANGER_PORT = 18600       # not Radium's
 
@@ -181,6 +183,30 @@ def device_goes_while_joining(context):
             rounds=rounds, join=command, step=int(took * 1.2e6 / rounds)),
             timeout=(60 + 10 * rounds) * context.slow).split())
         context.report.note(f"{joined} had joined before the device went, {failed} had not")
+
+
+def device_comes_back(context):
+    """Home's RDMA device goes, and comes back before anybody believes home dead. What the process
+    has elsewhere comes home when its memory changes, though nothing has been asked for since: not to
+    where nobody can write any more."""
+    bed, status = context.bed, "/tmp/hoard.status"
+    pid = hoards.left_behind(context, 64, status)
+    try:
+        # So that it asks for nothing.
+        bed.run(1, f"kill -STOP {pid}")
+        with patience(bed, 60 * min(context.slow, 2)):
+            epoch = nodes(bed)[2]["epoch"]
+            bed.run(1, "rdma link del rxe0 && rdma link add rxe0 type rxe netdev eth0")
+            all_see_all(context)
+            # Clears the marks of what has been written to: in all of its memory, for the kernel.
+            bed.run(1, f"echo 4 >/proc/{pid}/clear_refs", timeout=60 * context.slow)
+            assert not hoards.owned(bed, pid), "some is there still"
+            assert nodes(bed)[2]["epoch"] == epoch, "the session has ended"
+        bed.run(1, f"kill -CONT {pid}; kill {pid}")
+        assert exit_status(bed, status) == 0
+    finally:
+        stop(bed, pid)
+    nothing_left(context)
 
 
 def wire_version(context):
