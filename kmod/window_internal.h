@@ -118,7 +118,6 @@ void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, 
 bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page, u64 call);
 
 /* window_revoke.c */
-struct rad_out *rad_back_msg(void);
 void rad_late_init(struct rad_wpage *page);
 void rad_wpage_stay(struct rad_wpage *page, u64 ns);
 int rad_late_create(void);

@@ -113,7 +113,7 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 	rad_answer_to(home, call, msg);
 }
 
-struct rad_out *rad_back_msg(void)
+static struct rad_out *back_msg(void)
 {
 	return rad_msg_alloc(RAD_MSG_PAGE_BACK, sizeof(struct rad_wire_page_back),
 			     GFP_KERNEL | __GFP_NOFAIL);
@@ -138,7 +138,7 @@ static void revoke_late(struct rad_wpage *page)
 	u32 how = le32_to_cpu(late->body.flags);
 	struct rad_wpage *content = NULL;
 	struct rad_wire_page_revoke body;
-	struct rad_out *msg = rad_back_msg();
+	struct rad_out *msg = back_msg();
 	struct rad_node *home;
 	u32 flags;
 	u64 call;
@@ -231,7 +231,7 @@ void rad_window_on_revoke(struct rad_in *in)
 		rad_node_protocol_error(in->from, "PAGE_REVOKE: bad range");
 		return;
 	}
-	msg = rad_back_msg();
+	msg = back_msg();
 	replica = rad_replica_find(in->from, le64_to_cpu(body->process));
 	if (replica) {
 		mutex_lock(rad_window_lock(&replica->window, index));

@@ -33,8 +33,7 @@ static void say_place(struct json_object *text, const struct radium_thread_info 
 			say(text, "Nobody has asked for it to move.");
 		break;
 	case RADIUM_THREAD_FREEZING:
-		say(text, "It is being stopped, to move to node %u; a system call that must not be interrupted ends first.",
-		    t->wanted);
+		say(text, "It is being stopped, to move to node %u.", t->wanted);
 		break;
 	case RADIUM_THREAD_PREPARING:
 		say(text, "It is on its way to node %u.", t->wanted);
@@ -49,7 +48,7 @@ static void say_place(struct json_object *text, const struct radium_thread_info 
 			say(text, "It was asked to run on node %u.", t->wanted);
 		break;
 	case RADIUM_THREAD_RETURNING:
-		say(text, "It is on its way home from node %u.", t->node);
+		say(text, "It is on its way home.");
 		break;
 	case RADIUM_THREAD_GONE:
 		say(text, "It has ended.");

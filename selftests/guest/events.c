@@ -124,11 +124,6 @@ void events_take(void)
 			count(&events[i]);
 }
 
-const struct events *events_counted(void)
-{
-	return &counted;
-}
-
 void events_print_name(const char *comm)
 {
 	putchar('"');

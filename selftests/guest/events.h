@@ -22,7 +22,6 @@ void events_of(pid_t pid, const char *comm);
 void events_of_all(void);
 /* Counts those that have happened. To be called often: the module keeps some hundreds. */
 void events_take(void);
-const struct events *events_counted(void);
 /* A program's name as a JSON string. */
 void events_print_name(const char *comm);
 /* The same as members of a JSON object, with the system calls that threads came home for. */

@@ -18,12 +18,6 @@ modprobe zram num_devices=1 && echo 256M >/sys/block/zram0/disksize || exit 1
 mkswap /dev/zram0 && swapon /dev/zram0
 """
 
-# So many threads that wait.
-CROWD = """
-import threading
-[threading.Thread(target=threading.Event().wait).start() for _ in range(%d)]
-"""
-
 
 class Group:
     """A control group of a machine, with the controllers that are wanted."""
@@ -193,34 +187,6 @@ def visitors_have_no_more_memory(context):
         group.remove()
 
 
-def no_more_memory_to_move(context):
-    """A process whose group at home has no memory left is asked to go: what does not go stays,
-    and nobody is killed."""
-    bed, group, count = context.bed, Group(context.bed, 1, "memory"), 50
-    group.write("memory.swap.max", 0)
-    bed.run(1, f"cat >/tmp/crowd.py <<'END'\n{CROWD % count}\nEND")
-    pid = start(bed, f"sh -c 'echo $$ >{GROUP}/cgroup.procs; exec python3 /tmp/crowd.py'")
-
-    def threads():
-        return int(bed.run(1, f"ls /proc/{pid}/task | wc -l"))
-    try:
-        within(60 * context.slow, lambda: threads() == count + 1, "its threads are there")
-        # The kernel gives up what it has charged beforehand, if it has to.
-        for _ in range(4):
-            group.write("memory.max", group.bytes() - 4096)
-        done = radctl(bed, "migrate", "--all-threads", str(pid), "2", timeout=240 * context.slow)
-        context.report.note((done.stderr or done.stdout).strip().replace("\n", "; "))
-        assert group.value("memory.events", "max") > 0, "there was enough for all"
-        assert group.value("memory.events", "oom_kill") == 0
-        assert threads() == count + 1
-        done = radctl(bed, "recall", str(pid), timeout=240 * context.slow)
-        assert done.returncode == 0, done.stderr
-    finally:
-        stop(bed, pid)
-        nothing_left(context)
-        group.remove()
-
-
 def memory_is_high(context):
     """What a thread touches, or has swapped in, while it is away is its group's at home: above
     memory.high it is swapped out there."""
@@ -252,5 +218,4 @@ def run(context, only):
     """The suite "groups"."""
     yield from each(context, [visitors_are_charged, visitors_are_limited,
                               no_visitors_without_their_group, limit_at_home_is_for_home,
-                              visitors_have_no_more_memory, no_more_memory_to_move,
-                              memory_is_high], only)
+                              visitors_have_no_more_memory, memory_is_high], only)
