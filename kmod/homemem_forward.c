@@ -433,9 +433,9 @@ bool rad_forward_end(struct rad_forward *forward)
 	wait_event(forward->wait, READ_ONCE(forward->over) || READ_ONCE(forward->missing));
 	ask(forward, RAD_REVOKE_SENT);
 	wait_event(forward->wait, READ_ONCE(forward->over));
-	/* Whoever said so is through with it. */
+	/* Whoever said so is through with it. If the directory has died nobody was asked what became of it. */
 	spin_lock(&mem->pages.xa_lock);
-	answered = forward->arrived || forward->asking;
+	answered = forward->arrived || forward->asking || mem->dead;
 	spin_unlock(&mem->pages.xa_lock);
 	return answered;
 }

@@ -174,7 +174,7 @@ static bool forward(struct rad_take *t, struct rad_page *page, enum rad_page_use
 	mmap_read_unlock(mm);
 	mmput_async(mm);
 	done = begun && await_arrival(t, &forward);
-	/* Nobody asks any more; or, where the replica had been killed, nobody was told so. */
+	/* Nobody asks any more; or, where the replica had been killed, or the process is, nobody was told so. */
 	if (done && !forward.arrived)
 		rad_grant_refuse(in, RADIUM_R_EXITING, RAD_GRANT_EXPOSED);
 	if (done && forward.arrived) {
