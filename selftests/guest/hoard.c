@@ -4,17 +4,18 @@
  *
  *	hoard KIBIBYTES
  *
- * When there is a file /tmp/hoard.go it writes to all its pages once, in order, and then
- * computes, on pages that it has, without a system call, until SIGTERM. Its status is
- * whether the pages are right.
+ * The memory begins where a page table does. When there is a file /tmp/hoard.go it writes to all
+ * its pages once, in order, and then computes, on pages that it has, without a system call, until
+ * SIGTERM. Its status is whether the pages are right.
  */
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, TABLE = 512 * PAGE };
 
 static volatile sig_atomic_t stop;
 
@@ -29,9 +30,10 @@ int main(int argc, char **argv)
 	size_t bytes = argc > 1 ? strtoul(argv[1], NULL, 10) << 10 : 0, pages = bytes / PAGE;
 	volatile unsigned char *memory;
 
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, bytes + TABLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return 2;
+	memory += -(uintptr_t)memory % TABLE;
 	memset((void *)memory, 0xee, bytes);
 	signal(SIGTERM, on_term);
 	while (access("/tmp/hoard.go", F_OK))

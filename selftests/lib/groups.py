@@ -165,15 +165,15 @@ def limit_at_home_is_for_home(context):
 
 
 def visitors_have_no_more_memory(context):
-    """The group of the visitors has no memory left: who needs some goes home for it. Nobody is
-    killed."""
+    """The group of the visitors has no memory left for records of pages: who needs one goes home.
+    Nobody is killed, as for want of a page table somebody would be."""
     bed, group = context.bed, Group(context.bed, 2, "memory")
     choose(bed, GROUP)
-    pid = hoards.begin(bed, 32 << 10, STATUS)
+    pid = hoards.begin(bed, 1024, STATUS)
     try:
         migrate(bed, pid)
-        # The records of that many pages are two megabytes at least.
-        group.write("memory.max", group.bytes() + MIB)
+        # The records of that many pages are 64 KiB at least.
+        group.write("memory.max", group.bytes() + (32 << 10))
         bed.run(1, f"touch {hoards.GO}")
         within(120 * context.slow, lambda: "no_memory" in shown(
             bed, "show", str(pid))["threads"][0]["returns_by_reason"], "it comes home for memory")
