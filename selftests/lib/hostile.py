@@ -239,7 +239,7 @@ def arrives_early(context):
 def comes_late(context):
     """The node that is to send a page on does so when nobody waits for it any more: what has come
     to its place since is not written over."""
-    bed, status, pages = context.bed, "/tmp/hoard.status", 256
+    bed, status, pages = context.bed, "/tmp/hoard.status", 512
 
     def between():
         return nodes(bed, HOSTILE)[3]["epoch"]
