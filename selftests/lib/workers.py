@@ -31,15 +31,15 @@ class Sender:
         self.said.put(("row", row))
 
 
-def work(args, todo, said, run_suite):
-    """A worker: suites until there is none any more."""
+def work(args, todo, most, said, run_suite):
+    """A worker: suites until there is none any more, those of most machines first, or last."""
     # Then nobody reads any more what has been said.
     ending.heed(said.cancel_join_thread)
     sender = Sender(said)
     context = Context(args, sender, sender.row)
     context.built = True
     try:
-        while (one := todo.take()):
+        while (one := todo.take(most)):
             suite, within = one
             context.bed.resize(suite.machines)
             sender.note(f"{suite.name}: {suite.what}")
@@ -56,8 +56,8 @@ def run(context, args, wanted, run_suite):
     # What is forked keeps the filters, which cannot be sent.
     fork = multiprocessing.get_context("fork")
     todo, said = Todo(fork, wanted), fork.Queue()
-    workers = [fork.Process(target=work, args=(args, todo, said, run_suite))
-               for _ in range(args.jobs)]
+    workers = [fork.Process(target=work, args=(args, todo, not number, said, run_suite))
+               for number in range(args.jobs)]
     boots, verdicts, ended = 0, [], 0
     try:
         for worker in workers:
@@ -89,12 +89,19 @@ class Todo:
     """What is left to be taken."""
 
     def __init__(self, fork, wanted):
-        # Those on three machines take longest: nobody is to wait for one that began last.
         self.wanted = sorted(wanted, key=lambda one: -one[0].machines)
-        self.taken = fork.Value("i", 0)
+        self.lock = fork.Lock()
+        self.first, self.behind = fork.Value("i", 0), fork.Value("i", len(wanted))
 
-    def take(self):
-        """The next one, or None."""
-        with self.taken.get_lock():
-            number, self.taken.value = self.taken.value, self.taken.value + 1
-        return self.wanted[number] if number < len(self.wanted) else None
+    def take(self, most):
+        """One of those that are left, of the most machines or the fewest; or None. As long as one
+        worker takes the former and the others the latter, those on three machines do not run side
+        by side: so many machines would take the host's CPUs from each other."""
+        with self.lock:
+            if self.first.value == self.behind.value:
+                return None
+            if most:
+                self.first.value += 1
+                return self.wanted[self.first.value - 1]
+            self.behind.value -= 1
+            return self.wanted[self.behind.value]
