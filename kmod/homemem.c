@@ -347,5 +347,6 @@ int rad_homemem_init(void)
 
 void rad_homemem_uninit(void)
 {
+	rad_reserves_uninit();
 	destroy_workqueue(rad_finalize_wq);
 }

@@ -167,6 +167,8 @@ void rad_homemem_page_get(struct rad_in *in);
 void rad_homemem_page_arrived(struct rad_in *in);
 int rad_trim_init(void);
 void rad_trim_uninit(void);
+void rad_reserves_renew(void);
+void rad_reserves_uninit(void);
 void rad_homemem_trim(struct rad_process *process, u32 n);
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);

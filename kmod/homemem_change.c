@@ -38,7 +38,7 @@ static bool is_held_elsewhere(const struct rad_page *page)
 	       (rad_page_is_copied(page) && page->taker != current);
 }
 
-/* For a revocation, of which one comes back with each answer; there is one: for a message. */
+/* For a revocation, of which one comes back with each answer; there is one: for a message, or a place. */
 static void await_memory(struct rad_homemem *mem)
 {
 	if (list_empty(&mem->reserve))

@@ -91,6 +91,7 @@ static void owned_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		over(forward, false);
 		return;
 	}
+	forward->unsent = answered;
 	unsure(forward);
 }
 
@@ -429,7 +430,7 @@ bool rad_forward_end(struct rad_forward *forward)
 			   msecs_to_jiffies(rad_node_answer_ms()));
 	if (!is_settled(forward))
 		wait_event_timeout(forward->wait, is_settled(forward), ARRIVAL_JIFFIES);
-	ask(forward, RAD_REVOKE_CANCEL);
+	ask(forward, RAD_REVOKE_CANCEL | (READ_ONCE(forward->unsent) ? RAD_REVOKE_UNSENT : 0));
 	wait_event(forward->wait, READ_ONCE(forward->over) || READ_ONCE(forward->missing));
 	ask(forward, RAD_REVOKE_SENT);
 	wait_event(forward->wait, READ_ONCE(forward->over));

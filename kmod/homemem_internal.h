@@ -237,6 +237,7 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @early: it has arrived, and the owner was about to be asked
  * @sent: READ: the owner says that he has sent it
  * @unsure: the owner does not know whether @to has it, or has died
+ * @unsent: he is through with it, and lives: he will not write it to @to any more
  * @asking: @to was asked, and then perhaps the owner again
  * @missing: @to does not have it
  * @over: nobody but who made this uses it any more
@@ -257,6 +258,7 @@ struct rad_forward {
 	bool early;
 	bool sent;
 	bool unsure;
+	bool unsent;
 	bool asking;
 	bool missing;
 	bool over;

@@ -91,7 +91,7 @@ struct rad_landing {
  *	the protocol, see rad_call_overdue()
  * @landing: NULL, or the landing place that the request names, so that a node other than
  *	the one that was asked can answer (PAGE_FORWARD). Its maker lets go of it with
- *	rad_landing_put_exposed() unless the call has been answered.
+ *	rad_landing_put_exposed() unless the call has been answered, without EXPOSED.
  *
  * Set @notify, @buf, @size, @at_once and @landing, zero the rest.
  */

@@ -51,12 +51,13 @@ struct slot {
 
 /*
  * struct chunk - pages registered together
- * @entry: in pool.usable, in pool.full if no page of it is free, in pool.empty if all are; after @dead
- *	in none
+ * @entry: in pool.usable, in pool.full if no page of it can be given out, in pool.empty if nobody has
+ *	one; after @dead in none
  * @number: the tokens of its pages begin with number * RAD_CHUNK_PAGES; CHUNK_NUMBERS: none
  * @used: pages that somebody has
- * @spoiled: a peer may yet write to a page of it that nobody waits for: none is given out any more;
- *	in pool.spoiled, until nobody has one
+ * @withheld: pages that nobody has and that are not given out: a peer may write to them yet
+ * @holding: in pool.holding, if there are such
+ * @until: jiffies: whoever writes to them at all has done so by then, as a rule
  * @dead: the registration is gone; freed with the last page
  */
 struct chunk {
@@ -64,7 +65,9 @@ struct chunk {
 	struct list_head free;
 	u32 number;
 	u32 used;
-	bool spoiled;
+	u32 withheld;
+	struct list_head holding;
+	unsigned long until;
 	bool dead;
 	u32 rkey;
 	u64 iova;
@@ -80,7 +83,7 @@ static struct {
 	struct list_head usable;
 	struct list_head full;
 	struct list_head empty;
-	struct list_head spoiled;
+	struct list_head holding;
 	struct list_head lent;
 	u32 free;
 	u32 total;
@@ -88,6 +91,7 @@ static struct {
 	struct mutex growing;
 	struct work_struct work;
 	struct delayed_work lent_work;
+	struct delayed_work holding_work;
 } pool;
 
 /* Chunks by number, and what is expected in their pages. Inside a session's lock. */
@@ -107,14 +111,22 @@ static void chunk_free(struct chunk *chunk)
 	kvfree(chunk);
 }
 
-/* One page less is used. Returns whether it is to be freed: a dead one with the last of them. */
-static bool chunk_unuse(struct chunk *chunk)
+/* How many pages can be given out? */
+static u32 chunk_room(const struct chunk *chunk)
+{
+	return RAD_CHUNK_PAGES - chunk->used - chunk->withheld;
+}
+
+/* Into the list that it belongs to now. */
+static void chunk_sort(struct chunk *chunk)
 {
 	lockdep_assert_held(&pool.lock);
-	if (--chunk->used || !chunk->dead)
-		return false;
-	pool.total -= RAD_CHUNK_PAGES;
-	return true;
+	if (!chunk_room(chunk))
+		list_move(&chunk->entry, &pool.full);
+	else if (!chunk->used)
+		list_move(&chunk->entry, &pool.empty);
+	else
+		list_move_tail(&chunk->entry, &pool.usable);
 }
 
 /* Nobody can write to the chunk any more; process context. */
@@ -134,6 +146,7 @@ static struct chunk *chunk_alloc(gfp_t gfp)
 	if (!chunk)
 		return NULL;
 	INIT_LIST_HEAD(&chunk->free);
+	INIT_LIST_HEAD(&chunk->holding);
 	/* Without a number its pages can be answered for by who was asked only. */
 	if (xa_alloc_bh(&numbers, &chunk->number, chunk, XA_LIMIT(0, CHUNK_NUMBERS - 1), gfp))
 		chunk->number = CHUNK_NUMBERS;
@@ -297,47 +310,56 @@ out:
 	return err;
 }
 
-static struct chunk *spoiled_and_unused(void)
+/* One that nobody has a page of, and that is not wanted; or NULL. */
+static struct chunk *find_surplus(void)
 {
 	struct chunk *chunk;
 
 	lockdep_assert_held(&pool.lock);
-	list_for_each_entry(chunk, &pool.spoiled, entry)
-		if (!chunk->used)
+	list_for_each_entry(chunk, &pool.holding, holding)
+		if (!chunk->used && time_after_eq(jiffies, chunk->until))
+			return chunk;
+	if (pool.free <= POOL_HIGH)
+		return NULL;
+	list_for_each_entry(chunk, &pool.empty, entry)
+		if (!chunk->withheld)
 			return chunk;
 	return NULL;
 }
 
-/* One that nobody has a page of, and that is not wanted; it is the caller's. */
+/* It is the caller's. */
 static struct chunk *pool_take_surplus(void)
 {
 	struct chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
-	chunk = spoiled_and_unused();
-	if (!chunk && pool.free > POOL_HIGH) {
-		chunk = list_first_entry_or_null(&pool.empty, struct chunk, entry);
-		pool.free -= chunk ? RAD_CHUNK_PAGES : 0;
-	}
+	chunk = find_surplus();
 	if (chunk) {
 		list_del(&chunk->entry);
+		list_del(&chunk->holding);
+		pool.free -= chunk_room(chunk);
 		pool.total -= RAD_CHUNK_PAGES;
 	}
 	spin_unlock_irq(&pool.lock);
 	return chunk;
 }
 
-static void pool_work(struct work_struct *work)
+static void give_up_surplus(void)
 {
 	struct chunk *chunk;
 
-	if (READ_ONCE(pool.free) < POOL_LOW && READ_ONCE(pool.open))
-		pool_grow(RAD_GFP_AHEAD, POOL_LOW);
 	while ((chunk = pool_take_surplus())) {
 		chunk_unregister(chunk);
 		chunk_free(chunk);
 		cond_resched();
 	}
+}
+
+static void pool_work(struct work_struct *work)
+{
+	if (READ_ONCE(pool.free) < POOL_LOW && READ_ONCE(pool.open))
+		pool_grow(RAD_GFP_AHEAD, POOL_LOW);
+	give_up_surplus();
 }
 
 /* One of which pages are used already, if there is any: so that others can be given up. */
@@ -362,7 +384,7 @@ static bool pool_get(struct rad_landing *landing)
 		slot = list_first_entry(&chunk->free, struct slot, entry);
 		list_del(&slot->entry);
 		chunk->used++;
-		list_move(&chunk->entry, chunk->used < RAD_CHUNK_PAGES ? &pool.usable : &pool.full);
+		list_move(&chunk->entry, chunk_room(chunk) ? &pool.usable : &pool.full);
 		pool.free--;
 		landing->page = slot->page;
 		landing->addr = chunk->iova + (u64)(slot - chunk->slots) * PAGE_SIZE;
@@ -404,16 +426,15 @@ static void slot_put(struct slot *slot)
 		return;
 	}
 	list_add(&slot->entry, &chunk->free);
-	last = chunk_unuse(chunk);
-	if (!chunk->dead && !chunk->spoiled) {
-		if (!chunk->used)
-			list_move(&chunk->entry, &pool.empty);
-		else if (chunk->used == RAD_CHUNK_PAGES - 1)
-			list_move_tail(&chunk->entry, &pool.usable);
+	last = !--chunk->used;
+	if (!chunk->dead) {
 		pool.free++;
+		if (last || chunk_room(chunk) == 1)
+			chunk_sort(chunk);
+		if (last && (chunk->withheld || pool.free > POOL_HIGH))
+			queue_work(rad_worker_wq, &pool.work);
+		last = false;
 	}
-	if (!chunk->dead && !chunk->used && (chunk->spoiled || pool.free > POOL_HIGH))
-		queue_work(rad_worker_wq, &pool.work);
 	spin_unlock_irqrestore(&pool.lock, flags);
 	if (last)
 		chunk_free(chunk);
@@ -454,7 +475,7 @@ int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
  * @landing: from rad_landing_get()
  *
  * Only when no peer can write to it any more: the answer to the request that
- * named it has come; or the session has ended, and no other node was told of the page.
+ * named it has come, without EXPOSED; or the session has ended, and no other node was told of the page.
  *
  * Context: any.
  */
@@ -487,14 +508,30 @@ static void lent_work(struct work_struct *work)
 	put_lent(false);
 }
 
+/* How long a chunk is kept whose pages nobody has, and somebody may write to. */
+static unsigned long hold_jiffies(void)
+{
+	return msecs_to_jiffies(2 * READ_ONCE(rad_dead_ms) + rad_node_answer_ms());
+}
+
+static void holding_work(struct work_struct *work)
+{
+	give_up_surplus();
+	spin_lock_irq(&pool.lock);
+	if (!list_empty(&pool.holding))
+		queue_delayed_work(rad_worker_wq, &pool.holding_work, hold_jiffies());
+	spin_unlock_irq(&pool.lock);
+}
+
 /**
  * rad_landing_put_exposed - give a landing page back that a peer may still write to
  * @landing: from rad_landing_get()
  *
  * The node that was asked has passed the request on, or may have, and will not say how that
- * ended. Who was to answer may do so at any time, as long as its session with us lives: so the page
- * is used by nobody any more until it is registered no longer, which it is with what is registered
- * together with it.
+ * ended. Who was to answer may do so at any time, as long as its session with us lives: so nobody gets
+ * the page any more. It is given up with the others of its chunk, when nobody has any of them; not
+ * at once, since who writes as he was told to, late, but within the time that silences and answers
+ * may take, is to find the place.
  *
  * Context: any.
  */
@@ -503,15 +540,25 @@ void rad_landing_put_exposed(struct rad_landing *landing)
 	struct slot *slot = landing->slot;
 	struct chunk *chunk = slot->chunk;
 	unsigned long flags;
+	bool withhold;
 
 	spin_lock_irqsave(&pool.lock, flags);
-	if (!chunk->dead && !chunk->spoiled) {
-		chunk->spoiled = true;
-		list_move(&chunk->entry, &pool.spoiled);
-		pool.free -= RAD_CHUNK_PAGES - chunk->used;
+	withhold = pool.open && !chunk->dead;
+	if (withhold) {
+		chunk->used--;
+		if (!chunk->withheld++)
+			list_add(&chunk->holding, &pool.holding);
+		chunk->until = jiffies + hold_jiffies();
+		if (!chunk->used)
+			chunk_sort(chunk);
+		queue_delayed_work(rad_worker_wq, &pool.holding_work, hold_jiffies());
 	}
 	spin_unlock_irqrestore(&pool.lock, flags);
-	rad_landing_put(landing);
+	/* Otherwise nobody can write to it any more. */
+	if (!withhold)
+		slot_put(slot);
+	landing->page = NULL;
+	landing->slot = NULL;
 }
 
 /**
@@ -581,12 +628,12 @@ static struct chunk *pool_take_any(void)
 	spin_lock_irq(&pool.lock);
 	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
 		list_first_entry_or_null(&pool.empty, struct chunk, entry) ?:
-		list_first_entry_or_null(&pool.spoiled, struct chunk, entry) ?:
 		list_first_entry_or_null(&pool.full, struct chunk, entry);
 	if (chunk) {
 		list_del(&chunk->entry);
-		if (!chunk->spoiled)
-			pool.free -= RAD_CHUNK_PAGES - chunk->used;
+		list_del(&chunk->holding);
+		pool.total -= RAD_CHUNK_PAGES;
+		pool.free -= chunk_room(chunk);
 		WRITE_ONCE(chunk->dead, true);
 		chunk->used++;		/* ours, until chunk_bury() */
 	}
@@ -600,7 +647,7 @@ static void chunk_bury(struct chunk *chunk)
 
 	chunk_unregister(chunk);
 	spin_lock_irq(&pool.lock);
-	last = chunk_unuse(chunk);
+	last = !--chunk->used;
 	spin_unlock_irq(&pool.lock);
 	if (last)
 		chunk_free(chunk);
@@ -641,6 +688,7 @@ void rad_pool_close(void)
 	mutex_unlock(&pool.growing);
 	cancel_work_sync(&pool.work);
 	cancel_delayed_work_sync(&pool.lent_work);
+	cancel_delayed_work_sync(&pool.holding_work);
 	put_lent(true);
 	while ((chunk = pool_take_any()))
 		chunk_bury(chunk);
@@ -657,9 +705,10 @@ void rad_pool_init(void)
 	INIT_LIST_HEAD(&pool.usable);
 	INIT_LIST_HEAD(&pool.full);
 	INIT_LIST_HEAD(&pool.empty);
-	INIT_LIST_HEAD(&pool.spoiled);
+	INIT_LIST_HEAD(&pool.holding);
 	INIT_LIST_HEAD(&pool.lent);
 	INIT_DELAYED_WORK(&pool.lent_work, lent_work);
+	INIT_DELAYED_WORK(&pool.holding_work, holding_work);
 	INIT_WORK(&pool.work, pool_work);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/random.h>
 #include <linux/sched/loadavg.h>
 #include <net/net_namespace.h>
+#include "homemem.h"
 #include "link_internal.h"
 
 struct workqueue_struct *rad_wq;
@@ -343,6 +344,8 @@ static void listen_again(struct work_struct *work)
 	if (self.joined && !self.listening && start_listening(true))
 		queue_delayed_work(rad_wq, &listen_work,
 				   msecs_to_jiffies(RAD_BACKOFF_MAX_MS));
+	else
+		rad_reserves_renew();
 	mutex_unlock(&join_mutex);
 }
 

@@ -191,7 +191,7 @@ void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, 
  * rad_wpage_cancel() - home wants a page back that was to come from its owner
  * @window: whose
  * @page: the page, its lock is held; it is dropped meanwhile if need be
- * @call: id of our request
+ * @body: what home says
  *
  * If it has not come it is not waited for any more.
  *
@@ -199,18 +199,19 @@ void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, 
  * Return: true: that request never gets it. Else @page becomes what is there, to be revoked like
  * any other; or NULL.
  */
-bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page, u64 call)
+bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page,
+		      const struct rad_wire_page_revoke *body)
 {
 	struct rad_wpage *asked = *page;
 	unsigned long index = asked->index;
 	struct mutex *lock = rad_window_lock(window, index);
 
-	if (asked->state != PAGE_FETCHING || asked->call.id != call)
+	if (asked->state != PAGE_FETCHING || asked->call.id != le64_to_cpu(body->call))
 		return false;
 	if (rad_call_cancel(&asked->call)) {
 		struct rad_replica *replica = asked->replica;
 
-		asked->exposed = true;
+		asked->exposed = !(le32_to_cpu(body->flags) & RAD_REVOKE_UNSENT);
 		rad_wpage_refuse(window, asked, RADIUM_R_NONE);
 		rad_wpage_put(asked);	/* the request's */
 		wake_up_all(rad_window_wait(window, index));

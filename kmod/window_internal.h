@@ -115,7 +115,8 @@ struct rad_wpage *rad_wpage_take_back(struct rad_window *window, struct rad_wpag
 bool rad_wpage_may_tell_later(const struct rad_window *window, const struct rad_wpage *page);
 void rad_wpage_arrived(struct rad_node *home, u64 process, unsigned long index, u64 call,
 		       bool later);
-bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page, u64 call);
+bool rad_wpage_cancel(struct rad_window *window, struct rad_wpage **page,
+		      const struct rad_wire_page_revoke *body);
 
 /* window_revoke.c */
 void rad_late_init(struct rad_wpage *page);

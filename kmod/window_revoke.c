@@ -237,7 +237,7 @@ void rad_window_on_revoke(struct rad_in *in)
 		mutex_lock(rad_window_lock(&replica->window, index));
 		page = xa_load(&replica->window.pages, index);
 		if (page && how & RAD_REVOKE_CANCEL &&
-		    rad_wpage_cancel(&replica->window, &page, le64_to_cpu(body->call))) {
+		    rad_wpage_cancel(&replica->window, &page, body)) {
 			/* NONE would say that it may have been here, and is lost. */
 			flags = RAD_BACK_CLEAN;
 		} else if (page && page->state == PAGE_PRESENT && !page->late.home &&

@@ -480,14 +480,15 @@ enum rad_revoke_flags {
 	RAD_REVOKE_FORWARD	= 4,	/* the content is wanted by @next, at @forward */
 	RAD_REVOKE_CANCEL	= 8,	/* the receiver asked for it in @call: no longer */
 	RAD_REVOKE_SENT		= 16,	/* what the former owner has sent in vain */
-	RAD_REVOKE_FLAGS	= 31,
+	RAD_REVOKE_UNSENT	= 32,	/* CANCEL: nobody will write it to the receiver's place any more */
+	RAD_REVOKE_FLAGS	= 63,
 };
 
 /**
  * struct rad_wire_page_revoke - home takes a page back
  * @process: whose
  * @address: of the page
- * @flags: enum rad_revoke_flags; KEEP, FORWARD and SENT only with DATA
+ * @flags: enum rad_revoke_flags; KEEP, FORWARD and SENT only with DATA, UNSENT with CANCEL
  * @next: FORWARD: node that asked for the page
  * @incarnation: FORWARD: of @next, as in its AUTH: @forward is a place of this one
  * @prot: FORWARD: enum rad_page_access that @next may map it with

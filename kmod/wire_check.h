@@ -284,6 +284,8 @@ static inline bool rad_wire_check_page_revoke(const struct rad_wire_page_revoke 
 	if (flags & (RAD_REVOKE_KEEP | RAD_REVOKE_FORWARD | RAD_REVOKE_SENT) &&
 	    !(flags & RAD_REVOKE_DATA))
 		return false;
+	if (flags & RAD_REVOKE_UNSENT && !(flags & RAD_REVOKE_CANCEL))
+		return false;
 	if (!(flags & RAD_REVOKE_FORWARD))
 		return true;
 	return next >= 1 && next <= RADIUM_NODE_MAX &&

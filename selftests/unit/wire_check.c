@@ -447,7 +447,9 @@ static bool page_revokes(void)
 	       !revokes(~0xfffULL, 1) && !revokes(0x1008, 1) && revokes(0x1000, 0) &&
 	       !revokes(0x1000, RAD_REVOKE_FLAGS + 1) && !revokes(0x1000, ~0u) &&
 	       revokes(0x1000, RAD_REVOKE_DATA | RAD_REVOKE_KEEP) && !revokes(0x1000, RAD_REVOKE_KEEP) &&
-	       revokes(0x1000, RAD_REVOKE_DATA | RAD_REVOKE_SENT) && !revokes(0x1000, RAD_REVOKE_SENT);
+	       revokes(0x1000, RAD_REVOKE_DATA | RAD_REVOKE_SENT) && !revokes(0x1000, RAD_REVOKE_SENT) &&
+	       revokes(0x1000, RAD_REVOKE_CANCEL | RAD_REVOKE_UNSENT) &&
+	       !revokes(0x1000, RAD_REVOKE_UNSENT);
 }
 
 static bool forwards(u32 flags, u32 next, u32 prot, u32 token)
