@@ -12,7 +12,7 @@ from .kills import (kill_away, kill_during_moves, kill_sleeping_visitor_on_its_n
 from .losses import home_loss, lost_pages_are_not_read, power_loss
 from .processors import high_base_stays, other_cpu
 from .remains import ended_threads_are_forgotten, exit_leaves_nothing, memory_of_calls_goes
-from .shortages import allocations_fail, no_memory_for_a_record, visitors_fill_the_pool
+from .shortages import allocations_fail, visitors_fill_the_pool
 from .tossed import kill_in_moves_with_frozen_peer, power_lost_in_moves
 from .visitors import killed_before_its_replica, replica_that_cannot_attach, traps_while_preempted
 
@@ -29,5 +29,4 @@ def run(context, only):
         stranger_cannot_write, stranger_is_dialed, same_id, new_address, wire_version, kernel_build,
         iwarp_device, device_goes_while_joining, device_comes_back, other_cpu, high_base_stays,
         kill_with_frozen_peer, kill_in_moves_with_frozen_peer, ended_threads_are_forgotten, allocations_fail,
-        no_memory_for_a_record, suspend_empties,
-        shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)
+        suspend_empties, shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Memory that is lacking: a pool that visitors have filled, allocations that fail."""
 
-from . import hoards, paths
+from . import paths
 from .control import (SPIN, child_of, exit_status, migrate, radctl, rejoin, reload, shown, start,
                       stop, within)
 from .context import Skip
@@ -117,50 +117,3 @@ def allocations_fail(context):
         migrate(bed, pid)
     finally:
         stop(bed, pid)
-
-
-# Allocations of the size of a page's record fail for a while, where Radium's threads make them. Says
-# how long that took, and how long they have computed meanwhile, in seconds.
-FAIL_FOR_RECORDS = """
-mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
-cd /sys/kernel/debug/failslab || exit 77
-set -- $(grep -lx "radium-rx.*" /proc/[0-9]*/comm | sed 's,/comm,,')
-[ $# -gt 0 ] || exit 1
-flag() {{ for task in "$@"; do echo $how >$task/make-it-fail; done; }}
-slabs() {{ for s in /sys/kernel/slab/kmalloc*-192 /sys/kernel/slab/kmalloc*-256; do
-    echo $1 >$s/failslab
-done; }}
-ran() {{ for task in "$@"; do cat $task/schedstat; done | awk '{{ n += $1 }} END {{ print n / 1e9 }}'; }}
-slabs 1; how=1; flag "$@"
-echo Y >cache-filter; echo N >ignore-gfp-wait; echo 0 >verbose; echo 1 >interval; echo Y >task-filter
-before=$(ran "$@"); begin=$(cut -d' ' -f1 /proc/uptime)
-echo {times} >times; echo 100 >probability
-touch {go}
-i=0; while [ $(cat times) -gt 0 ] && [ $i -lt {seconds} ]; do sleep 1; i=$((i + 1)); done
-left=$(cat times); echo 0 >probability; echo N >cache-filter; slabs 0; how=0; flag "$@"
-echo $left $begin $(cut -d' ' -f1 /proc/uptime) $before $(ran "$@")
-"""
-
-
-def no_memory_for_a_record(context):
-    """Home has no memory to write down that a page is taken: who asks waits for it, and home's thread
-    leaves its CPU, which is wanted to free some, to others."""
-    bed, status = context.bed, "/tmp/hoard.status"
-    if not context.debug:
-        raise Skip("this kernel cannot make allocations fail")
-    pid = hoards.begin(bed, 1024, status)
-    try:
-        migrate(bed, pid)
-        left, begin, end, before, after = map(float, bed.run(1, FAIL_FOR_RECORDS.format(
-            times=1000, go=hoards.GO, seconds=60 * context.slow),
-            timeout=120 * context.slow).split())
-        ran, took = after - before, end - begin
-        context.report.note(f"{ran:.1f} s of {took:.1f} s, {left:.0f} to fail")
-        assert not left, "not all have failed"
-        assert ran < took / 2, f"{ran} s of {took} s"
-        within(60 * context.slow, lambda: hoards.owned(bed, pid) >= 256, "it has written")
-        bed.run(1, f"kill {pid}")
-        assert exit_status(bed, status) == 0
-    finally:
-        stop(bed, pid)
-    nothing_left(context)
