@@ -84,7 +84,8 @@ void rad_homemem_limit(struct rad_process *process)
 	 * kernel thread charges: who is above its high limit for that is not made to reclaim.
 	 */
 	if (memcg && above_high)
-		schedule_work(&memcg->high_work);
+		/* As urgent as what charges it: a receive thread. */
+		queue_work(system_highpri_wq, &memcg->high_work);
 	if (memcg)
 		css_put(&memcg->css);
 	if (away > limit / 2)
