@@ -3,7 +3,6 @@
 
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include "filewatch.h"
 #include "process.h"
@@ -36,8 +35,7 @@ static void drop_copies(struct inode *inode)
 	struct rad_process **array;
 	u32 n, i;
 
-	while (!(array = rad_process_snapshot(&n)))
-		schedule_timeout_uninterruptible(1);
+	array = rad_process_snapshot_wait(&n);
 	for (i = 0; i < n; i++) {
 		rad_homemem_drop_file(array[i], inode);
 		rad_process_put(array[i]);

@@ -3,7 +3,6 @@
  * Radium: what a page is asked back with: a record of the call, and a place for the page to land.
  * Some are set aside for those who must not wait for memory.
  */
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include "homemem_internal.h"
 #include "link.h"
@@ -57,14 +56,13 @@ static struct rad_revoke *alloc_quickly(struct rad_homemem *mem, bool data)
 }
 
 /* From the reserve, with a place that peers can write to: the device may have gone and come again. */
-static bool renew_landing(struct rad_revoke *revoke)
+static bool renew_landing(struct rad_revoke *revoke, gfp_t gfp)
 {
 	struct rad_landing fresh;
 
 	if (!rad_landing_is_dead(&revoke->landing))
 		return true;
-	/* If there is none, some are made by now. */
-	if (rad_landing_get(&fresh, GFP_NOWAIT | __GFP_NOWARN))
+	if (rad_landing_get(&fresh, gfp))
 		return false;
 	rad_landing_put(&revoke->landing);
 	revoke->landing = fresh;
@@ -93,7 +91,8 @@ struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may
 	if (revoke)
 		list_del(&revoke->list);
 	spin_unlock(&mem->pages.xa_lock);
-	if (revoke && data && !renew_landing(revoke)) {
+	/* If there is none at once, some are made by now. */
+	if (revoke && data && !renew_landing(revoke, GFP_NOWAIT | __GFP_NOWARN)) {
 		rad_revoke_free(mem, revoke);
 		revoke = NULL;
 	}
@@ -141,16 +140,11 @@ static struct rad_revoke *take_dead(struct rad_homemem *mem)
 
 static void renew_reserve(struct rad_homemem *mem)
 {
-	struct rad_landing fresh;
 	struct rad_revoke *revoke;
-	int err = 0;
+	bool renewed = true;
 
-	while (!err && (revoke = take_dead(mem))) {
-		err = rad_landing_get(&fresh, RAD_GFP_MODEST);
-		if (!err) {
-			rad_landing_put(&revoke->landing);
-			revoke->landing = fresh;
-		}
+	while (renewed && (revoke = take_dead(mem))) {
+		renewed = renew_landing(revoke, RAD_GFP_MODEST);
 		rad_revoke_free(mem, revoke);
 	}
 }
@@ -160,8 +154,7 @@ static void renew_work(struct work_struct *work)
 	struct rad_process **array;
 	u32 n, i;
 
-	while (!(array = rad_process_snapshot(&n)))
-		schedule_timeout_uninterruptible(1);
+	array = rad_process_snapshot_wait(&n);
 	for (i = 0; i < n; i++) {
 		renew_reserve(&array[i]->mem);
 		rad_process_put(array[i]);

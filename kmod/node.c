@@ -341,11 +341,13 @@ static void listen_again(struct work_struct *work)
 				   msecs_to_jiffies(RAD_BACKOFF_MIN_MS));
 		return;
 	}
-	if (self.joined && !self.listening && start_listening(true))
-		queue_delayed_work(rad_wq, &listen_work,
-				   msecs_to_jiffies(RAD_BACKOFF_MAX_MS));
-	else
-		rad_reserves_renew();
+	if (self.joined && !self.listening) {
+		if (start_listening(true))
+			queue_delayed_work(rad_wq, &listen_work,
+					   msecs_to_jiffies(RAD_BACKOFF_MAX_MS));
+		else
+			rad_reserves_renew();
+	}
 	mutex_unlock(&join_mutex);
 }
 

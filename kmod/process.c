@@ -420,6 +420,22 @@ struct rad_process **rad_process_snapshot(u32 *n)
 }
 
 /**
+ * rad_process_snapshot_wait() - the processes as they are now, for who cannot do without
+ * @n: out: how many
+ *
+ * Context: process; waits until there is memory, and leaves its CPU to who frees some.
+ * Return: see rad_process_snapshot(), but not NULL.
+ */
+struct rad_process **rad_process_snapshot_wait(u32 *n)
+{
+	struct rad_process **array;
+
+	while (!(array = rad_process_snapshot(n)))
+		schedule_timeout_uninterruptible(1);
+	return array;
+}
+
+/**
  * rad_process_await_retired() - wait until what retires has retired
  * @timeout: jiffies
  *

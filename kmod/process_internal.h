@@ -10,6 +10,7 @@ struct rad_process;
 
 /* process.c */
 struct rad_process **rad_process_snapshot(u32 *n);
+struct rad_process **rad_process_snapshot_wait(u32 *n);
 unsigned long rad_process_pages_away(void);
 void rad_process_tell_gone(struct rad_node *node, u64 id);
 long rad_process_await_retired(unsigned long timeout);

@@ -82,9 +82,7 @@ void rad_process_node_dead(struct rad_node *node)
 	u32 n, i;
 
 	rad_replica_node_dead(node);
-	do
-		array = rad_process_snapshot(&n);
-	while (!array);
+	array = rad_process_snapshot_wait(&n);
 	for (i = 0; i < n; i++) {
 		bool lost = rad_homemem_node_dead(array[i], node);
 

@@ -7,11 +7,12 @@ from .control import child_of, migrate, radctl, shown, start, stop, within
 GO = "/tmp/hoard.go"        # it writes when this is there
 
 
-def begin(bed, kib, status):
+def begin(bed, kib, status, node=1):
     """PID of one of so much memory that waits. A shell says in a file how it ends."""
     command = f"{paths.GUEST}/hoard {kib}"
-    bed.run(1, f"rm -f {GO} {status}")
-    return child_of(bed, start(bed, f"sh -c '{command}; echo $? >{status}'"), command)
+    bed.run(node, f"rm -f {GO} {status}")
+    shell = start(bed, f"sh -c '{command}; echo $? >{status}'", node)
+    return child_of(bed, shell, command, node)
 
 
 def owned(bed, pid, node=2):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Memory that is lacking: a pool that visitors have filled, allocations that fail."""
 
-from . import paths
-from .control import (SPIN, child_of, exit_status, migrate, radctl, rejoin, reload, shown, start,
-                      stop, within)
+from . import hoards
+from .control import (SPIN, exit_status, migrate, radctl, rejoin, reload, shown, start, stop,
+                      within)
 from .context import Skip
 from .remains import nothing_distributed, nothing_left
 
@@ -46,12 +46,10 @@ def visitors_fill_the_pool(context):
         bed.run(1, "touch /tmp/keeper.write")
         keeper(context, "written")
 
-        bed.run(2, "rm -f /tmp/hoard.*")
-        shell = start(bed, f"sh -c '{paths.GUEST}/hoard 2048; echo $? > /tmp/hoard.status'", 2)
-        pids[2] = child_of(bed, shell, f"{paths.GUEST}/hoard 2048", 2)
+        pids[2] = hoards.begin(bed, 2048, "/tmp/hoard.status", node=2)
         done = radctl(bed, "migrate", str(pids[2]), "1", node=2)
         assert done.returncode == 0, done.stderr
-        bed.run(2, "touch /tmp/hoard.go")
+        bed.run(2, f"touch {hoards.GO}")
         within(20 * context.slow, lambda: "no_memory" in shown(
             bed, "show", str(pids[2]), node=2)["threads"][0]["returns_by_reason"],
                "the pool is full")
