@@ -66,7 +66,7 @@ extern const rad_handler_fn rad_handlers[RAD_MSG_COUNT];
 /* Runs the handlers of context WORKER; flushed before the module goes. */
 extern struct workqueue_struct *rad_worker_wq;
 
-/* A page of this node that peers may write to; @slot is private to link_pool.c. */
+/* A page of this node that peers may write to; @slot is private to link_pool.c and link_chunk.c. */
 struct rad_landing {
 	struct page *page;
 	u64 addr;

@@ -18,7 +18,7 @@
  *				ANSWER run under it
  *	  node->lock		streams, credits, calls, send queue (BH off)
  *	   pool.lock		free landing pages (irqs off)
- *	   numbers		what is expected in landing pages
+ *	   numbers		what is expected in landing pages (link_chunk.c)
  *	rad_peers_lock		table of peers, states (link_table.c)
  *	 node->lock		to list a node's counters
  *	node->rx.lock		roles of the receive threads (irqs off); innermost
@@ -472,6 +472,8 @@ void rad_pool_init(void);
 void rad_pool_uninit(void);
 void rad_pool_open(void);
 void rad_pool_close(void);
+
+/* link_chunk.c */
 void rad_landing_expect(struct rad_landing *landing, struct rad_call *call);
 struct rad_call *rad_landing_expected(u32 token, struct rad_node **node);
 

@@ -4,9 +4,8 @@
  *
  * All peers of the device share the pool: a node that holds the cluster key is
  * trusted with the content of all landing pages, and with nothing
- * else: the pool is the only memory that a remote key exists for. Keys come from
- * fast registration, RAD_CHUNK_PAGES pages each; none exists before the first
- * peer has authenticated itself, since registering needs its queue pair.
+ * else: the pool is the only memory that a remote key exists for. It grows and shrinks by chunks,
+ * see link_chunk.c.
  *
  * A landing page is not reused while a peer might still write to it, see
  * rad_landing_put() and rad_landing_put_exposed(), or a send queue read it, see slot_put().
@@ -17,11 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/random.h>
-#include <linux/scatterlist.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include "link_internal.h"
+#include "link_chunk.h"
 #include "modest.h"
 
 static unsigned int pool_mib = 1024;
@@ -31,53 +26,10 @@ MODULE_PARM_DESC(pool_mib, "Most memory that peers may write to, MiB");
 enum {
 	POOL_LOW	= RAD_CHUNK_PAGES / 2,	/* free pages at which the pool grows */
 	POOL_HIGH	= 4 * RAD_CHUNK_PAGES,	/* free pages above which it shrinks */
-	REGISTER_TRIES	= 20,
-	RETRY_MS	= 50,	/* while a lost connection is being replaced */
 	LENT_MS		= 20,	/* until a send queue is through with what it has sent */
-	CHUNK_NUMBERS	= RAD_TOKENS / RAD_CHUNK_PAGES,
 };
 
-/*
- * struct slot - one landing page
- * @entry: in chunk->free, or in pool.lent
- * @call: that is answered by writing to it, under the lock of numbers
- */
-struct slot {
-	struct list_head entry;
-	struct rad_call *call;
-	struct page *page;
-	struct chunk *chunk;
-};
-
-/*
- * struct chunk - pages registered together
- * @entry: in pool.usable, in pool.full if no page of it can be given out, in pool.empty if nobody has
- *	one; after @dead in none
- * @number: the tokens of its pages begin with number * RAD_CHUNK_PAGES; CHUNK_NUMBERS: none
- * @used: pages that somebody has
- * @withheld: pages that nobody has and that are not given out: a peer may write to them yet
- * @holding: in pool.holding, if there are such
- * @until: jiffies: whoever writes to them at all has done so by then, as a rule
- * @dead: the registration is gone; freed with the last page
- */
-struct chunk {
-	struct list_head entry;
-	struct list_head free;
-	u32 number;
-	u32 used;
-	u32 withheld;
-	struct list_head holding;
-	unsigned long until;
-	bool dead;
-	u32 rkey;
-	u64 iova;
-	struct ib_mr *mr;
-	struct rad_hca *dev;
-	struct scatterlist sg[RAD_CHUNK_PAGES];
-	struct slot slots[RAD_CHUNK_PAGES];
-};
-
-/* @lock: all but @chunks' insides that never change, and @growing. */
+/* @lock: all but what never changes of a chunk, and @growing. */
 static struct {
 	spinlock_t lock;
 	struct list_head usable;
@@ -94,31 +46,20 @@ static struct {
 	struct delayed_work holding_work;
 } pool;
 
-/* Chunks by number, and what is expected in their pages. Inside a session's lock. */
-static DEFINE_XARRAY_FLAGS(numbers, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
-
-/* ---- chunks ---- */
-
-static void chunk_free(struct chunk *chunk)
+/* rad_pool_is_open() - is there a device to register pages with? If not, nobody waits for it. */
+bool rad_pool_is_open(void)
 {
-	u32 i;
-
-	if (chunk->number < CHUNK_NUMBERS)
-		xa_erase_bh(&numbers, chunk->number);
-	for (i = 0; i < RAD_CHUNK_PAGES; i++)
-		if (chunk->slots[i].page)
-			__free_page(chunk->slots[i].page);
-	kvfree(chunk);
+	return READ_ONCE(pool.open);
 }
 
 /* How many pages can be given out? */
-static u32 chunk_room(const struct chunk *chunk)
+static u32 chunk_room(const struct rad_chunk *chunk)
 {
 	return RAD_CHUNK_PAGES - chunk->used - chunk->withheld;
 }
 
 /* Into the list that it belongs to now. */
-static void chunk_sort(struct chunk *chunk)
+static void chunk_sort(struct rad_chunk *chunk)
 {
 	lockdep_assert_held(&pool.lock);
 	if (!chunk_room(chunk))
@@ -129,151 +70,6 @@ static void chunk_sort(struct chunk *chunk)
 		list_move_tail(&chunk->entry, &pool.usable);
 }
 
-/* Nobody can write to the chunk any more; process context. */
-static void chunk_unregister(struct chunk *chunk)
-{
-	ib_dereg_mr(chunk->mr);
-	ib_dma_unmap_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES, DMA_FROM_DEVICE);
-	rad_hca_put(chunk->dev);
-	chunk->mr = NULL;
-}
-
-static struct chunk *chunk_alloc(gfp_t gfp)
-{
-	struct chunk *chunk = kvzalloc(sizeof(*chunk), gfp);
-	u32 i;
-
-	if (!chunk)
-		return NULL;
-	INIT_LIST_HEAD(&chunk->free);
-	INIT_LIST_HEAD(&chunk->holding);
-	/* Without a number its pages can be answered for by who was asked only. */
-	if (xa_alloc_bh(&numbers, &chunk->number, chunk, XA_LIMIT(0, CHUNK_NUMBERS - 1), gfp))
-		chunk->number = CHUNK_NUMBERS;
-	sg_init_table(chunk->sg, RAD_CHUNK_PAGES);
-	for (i = 0; i < RAD_CHUNK_PAGES; i++) {
-		struct slot *slot = &chunk->slots[i];
-
-		slot->page = alloc_page(gfp | __GFP_ZERO);
-		if (!slot->page) {
-			chunk_free(chunk);
-			return NULL;
-		}
-		slot->chunk = chunk;
-		list_add_tail(&slot->entry, &chunk->free);
-		sg_set_page(&chunk->sg[i], slot->page, PAGE_SIZE, 0);
-	}
-	return chunk;
-}
-
-/* @failed: a session that it did not work with, or NULL */
-static int chunk_post(struct chunk *chunk, struct rad_node **failed)
-{
-	struct ib_reg_wr wr = {
-		.wr.opcode = IB_WR_REG_MR,
-		.mr = chunk->mr,
-		.key = chunk->mr->rkey,
-		.access = IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
-	};
-	struct rad_node *node = rad_node_get_any(*failed);
-	int err;
-
-	if (!node)
-		return -EHOSTDOWN;
-	err = rad_link_register(node, &wr);
-	rad_node_put(*failed);
-	*failed = node;
-	return err;
-}
-
-static int chunk_register_once(struct chunk *chunk, int segments, struct rad_node **failed)
-{
-	int err;
-
-	chunk->mr = ib_alloc_mr(chunk->dev->pd, IB_MR_TYPE_MEM_REG, RAD_CHUNK_PAGES);
-	if (IS_ERR(chunk->mr))
-		return PTR_ERR(chunk->mr);
-	ib_update_fast_reg_key(chunk->mr, ib_inc_rkey(chunk->mr->rkey));
-	err = -EINVAL;
-	if (ib_map_mr_sg(chunk->mr, chunk->sg, segments, NULL, PAGE_SIZE) == segments &&
-	    chunk->mr->length == RAD_CHUNK_PAGES * PAGE_SIZE) {
-		/*
-		 * Peers name its pages by addresses that begin here: not by ours, which with
-		 * Soft-RoCE are the kernel's, and by none that a stranger could guess. In whole
-		 * pages we are free to choose.
-		 */
-		chunk->mr->iova = get_random_u64() >> (PAGE_SHIFT + 2) << PAGE_SHIFT;
-		err = chunk_post(chunk, failed);
-	}
-	if (err)
-		ib_dereg_mr(chunk->mr);
-	return err;
-}
-
-/*
- * A connection that broke leaves the region's state unknown, and for a while
- * there may be none: as long as a session lives it is worth waiting.
- */
-static bool may_retry(int err, u32 *tries)
-{
-	if (err == -EIO && !--*tries)
-		return false;
-	if ((err != -EIO && err != -EHOSTDOWN) || !READ_ONCE(pool.open) ||
-	    !rad_node_any_alive())
-		return false;
-	schedule_timeout_killable(msecs_to_jiffies(RETRY_MS));
-	return !fatal_signal_pending(current);
-}
-
-static int chunk_register(struct chunk *chunk)
-{
-	struct rad_node *failed = NULL;
-	u32 tries = REGISTER_TRIES;
-	int err, segments;
-
-	/* Fewer than pages where an IOMMU makes one address range of several: usually one. */
-	segments = ib_dma_map_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
-				 DMA_FROM_DEVICE);
-	if (!segments)
-		return -EIO;
-	do {
-		err = chunk_register_once(chunk, segments, &failed);
-	} while (err && may_retry(err, &tries));
-	rad_node_put(failed);
-	if (!err) {
-		chunk->rkey = chunk->mr->rkey;
-		chunk->iova = chunk->mr->iova;
-	} else {
-		ib_dma_unmap_sg(chunk->dev->ibdev, chunk->sg, RAD_CHUNK_PAGES,
-				DMA_FROM_DEVICE);
-	}
-	return err;
-}
-
-static struct chunk *chunk_create(gfp_t gfp, int *err)
-{
-	struct rad_hca *dev = rad_hca_current();
-	struct chunk *chunk;
-
-	*err = -EHOSTDOWN;
-	if (!dev)
-		return NULL;
-	*err = -ENOMEM;
-	chunk = chunk_alloc(gfp);
-	if (!chunk)
-		goto no_chunk;
-	chunk->dev = dev;
-	*err = chunk_register(chunk);
-	if (!*err)
-		return chunk;
-	chunk_free(chunk);
-no_chunk:
-	rad_hca_put(dev);
-	return NULL;
-}
-
-/* ---- the pool ---- */
-
 static bool pool_capped(void)
 {
 	return pool.total + RAD_CHUNK_PAGES > (u64)READ_ONCE(pool_mib) << (20 - PAGE_SHIFT);
@@ -282,7 +78,7 @@ static bool pool_capped(void)
 /* Add a chunk unless there are @enough free pages by now. */
 static int pool_grow(gfp_t gfp, u32 enough)
 {
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 	int err;
 
 	if (mutex_lock_killable(&pool.growing))
@@ -297,7 +93,7 @@ static int pool_grow(gfp_t gfp, u32 enough)
 	err = -ENOMEM;
 	if (pool_capped())
 		goto out;
-	chunk = chunk_create(gfp, &err);
+	chunk = rad_chunk_create(gfp, &err);
 	if (!chunk)
 		goto out;
 	spin_lock_irq(&pool.lock);
@@ -311,9 +107,9 @@ out:
 }
 
 /* One that nobody has a page of, and that is not wanted; or NULL. */
-static struct chunk *find_surplus(void)
+static struct rad_chunk *find_surplus(void)
 {
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 
 	lockdep_assert_held(&pool.lock);
 	list_for_each_entry(chunk, &pool.holding, holding)
@@ -328,9 +124,9 @@ static struct chunk *find_surplus(void)
 }
 
 /* It is the caller's. */
-static struct chunk *pool_take_surplus(void)
+static struct rad_chunk *pool_take_surplus(void)
 {
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
 	chunk = find_surplus();
@@ -346,11 +142,11 @@ static struct chunk *pool_take_surplus(void)
 
 static void give_up_surplus(void)
 {
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 
 	while ((chunk = pool_take_surplus())) {
-		chunk_unregister(chunk);
-		chunk_free(chunk);
+		rad_chunk_unregister(chunk);
+		rad_chunk_free(chunk);
 		cond_resched();
 	}
 }
@@ -363,36 +159,30 @@ static void pool_work(struct work_struct *work)
 }
 
 /* One of which pages are used already, if there is any: so that others can be given up. */
-static struct chunk *chunk_with_room(void)
+static struct rad_chunk *chunk_with_room(void)
 {
 	lockdep_assert_held(&pool.lock);
 	if (!pool.open)
 		return NULL;
-	return list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
-	       list_first_entry_or_null(&pool.empty, struct chunk, entry);
+	return list_first_entry_or_null(&pool.usable, struct rad_chunk, entry) ?:
+	       list_first_entry_or_null(&pool.empty, struct rad_chunk, entry);
 }
 
 static bool pool_get(struct rad_landing *landing)
 {
-	struct chunk *chunk;
-	struct slot *slot;
+	struct rad_chunk *chunk;
+	struct rad_slot *slot;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool.lock, flags);
 	chunk = chunk_with_room();
 	if (chunk) {
-		slot = list_first_entry(&chunk->free, struct slot, entry);
+		slot = list_first_entry(&chunk->free, struct rad_slot, entry);
 		list_del(&slot->entry);
 		chunk->used++;
 		list_move(&chunk->entry, chunk_room(chunk) ? &pool.usable : &pool.full);
 		pool.free--;
-		landing->page = slot->page;
-		landing->addr = chunk->iova + (u64)(slot - chunk->slots) * PAGE_SIZE;
-		landing->rkey = chunk->rkey;
-		landing->token = chunk->number * RAD_CHUNK_PAGES + (slot - chunk->slots);
-		if (chunk->number == CHUNK_NUMBERS)
-			landing->token = RAD_TOKENS;
-		landing->slot = slot;
+		rad_chunk_describe(slot, landing);
 	}
 	if (pool.free < POOL_LOW && pool.open)
 		queue_work(rad_worker_wq, &pool.work);
@@ -404,14 +194,14 @@ static bool pool_get(struct rad_landing *landing)
  * Does a message have the page? It lets go of it when the send queue has: a peer that says it has
  * the page while its adapter does not is sent it again, and what is in it then, from whatever process.
  */
-static bool is_lent(const struct slot *slot)
+static bool is_lent(const struct rad_slot *slot)
 {
 	return page_ref_count(slot->page) > 1;
 }
 
-static void slot_put(struct slot *slot)
+static void slot_put(struct rad_slot *slot)
 {
-	struct chunk *chunk = slot->chunk;
+	struct rad_chunk *chunk = slot->chunk;
 	unsigned long flags;
 	bool last;
 
@@ -437,7 +227,7 @@ static void slot_put(struct slot *slot)
 	}
 	spin_unlock_irqrestore(&pool.lock, flags);
 	if (last)
-		chunk_free(chunk);
+		rad_chunk_free(chunk);
 }
 
 /**
@@ -489,7 +279,7 @@ void rad_landing_put(struct rad_landing *landing)
 /* Puts the pages that send queues are through with; @all: there is no send queue any more. */
 static void put_lent(bool all)
 {
-	struct slot *slot, *next;
+	struct rad_slot *slot, *next;
 	LIST_HEAD(due);
 
 	spin_lock_irq(&pool.lock);
@@ -537,8 +327,8 @@ static void holding_work(struct work_struct *work)
  */
 void rad_landing_put_exposed(struct rad_landing *landing)
 {
-	struct slot *slot = landing->slot;
-	struct chunk *chunk = slot->chunk;
+	struct rad_slot *slot = landing->slot;
+	struct rad_chunk *chunk = slot->chunk;
 	unsigned long flags;
 	bool withhold;
 
@@ -569,7 +359,7 @@ void rad_landing_put_exposed(struct rad_landing *landing)
  */
 bool rad_landing_is_dead(const struct rad_landing *landing)
 {
-	const struct slot *slot = landing->slot;
+	const struct rad_slot *slot = landing->slot;
 
 	return READ_ONCE(slot->chunk->dead);
 }
@@ -582,53 +372,14 @@ void rad_landing_name(const struct rad_landing *landing, struct rad_wire_landing
 	wire->token = cpu_to_le32(landing->token);
 }
 
-/**
- * rad_landing_expect - say which call is answered by writing to a page
- * @landing: the page
- * @call: the call; NULL: none any more
- *
- * Context: the lock of the call's session is held.
- */
-void rad_landing_expect(struct rad_landing *landing, struct rad_call *call)
+static struct rad_chunk *pool_take_any(void)
 {
-	struct slot *slot = landing->slot;
-
-	xa_lock_bh(&numbers);
-	slot->call = call;
-	xa_unlock_bh(&numbers);
-}
-
-/**
- * rad_landing_expected - the call that is answered by writing to a page
- * @token: of the page, from a peer
- * @node: where to put the node that was asked, with a reference
- *
- * Context: process; the call may be gone by now unless that node's lock is held.
- * Return: the call or NULL.
- */
-struct rad_call *rad_landing_expected(u32 token, struct rad_node **node)
-{
-	struct rad_call *call = NULL;
-	struct chunk *chunk;
-
-	xa_lock_bh(&numbers);
-	chunk = xa_load(&numbers, token / RAD_CHUNK_PAGES);
-	if (chunk)
-		call = chunk->slots[token % RAD_CHUNK_PAGES].call;
-	if (call)
-		*node = rad_node_get(call->to);
-	xa_unlock_bh(&numbers);
-	return call;
-}
-
-static struct chunk *pool_take_any(void)
-{
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
-	chunk = list_first_entry_or_null(&pool.usable, struct chunk, entry) ?:
-		list_first_entry_or_null(&pool.empty, struct chunk, entry) ?:
-		list_first_entry_or_null(&pool.full, struct chunk, entry);
+	chunk = list_first_entry_or_null(&pool.usable, struct rad_chunk, entry) ?:
+		list_first_entry_or_null(&pool.empty, struct rad_chunk, entry) ?:
+		list_first_entry_or_null(&pool.full, struct rad_chunk, entry);
 	if (chunk) {
 		list_del(&chunk->entry);
 		list_del(&chunk->holding);
@@ -641,16 +392,16 @@ static struct chunk *pool_take_any(void)
 	return chunk;
 }
 
-static void chunk_bury(struct chunk *chunk)
+static void chunk_bury(struct rad_chunk *chunk)
 {
 	bool last;
 
-	chunk_unregister(chunk);
+	rad_chunk_unregister(chunk);
 	spin_lock_irq(&pool.lock);
 	last = !--chunk->used;
 	spin_unlock_irq(&pool.lock);
 	if (last)
-		chunk_free(chunk);
+		rad_chunk_free(chunk);
 }
 
 /**
@@ -679,7 +430,7 @@ void rad_pool_open(void)
  */
 void rad_pool_close(void)
 {
-	struct chunk *chunk;
+	struct rad_chunk *chunk;
 
 	spin_lock_irq(&pool.lock);
 	pool.open = false;
