@@ -103,7 +103,7 @@ endif
 bench: DEPS := bench
 bench: deps selftests
 	+$(MAKE) all $(THEIRS)
-	selftests/bench/run --output build/bench.json --only '$(BENCH)'
+	selftests/bench/run --only '$(BENCH)'
 
 docs:
 	selftests/check-docs
@@ -146,7 +146,7 @@ help:
 	@echo 'check    build, static checks, tests; KERNEL=stock|debug TESTS=pattern SMP=CPUs of each machine JOBS=suites at once'
 	@echo '         APPEND=words for their kernels (preempt=full)'
 	@echo 'demo     two virtual machines, one program that moves between them'
-	@echo 'bench    all benchmarks, table and build/bench.json; a part of them with BENCH=one of'
+	@echo 'bench    all benchmarks, table and build/bench.json; a part (build/bench-PART.json) with BENCH=one of'
 	@echo '         $(PARTS)'
 	@echo 'soak     10,000 moves, leaks counted; 100,000 runs of each litmus test; four machines; threads,'
 	@echo '         servers, sessions, builds, all stressors of stress-ng'

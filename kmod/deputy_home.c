@@ -193,8 +193,8 @@ static void load_image(struct rad_thread *thread, const struct rad_image *image)
 	rad_deputy_account(&image->is.cputime);
 	rad_vvar_catch_up(le64_to_cpu(image->is.coarse));
 	thread->stuck = le32_to_cpu(image->is.thread.reason) == RADIUM_R_ASKED &&
-			regs->ip == thread->ip_out && regs->sp == thread->sp_out &&
-			regs->cx == thread->cx_out;
+			!READ_ONCE(thread->has_called) &&
+			rad_deputy_digest(regs) == thread->digest_out;
 }
 
 /* What it has come home for. Returns whether it should go out again at once. */

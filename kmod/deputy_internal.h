@@ -3,11 +3,12 @@
 #ifndef _RADIUM_DEPUTY_INTERNAL_H
 #define _RADIUM_DEPUTY_INTERNAL_H
 
+#include <linux/jhash.h>
+#include <linux/ptrace.h>
 #include <linux/sched/task_stack.h>
 #include <linux/task_work.h>
 #include "thread.h"
 
-struct pt_regs;
 struct rad_out;
 struct rad_wire_cputime;
 struct rad_wire_self;
@@ -41,5 +42,14 @@ bool rad_deputy_take_parcel(struct rad_thread *thread, struct rad_wire_syscall *
 long rad_deputy_store(struct rad_thread *thread, u64 address);
 bool rad_deputy_lend(struct rad_thread *thread, struct pt_regs *regs);
 struct rad_out *rad_deputy_collect(struct rad_thread *thread, u64 ax);
+
+/* Of what a thread changes that executes anything: hardly a loop leaves all of it as it is. */
+static inline u32 rad_deputy_digest(const struct pt_regs *regs)
+{
+	u32 seed = jhash_2words(regs->ip, regs->sp, 0);
+
+	/* All but what the kernel has a say in: the number of the call, segments, flags. */
+	return jhash(regs, offsetof(struct pt_regs, orig_ax), seed);
+}
 
 #endif /* _RADIUM_DEPUTY_INTERNAL_H */

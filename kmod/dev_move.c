@@ -150,38 +150,21 @@ static struct task_struct **threads_of(struct task_struct *task, u32 *n)
 	return array;
 }
 
-/*
- * One thread, or all: the ones that exist now, one after another lest a node be flooded, in
- * the time that is given for all of them. Where that is over, they are asked all the same. The
- * reason is that of the first that was refused.
- */
+/* One thread, or all: the ones that exist now. */
 static int move_threads(struct task_struct *task, struct radium_move *move, u32 node)
 {
-	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
-	struct radium_move one = *move;
 	struct task_struct **array;
 	u32 n, i;
-	int err = 0, e;
+	int err;
 
 	if (!(move->flags & RADIUM_MOVE_ALL_THREADS))
 		return rad_thread_move(task, move, node);
 	array = threads_of(task, &n);
 	if (!array)
 		return refuse(move, RADIUM_R_NO_MEMORY, -ENOMEM);
-	for (i = 0; i < n; i++) {
-		/* Where nobody waits, one that is at home and wanted nowhere else is left alone. */
-		if (!node && move->flags & RADIUM_MOVE_NO_WAIT && !rad_thread_is_wanted(array[i]))
-			e = 0;
-		else
-			e = rad_thread_move(array[i], &one, node);
-		if (!err && e && e != -ESRCH)
-			err = refuse(move, one.reason, e);
-		/* 0 is the default. */
-		one.timeout_ms = max(jiffies_to_msecs(rad_jiffies_left(deadline)), 1u);
+	err = rad_thread_move_all(array, n, move, node);
+	for (i = 0; i < n; i++)
 		put_task_struct(array[i]);
-	}
-	move->threads = one.threads;
-	move->bytes = one.bytes;
 	kvfree(array);
 	return err;
 }

@@ -84,6 +84,8 @@ void rad_page_give_back(struct rad_page *page)
 	struct rad_node *node;
 	unsigned long dst = 0;
 
+	if (page->lost)
+		rad_page_spoil(page);
 	/* Not found by frame any more before the frame can be somebody else's. */
 	xa_erase(&rad_held, page_to_pfn(page->frame));
 	migrate_device_finalize(&src, &dst, 1);
@@ -260,10 +262,12 @@ static bool abandon(struct rad_homemem *mem)
 		if (!page || !rad_forward_drop(page))
 			continue;
 		switch (page->state) {
+		case RAD_PAGE_LOST:
+			page->lost = true;
+			fallthrough;
 		case RAD_PAGE_AWAY:
 		case RAD_PAGE_RECALLING:
 		case RAD_PAGE_SHARING:
-		case RAD_PAGE_LOST:
 			rad_page_set_state(page, RAD_PAGE_RETURNED);
 			break;
 		case RAD_PAGE_COPIED:

@@ -68,6 +68,7 @@ struct rad_revoke;
  * @order: in rad_homemem.order while AWAY
  * @frame: the held home page, NULL for copies
  * @read_only: its entry in the page table comes back read-only
+ * @lost: it was LOST when the process ended: its entries are not to come back
  * @inode: the file of whose page copies are made, NULL: of none, and how it was opened
  *	(overlayfs has another inode for that); compared, not followed
  * @named: see @inode
@@ -93,6 +94,7 @@ struct rad_page {
 	struct list_head order;
 	struct page *frame;
 	bool read_only;
+	bool lost;
 	const struct inode *inode, *named;
 	struct anon_vma *anon_vma;
 };

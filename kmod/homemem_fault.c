@@ -232,26 +232,6 @@ vm_fault_t rad_homemem_do_wp_page(struct vm_fault *vmf)
 	return wait_for(page, vmf);
 }
 
-/*
- * Nobody reads a lost page, not even its old content: in place of the held entry the one that
- * the kernel leaves for a page that cannot be read from swap. Whoever meets that gets SIGBUS, or
- * finds no page, and it counts for no memory. The frame is held on, until the process is no more.
- */
-static void spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, pte_t old)
-{
-	spinlock_t *ptl;
-	pte_t *pte = pte_offset_map_lock(mm, pmd, address, &ptl);
-
-	if (pte_same(*pte, old)) {
-		struct page *frame = pfn_swap_entry_to_page(pte_to_swp_entry(old));
-
-		set_pte_at(mm, address, pte, swp_entry_to_pte(make_swapin_error_entry(frame)));
-		/* dec_mm_counter() is not for modules: it has a tracepoint. */
-		atomic_long_dec(&mm->rss_stat.count[MM_ANONPAGES]);
-	}
-	pte_unmap_unlock(pte, ptl);
-}
-
 /**
  * rad_homemem_migration_entry_wait() - instead of migration_entry_wait()
  * @mm: whose page table
@@ -290,7 +270,7 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 	 */
 	err = rad_page_bring_home(page, RAD_USE_READ);
 	if (err == -EHOSTDOWN)
-		spoil(mm, pmd, address, old);
+		rad_pte_spoil(mm, pmd, address, pfn_swap_entry_to_page(pte_to_swp_entry(old)));
 	else if (err)
 		schedule_timeout_uninterruptible(1);
 	rad_page_put(page);

@@ -149,6 +149,10 @@ struct rad_take {
 	u32 bytes;
 };
 
+/* homemem_lost.c */
+void rad_pte_spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, struct page *frame);
+void rad_page_spoil(struct rad_page *page);
+
 /* homemem_change.c */
 void rad_page_note_file(struct rad_page *page, struct file *file);
 

@@ -17,6 +17,7 @@ static const struct {
 	{ "__put_anon_vma", (void **)&rad_ksym.put_anon_vma },
 	{ "folio_free_swap", (void **)&rad_ksym.folio_free_swap },
 	{ "lru_add_drain", (void **)&rad_ksym.lru_add_drain },
+	{ "rmap_walk", (void **)&rad_ksym.rmap_walk },
 	{ "do_munmap", (void **)&rad_ksym.do_munmap },
 	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
 	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },

@@ -20,6 +20,7 @@ struct kiocb;
 struct list_head;
 struct page;
 struct pt_regs;
+struct rmap_walk_control;
 struct task_struct;
 
 /**
@@ -32,6 +33,7 @@ struct task_struct;
  *	frees it; the inline part of put_anon_vma() calls it)
  * @folio_free_swap: a held page has no place in swap
  * @lru_add_drain: a page that has come home can be taken out again without asking other CPUs
+ * @rmap_walk: finds who else has an entry of a page that is lost
  * @do_munmap: unmaps under a lock of the memory that is held already
  * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
  * @put_task_stack: gives back a stack that was held against the exit of its task
@@ -47,6 +49,7 @@ struct rad_ksym {
 	void (*put_anon_vma)(struct anon_vma *anon_vma);
 	bool (*folio_free_swap)(struct folio *folio);
 	void (*lru_add_drain)(void);
+	void (*rmap_walk)(struct folio *folio, struct rmap_walk_control *walk);
 	int (*do_munmap)(struct mm_struct *mm, unsigned long start, size_t len,
 			 struct list_head *uf);
 	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);

@@ -409,7 +409,8 @@ enum rad_syscall_class {
  * EINTR, or a part of what they would have done, instead of being restarted. A
  * thread in one of them is left alone until the call ends. Those about names and files only
  * sleep so that they can be woken where the file system's server is a program (FUSE), which is
- * told, and may answer EINTR; and in open() of a FIFO, whose other end would not find it there.
+ * told, and may answer EINTR; and in open() of a FIFO, whose other end would not find it there. What
+ * an ioctl() waits for only its driver knows: that of tcdrain() answers EINTR.
  */
 #define RAD_SYSCALLS_NOT_RESTARTED(X)						\
 	X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)				\
@@ -433,7 +434,9 @@ enum rad_syscall_class {
 	X(chmod) X(fchmod) X(fchmodat) X(chown) X(lchown) X(fchown)		\
 	X(fchownat) X(utime) X(utimes) X(utimensat) X(futimesat)		\
 	X(chdir) X(fchdir) X(chroot)						\
-	X(truncate) X(ftruncate) X(inotify_add_watch)				\
+	X(truncate) X(ftruncate) X(inotify_add_watch) X(fanotify_mark) X(bind)	\
+	X(name_to_handle_at) X(open_by_handle_at) X(mount) X(umount2)		\
+	X(ioctl) X(init_module) X(finit_module)					\
 	X(fallocate) X(lseek) X(msync) X(fsync) X(fdatasync)			\
 	X(pread64) X(preadv) X(preadv2)
 

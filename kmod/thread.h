@@ -76,6 +76,7 @@ struct rad_deputy_result {
  * @syscall: what the visitor wants done
  * @has_syscall: see @syscall
  * @in_syscall: it wants something done, and has no answer yet
+ * @has_called: it has had something done on this stay
  * @watched: what its node has been told, or is being told: somebody watches its calls
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image: registers that have come home, not yet loaded
@@ -94,9 +95,7 @@ struct rad_deputy_result {
  * @out_since: when it went out (jiffies)
  * @fault: detail of the last return for a fault; deputy only
  * @restart: call in which it was when it went out; deputy only
- * @ip_out: of the thread when it went out; deputy only
- * @sp_out: see @ip_out
- * @cx_out: see @ip_out
+ * @digest_out: of its registers when it went out; deputy only
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
  * @result: of a call that is not quite over; deputy only
@@ -125,6 +124,7 @@ struct rad_thread {
 	struct rad_wire_syscall syscall;
 	bool has_syscall;
 	bool in_syscall;
+	bool has_called;
 	bool watched;
 	struct rad_parcel *parcel;
 	struct rad_image *image;
@@ -142,7 +142,7 @@ struct rad_thread {
 	unsigned long out_since;
 	u64 fault;
 	struct rad_restart restart;
-	unsigned long ip_out, sp_out, cx_out;
+	u32 digest_out;
 	bool stuck;
 	bool recall_sent;
 	struct rad_deputy_result result;
@@ -186,6 +186,7 @@ bool rad_thread_node_dead(struct rad_process *process, struct rad_node *node);
 /* thread_ask.c */
 void rad_thread_answer(struct rad_thread *thread, u32 number, u32 reason);
 int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node);
+int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *move, u32 node);
 bool rad_thread_comes_home(void);
 bool rad_thread_is_wanted(struct task_struct *task);
 void rad_thread_end_wishes(void);

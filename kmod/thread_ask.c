@@ -13,6 +13,7 @@
 enum {
 	LOOK_AGAIN_JIFFIES = HZ / 50,	/* how often a blocked task is looked at */
 	SNAPSHOT_ROOM = 64,		/* entries that a list may grow by unnoticed */
+	TOGETHER_MAX = 16,		/* threads of a process that are on their way at once */
 };
 
 static void answer_locked(struct rad_thread *thread, u32 number, u32 reason)
@@ -180,6 +181,13 @@ static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout,
 	return ret;
 }
 
+static void count_moved(struct radium_move *move, u32 node)
+{
+	move->threads++;
+	move->bytes += rad_regs_xstate_len() + (node ? sizeof(struct rad_wire_prepare) :
+						       sizeof(struct rad_wire_return));
+}
+
 /**
  * rad_thread_move() - have one thread run on a node
  * @task: whose
@@ -204,13 +212,88 @@ int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node
 		return 0;
 	}
 	err = outcome(thread, number, rad_timeout_jiffies(move->timeout_ms), &move->reason);
-	if (!err) {
-		move->threads++;
-		move->bytes += rad_regs_xstate_len() +
-			       (node ? sizeof(struct rad_wire_prepare) :
-				       sizeof(struct rad_wire_return));
-	}
+	if (!err)
+		count_moved(move, node);
 	rad_thread_put(thread);
+	return err;
+}
+
+/* A request of several. @thread: NULL: nobody is to be waited for, @err and @reason say why. */
+struct request {
+	struct rad_thread *thread;
+	u32 number;
+	u32 reason;
+	int err;
+};
+
+static void begin_request(struct request *request, struct task_struct *task,
+			  const struct radium_move *move, u32 node)
+{
+	bool waits = !(move->flags & RADIUM_MOVE_NO_WAIT);
+
+	/* Where nobody waits, one that is at home and wanted nowhere else is left alone. */
+	if (!node && !waits && !rad_thread_is_wanted(task))
+		return;
+	request->thread = ask(task, node, &request->number, &request->reason);
+	if (!request->thread) {
+		request->err = errno_of(request->reason);
+	} else if (!waits || task == current) {
+		rad_thread_put(request->thread);
+		request->thread = NULL;
+	} else {
+		/* Not when its turn to be waited for has come: each would have that time to itself. */
+		rad_deputy_interrupt(request->thread);
+	}
+}
+
+static void end_request(struct request *request, struct radium_move *move, u32 node,
+			unsigned long deadline)
+{
+	if (!request->thread)
+		return;
+	request->err = outcome(request->thread, request->number, rad_jiffies_left(deadline),
+			       &request->reason);
+	if (!request->err)
+		count_moved(move, node);
+	rad_thread_put(request->thread);
+}
+
+/**
+ * rad_thread_move_all() - have threads of a process run on a node
+ * @tasks: whose
+ * @n: how many
+ * @move: flags, and the time for all of them together; @move->reason is that of the first of them
+ *	that was refused
+ * @node: id, or 0 for home
+ *
+ * TOGETHER_MAX at once: whoever waits for his turn to be made there computes meanwhile. Those whose
+ * turn has not come when the time is over are asked all the same.
+ *
+ * Context, and what it returns: as rad_thread_move(); that a thread has ended is no error.
+ */
+int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *move, u32 node)
+{
+	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
+	struct request *requests = kvcalloc(n, sizeof(*requests), GFP_KERNEL);
+	u32 begun, ended;
+	int err = 0;
+
+	if (!requests) {
+		move->reason = RADIUM_R_NO_MEMORY;
+		return -ENOMEM;
+	}
+	for (begun = 0, ended = 0; ended < n; ended++) {
+		struct request *request = &requests[ended];
+
+		for (; begun < n && begun < ended + TOGETHER_MAX; begun++)
+			begin_request(&requests[begun], tasks[begun], move, node);
+		end_request(request, move, node, deadline);
+		if (!err && request->err && request->err != -ESRCH) {
+			err = request->err;
+			move->reason = request->reason;
+		}
+	}
+	kvfree(requests);
 	return err;
 }
 

@@ -12,6 +12,7 @@
  * is fetched for the first time is.
  */
 #include "bench.h"
+#include "nas.h"
 
 #include <errno.h>
 #include <math.h>
@@ -53,80 +54,15 @@ static void region(void)
 		die("region", EIO);
 }
 
-/* The generator of the NAS benchmarks: x = 5^13 x mod 2^46. */
-#define FACTOR	1220703125ull
-#define MODULUS	(1ull << 46)
-
-static uint64_t draw(uint64_t *x)
-{
-	return *x = *x * FACTOR % MODULUS;
-}
-
-/* FACTOR^n: n draws at once. */
-static uint64_t draws(uint64_t n)
-{
-	uint64_t power = FACTOR, product = 1;
-
-	for (; n; n >>= 1, power = power * power % MODULUS)
-		if (n & 1)
-			product = product * power % MODULUS;
-	return product;
-}
-
-/*
- * EP of the NAS Parallel Benchmarks (Bailey et al., RNR-94-007), class W: 2^25 pairs of
- * random numbers, which give pairs of Gaussian deviates, summed up and counted in square
- * annuli. One parallel region with a reduction at its end; seconds of computing in it.
- */
-enum { BATCH = 1 << 16, BATCHES = 1 << 9, SEED = 271828183, ANNULI = 10 };
-
-static void ep_batch(int batch, double *sx, double *sy, double *counts)
-{
-	uint64_t seed = SEED * draws(2ull * BATCH * batch) % MODULUS;
-
-	for (int i = 0; i < BATCH; i++) {
-		double x = 2.0 * draw(&seed) / MODULUS - 1;
-		double y = 2.0 * draw(&seed) / MODULUS - 1;
-		double t = x * x + y * y;
-
-		if (t > 1)
-			continue;
-		t = sqrt(-2 * log(t) / t);
-		x *= t;
-		y *= t;
-		counts[(int)fmax(fabs(x), fabs(y))]++;
-		*sx += x;
-		*sy += y;
-	}
-}
-
 static void ep(void)
 {
-	const double sum_x = -2.863319731645753e+3, sum_y = -6.320053679109499e+3;
-	double sx = 0, sy = 0, counts[ANNULI] = { 0 }, pairs = 0;
-
-#pragma omp parallel for schedule(static) reduction(+ : sx, sy, counts)
-	for (int batch = 0; batch < BATCHES; batch++)
-		ep_batch(batch, &sx, &sy, counts);
-	for (int i = 0; i < ANNULI; i++)
-		pairs += counts[i];
-	/* The published sums, within the published tolerance; pi/4 of the pairs are in the circle. */
-	if (fabs((sx - sum_x) / sum_x) > 1e-8 || fabs((sy - sum_y) / sum_y) > 1e-8 ||
-	    fabs(pairs / BATCH / BATCHES - M_PI_4) > 1e-3)
+	if (!nas_ep())
 		die("ep", EIO);
 }
 
-/*
- * One thread's half of it, by a process that has no other and stays: what two such, one on
- * each machine, need is what the best of all spreading could give on this host.
- */
-static void ep_half(void)
+static void half(void)
 {
-	double sx = 0, sy = 0, counts[ANNULI] = { 0 };
-
-	for (int batch = 0; batch < BATCHES / 2; batch++)
-		ep_batch(batch, &sx, &sy, counts);
-	if (!(counts[0] > 0 && isfinite(sx + sy)))
+	if (!nas_ep_half())
 		die("half", EIO);
 }
 
@@ -151,7 +87,7 @@ static struct {
 static uint64_t stage(uint64_t x)
 {
 	for (int i = 0; i < DRAWS; i++)
-		draw(&x);
+		nas_draw(&x);
 	return x;
 }
 
@@ -190,7 +126,7 @@ static void start_consumer(void)
 
 static void produce(void)
 {
-	const uint64_t both = draws(2 * DRAWS);
+	const uint64_t both = nas_draws(2 * DRAWS);
 	static uint64_t expected;
 	static int block;
 
@@ -198,7 +134,7 @@ static void produce(void)
 		sem_wait(&ring.empty);
 		for (uint64_t j = 0; j < BLOCK; j++) {
 			ring.blocks[block % RING][j] = stage(block + j);
-			expected += (block + j) * both % MODULUS;
+			expected += (block + j) * both % NAS_MODULUS;
 		}
 		sem_post(&ring.full);
 	}
@@ -283,7 +219,7 @@ static const struct kernel {
 } kernels[] = {
 	{ "region", spread_team, region, NULL },
 	{ "ep", spread_team, ep, NULL },
-	{ "half", stay, ep_half, NULL },
+	{ "half", stay, half, NULL },
 	{ "pipe", start_consumer, produce, NULL },
 	{ "stencil", fill_plates, stencil, check_plates },
 };

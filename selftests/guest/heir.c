@@ -7,7 +7,8 @@
  *
  * FILE gets the numbers of both. When FILE.go is there the heir has KSM look for merged pages,
  * which waits for what is not here without a fault, and reads: FILE.said gets how many pages it
- * could read, and how many gave SIGBUS.
+ * could read, and how many gave SIGBUS. Before that it has made a child, which lives on when both have
+ * ended: when FILE.then is there it reads, and says so in FILE.child.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -44,18 +45,19 @@ static void say(const char *suffix, int first, int second)
 	close(file);
 }
 
-static int inherit(void *parent)
+static void await(const char *suffix)
 {
-	volatile int readable = 0, lost = 0, i;
 	char name[256];
 
-	snprintf(name, sizeof(name), "%s.go", path);
-	say("", *(pid_t *)parent, getpid());
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
 	while (access(name, F_OK))
 		usleep(LOOK_US);
-	signal(SIGBUS, on_fault);
-	if (madvise((void *)region, PAGES * PAGE, MADV_UNMERGEABLE))
-		_exit(3);
+}
+
+static void read_all(const char *suffix)
+{
+	volatile int readable = 0, lost = 0, i;
+
 	for (i = 0; i < PAGES; i++) {
 		if (sigsetjmp(back, 1)) {
 			lost++;
@@ -64,7 +66,27 @@ static int inherit(void *parent)
 		(void)region[i * PAGE];
 		readable++;
 	}
-	say(".said", readable, lost);
+	say(suffix, readable, lost);
+}
+
+static int inherit(void *parent)
+{
+	pid_t child;
+
+	say("", *(pid_t *)parent, getpid());
+	await(".go");
+	signal(SIGBUS, on_fault);
+	child = fork();
+	if (child < 0)
+		_exit(3);
+	if (!child) {
+		await(".then");
+		read_all(".child");
+		_exit(0);
+	}
+	if (madvise((void *)region, PAGES * PAGE, MADV_UNMERGEABLE))
+		_exit(3);
+	read_all(".said");
 	_exit(0);
 }
 

@@ -38,6 +38,10 @@
 
 enum { INSTANCES = 128, PAGE = 4096, WORDS = PAGE / 4, PAGES = 16 };
 
+/* In rounds with futexes one access in so many has a call before it; and a shape gets so many times the runs
+ * that were asked for, at most, until there has been something of a race. */
+enum { CALL_EVERY = 32, MORE = 8 };
+
 enum layout { SAME_PAGE, DIFFERENT_PAGES, MANY_PAGES, LAYOUTS };
 
 /* Kinds of access. In the locked ones no read is done before the write in front of it. */
@@ -93,7 +97,7 @@ struct runner {
 struct walk {
 	uint32_t round;
 	enum style style;
-	unsigned int stride, offset, skew;
+	unsigned int stride, offset, skew, calls;
 	uint64_t pace_ns, lag_ns;
 };
 
@@ -203,6 +207,7 @@ static struct walk plan(struct runner *runner, uint32_t round, uint64_t fetch_ns
 		.stride = strides[roam_random(&common) % 6],
 		.pace_ns = fetch_ns >> (4 + roam_random(own) % 5),
 		.lag_ns = roam_random(own) % (fetch_ns + 1),
+		.calls = roam_random(own) % CALL_EVERY,
 	};
 
 	/* Half of the rounds in step; and in most of them others are met in the middle. */
@@ -236,7 +241,7 @@ static void run_round(const struct runner *runner, const struct walk *walk)
 			if (runner->broken && op->access == SHAPE_READ && op->variable == 0)
 				word = &stale[place];
 			/* The kernel looks at the word, too, and does not wait. */
-			if (walk->style == MOV_FUTEX && i && at % 64 == 9)
+			if (walk->style == MOV_FUTEX && at % CALL_EVERY == walk->calls)
 				futex(word, FUTEX_WAIT, 0xffffffff);
 			result[runner->number].value[i][instance] =
 				perform(op, walk->style, word, walk->round);
@@ -393,7 +398,10 @@ static int test_shape(void *argument)
 	roam_begin(tids, threads, memory, sizeof(memory));
 	start = now_ns();
 	for (round = 1;; round++) {
-		if ((round - 1) * INSTANCES >= option.runs)
+		unsigned int runs = (round - 1) * INSTANCES;
+
+		if (runs >= option.runs && (!option.roam.nodes || tally_overlapped(&judge.tally) ||
+					    runs / MORE >= option.runs))
 			break;
 		if (round > TALLY_VARIANTS * LAYOUTS && tally_overlapped(&judge.tally) &&
 		    now_ns() - start > option.seconds * 1000000000ull)

@@ -131,6 +131,7 @@ static void x87(void)
 {
 	uint16_t up = 0x0b7f, was, seen;	/* round up, all masked, extended */
 	uint32_t mxcsr_was = _mm_getcsr(), mxcsr_up = (mxcsr_was & ~0x6000u) | 0x4000;
+	static long double first;
 	long double sum;
 
 	asm volatile("fnstcw %0" : "=m"(was));
@@ -147,6 +148,11 @@ static void x87(void)
 		WRONG("x87 control word %x", seen);
 	if (sum < 14.0419L || sum > 14.0421L)
 		WRONG("x87 sum %.10Lf", sum);
+	/* To the last of 64 bits. */
+	if (!first)
+		first = sum;
+	if (sum != first)
+		WRONG("x87 sum %.20La, not %.20La", sum, first);
 	if ((_mm_getcsr() & ~0x3fu) != (mxcsr_up & ~0x3fu))
 		WRONG("MXCSR %x", _mm_getcsr());
 	_mm_setcsr(mxcsr_was);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One in so many at least; usual are one in two, and one in twenty to two thousand. */
+/* More than one in so many; usual are one in two, and one in twenty to two thousand. */
 enum { MIXED_OF = 20, OVERLAPS_OF = 20000 };
 
 const char *const tally_variants[TALLY_VARIANTS] = { "plain", "locked", "futex" };
@@ -44,7 +44,7 @@ bool tally_overlapped(const struct tally *tally)
 	for (unsigned int v = 0; v < TALLY_VARIANTS; v++)
 		for (unsigned int key = 0; key < SHAPE_OUTCOMES; key++)
 			runs += tally->count[v][key];
-	return tally->mixed * MIXED_OF >= tally->rounds && tally->overlaps >= runs / OVERLAPS_OF;
+	return tally->mixed * MIXED_OF > tally->rounds && tally->overlaps > runs / OVERLAPS_OF;
 }
 
 static char letter(int value)

@@ -314,12 +314,35 @@ static void serial_driver(void)
 	EQUAL(bits, 0);
 }
 
+static void let_it_flow(void *line)
+{
+	DO(tcflow(*(int *)line, TCOON));
+}
+
+/* Until what has been written is on the line: a call that says so if it is woken, and is not made again. */
+static void serial_drain_is_left_alone(void)
+{
+	int line = open_line();
+	pid_t helper;
+
+	for (int i = 0; i < 3; i++) {
+		DO(tcflow(line, TCOOFF));
+		EQUAL(write(line, "abcd", 4), 4);
+		helper = event(let_it_flow, &line);
+		during(MOVES);
+		DO(tcdrain(line));
+		during_end();
+		reap(helper);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(console_lines), CASE(console_read_is_moved), CASE(console_interrupts),
 		CASE(console_driver),
-		CASE(serial_line), CASE(serial_read_is_moved), CASE(serial_driver),
+		CASE(serial_line), CASE(serial_read_is_moved), CASE(serial_drain_is_left_alone),
+		CASE(serial_driver),
 		{ 0 }
 	};
 

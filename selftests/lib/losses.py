@@ -5,15 +5,16 @@ import re
 import time
 
 from . import copies, paths
-from .control import (SPIN, boot_again, child_of, exit_status, migrate, refused, shown, start, stop,
-                      within)
+from .control import (SPIN, boot_again, child_of, exit_status, migrate, processes, refused, shown, start,
+                      stop, within)
 from .ends import LOOK, Clock, dead_seconds, ended, watch
 from .remains import nothing_left, replica, replicas
 
 
 def lost_pages_are_not_read(context):
     """A process is lost with its replica; another one, which has the same memory, lives on: what
-    was away gives SIGBUS, also after KSM has waited for it, and not what it held once."""
+    was away gives SIGBUS, also after KSM has waited for it, and not what it held once. So it does to
+    who is forked then, when nobody else is left who has that memory."""
     bed = context.bed
     bed.run(1, "rm -f /tmp/heir*")
     pid = start(bed, f"{paths.GUEST}/heir /tmp/heir")
@@ -33,7 +34,15 @@ def lost_pages_are_not_read(context):
                lambda: not bed.execute(1, "test", "-s", "/tmp/heir.said").returncode, "the heir reads")
         said = bed.run(1, "cat /tmp/heir.said").split()
         assert said == ["0", "8"], f"{said[0]} pages could be read, {said[1]} gave SIGBUS"
+        within(20 * context.slow, lambda: pid not in processes(bed), "nobody has its memory")
+        bed.run(1, "touch /tmp/heir.then")
+        within(20 * context.slow,
+               lambda: not bed.execute(1, "test", "-s", "/tmp/heir.child").returncode,
+               "the child reads")
+        said = bed.run(1, "cat /tmp/heir.child").split()
+        assert said == ["0", "8"], f"the child could read {said[0]}, {said[1]} gave SIGBUS"
     finally:
+        bed.run(1, "touch /tmp/heir.go /tmp/heir.then")
         stop(bed, pid)
         if heir:
             stop(bed, heir)
@@ -59,7 +68,8 @@ def power_loss(context):
         took = clock.host(ended(bed, 1, limit + 10, "the visitor's process ends")) - before
         assert took <= limit + slack, f"it ended after {took:.1f} s instead of {limit:.1f}"
         assert exit_status(bed) == 137
-        assert re.search(rf"radium.*\b{visitor}\b", bed.console(1)), "no line in the log"
+        assert re.search(rf"radium: process {visitor} .*is killed: .* on node 2\b", bed.console(1)), \
+            "no line in the log"
         refused(context, ["migrate", str(other), "2"], "node is down")
         bed.run(1, f"[ -e /proc/{other}/exe ] && [ -e /proc/{copied}/exe ]")
     finally:

@@ -50,6 +50,36 @@ def all_move_in_time(context):
         stop(bed, pid)
 
 
+# So many threads asleep in futexes, and one in a read.
+CROWD, LIMIT = 1000, 30
+ASLEEP = f"""import os, threading
+threading.stack_size(1 << 16)
+for _ in range({CROWD}):
+    threading.Thread(target=threading.Event().wait).start()
+os.read(os.pipe()[0], 1)"""
+
+
+def thousand_move_in_time(context):
+    """A thousand threads that sleep in calls go out, and come home, within the time that a move has
+    by default: they do not wait for each other's being woken."""
+    bed, limit = context.bed, LIMIT * context.slow
+    pid = start(bed, f"python3 -c '{ASLEEP}'")
+
+    def away():
+        return sum(t["state"] == "away" for t in shown(bed, "show", str(pid))["threads"])
+    try:
+        within(120 * context.slow, lambda: bed.run(
+            1, f"cut -d' ' -f1 /proc/{pid}/task/*/syscall").split().count(FUTEX) == CROWD,
+            "they sleep")
+        done = radctl(bed, "migrate", "--all-threads", "--timeout", str(limit), str(pid), "2",
+                      timeout=limit * 2)
+        assert done.returncode == 0 and away() == CROWD + 1, f"{away()} are away: {done.stderr}"
+        done = radctl(bed, "recall", "--timeout", str(limit), str(pid), timeout=limit * 2)
+        assert done.returncode == 0 and not away(), f"{away()} are away: {done.stderr}"
+    finally:
+        stop(bed, pid)
+
+
 def begin(bed, command, *options):
     """PID of a command whose threads are spread; it gets its command line from a shell, which
     it replaces."""
@@ -322,8 +352,8 @@ def follow_not_after_refusal(context):
 TESTS = [spread_over_all_nodes, spread_from_away, spread_over_some, spread_follows_fork,
          spread_outlives_exec, spread_openmp, spread_passes_over, spread_refused,
          spread_is_shown, spread_ends_with_recall, follow_ends_with_recall,
-         follow_not_after_refusal, all_move_in_time]
+         follow_not_after_refusal, all_move_in_time, thousand_move_in_time]
 # Of a run that nobody asked for by name.
 SHORT = {"spread_over_all_nodes", "spread_from_away", "spread_outlives_exec", "spread_passes_over",
          "spread_is_shown", "follow_ends_with_recall", "follow_not_after_refusal",
-         "all_move_in_time"}
+         "all_move_in_time", "thousand_move_in_time"}
