@@ -422,7 +422,7 @@ const char *own_directory(void)
 {
 	static char path[32];
 
-	strcpy(path, "/tmp/st-XXXXXX");
+	strcpy(path, OWN_DIRECTORY "XXXXXX");
 	CHECK(mkdtemp(path));
 	DO(chdir(path));
 	return path;

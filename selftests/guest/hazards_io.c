@@ -465,7 +465,7 @@ static void mask_comes_back(void)
  * whatever is announced to the process meanwhile. The dump before takes longer than a thread that
  * has come home for a signal stays there.
  */
-enum { DUMPED = 48 << 20, EXIT_MS = 10000 };
+enum { DUMPED = 48 << 20, EXIT_MS = 30000, LONG_MS = 1000 };
 
 /* One ring polls the other, in which nothing happens. */
 static void have_polled_ring(void)
@@ -492,10 +492,24 @@ static off_t calls_in(int counter)
 	return DO(lseek(counter, 0, SEEK_CUR));
 }
 
-/* Whether it has ended with a dump, soon. */
+/* What it does in the kernel, on one line. */
+static const char *stack_of(pid_t pid)
+{
+	static char text[400];
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	snprintf(text, sizeof(text), "%s", read_text(path));
+	for (char *end; (end = strchr(text, '\n'));)
+		*end = ';';
+	return text;
+}
+
+/* Whether it has ended with a dump, soon; if that takes long, where it is. */
 static bool is_dumped(pid_t pid)
 {
-	uint64_t end = now_ns() + EXIT_MS * 1000000ull * slower();
+	uint64_t start = now_ns(), end = start + EXIT_MS * 1000000ull * slower();
+	bool told = false;
 	int status;
 
 	while (now_ns() < end) {
@@ -503,6 +517,10 @@ static bool is_dumped(pid_t pid)
 			CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
 			CHECK(WCOREDUMP(status));
 			return true;
+		}
+		if (!told && now_ns() - start > LONG_MS * 1000000ull * slower()) {
+			note("%s", stack_of(pid));
+			told = true;
 		}
 		sleep_ms(5);
 	}
@@ -551,9 +569,11 @@ static void exit_with_a_polled_ring(void)
 	DO(kill(pid, SIGQUIT));
 	sleep_ms(50);
 	calls = calls_in(counter);
-	if (!is_dumped(pid))
+	if (!is_dumped(pid)) {
+		note("%s", stack_of(pid));
 		fail(__FILE__, __LINE__, "it is still there, on node %d, with %lld calls more",
 		     where_is(pid, pid), (long long)(calls_in(counter) - calls));
+	}
 	calls = calls_in(counter);
 	sleep_ms(100);
 	EQUAL(calls_in(counter), calls);
