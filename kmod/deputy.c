@@ -252,7 +252,7 @@ static const char *claim_parcel(struct rad_thread *thread, const struct rad_in *
 	else if (*here && !claim_time(thread, &body->cputime))
 		wrong = "SYSCALL: processor time that was not";
 	else if (*here)
-		thread->in_syscall = thread->has_called = true;
+		thread->in_syscall = true;
 	spin_unlock(&thread->lock);
 	return wrong;
 }

@@ -162,7 +162,7 @@ static void store(struct rad_thread *thread, const struct rad_wire_syscall *call
 {
 	u64 ax;
 
-	rad_deputy_account(&call->cputime);
+	rad_deputy_account(thread, &call->cputime);
 	rad_regs_set_pkru(le32_to_cpu(call->pkru));
 	ax = rad_deputy_store(thread, le64_to_cpu(call->args[0]));
 	tell_result(thread, NULL, ax, 0, RADIUM_R_NONE);
@@ -253,7 +253,9 @@ void rad_deputy_execute(struct rad_thread *thread)
 	}
 	nr = le32_to_cpu(call.nr);
 	atomic64_inc(&thread->process->stats.syscalls);
-	rad_deputy_account(&call.cputime);
+	rad_deputy_account(thread, &call.cputime);
+	if (rad_deputy_owes_time(thread, &call))
+		rad_deputy_settle_time(thread);
 
 	why = why_not_here(thread, &call);
 	if (why) {
@@ -261,6 +263,7 @@ void rad_deputy_execute(struct rad_thread *thread)
 		tell_result(thread, NULL, 0, RAD_SYSCALL_EXECUTE, why);
 		return;
 	}
+	thread->has_called = true;
 	regs.di = le64_to_cpu(call.args[0]);
 	regs.si = le64_to_cpu(call.args[1]);
 	regs.dx = le64_to_cpu(call.args[2]);

@@ -6,7 +6,6 @@
 
 #include <linux/entry-common.h>
 #include <linux/rseq.h>
-#include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <asm/syscall.h>
@@ -21,71 +20,69 @@
 
 enum { SETTLED_JIFFIES = HZ / 10 };	/* away for so long: the next return is a new matter */
 
-/*
- * CPU time used away is the process'; it has been checked (claim_time()). It goes where the
- * kernel keeps that of threads that have ended: no scheduler writes there. While a timer or a
- * limit of the process' time is set the kernel counts that apart, and looks there only.
- */
-void rad_deputy_account(const struct rad_wire_cputime *cputime)
-{
-	/* Current's own: it stays until current exits. */
-	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
-	u64 utime = le64_to_cpu(cputime->utime), stime = le64_to_cpu(cputime->stime);
-	u64 runtime = le64_to_cpu(cputime->runtime);
-	struct signal_struct *sig = current->signal;
-
-	spin_lock_irq(&sighand->siglock);
-	write_seqlock(&sig->stats_lock);
-	sig->utime += utime;
-	sig->stime += stime;
-	sig->sum_sched_runtime += runtime;
-	write_sequnlock(&sig->stats_lock);
-	/* Under siglock, under which a timer begins with what is counted above. */
-	account_group_user_time(current, utime);
-	account_group_system_time(current, stime);
-	account_group_exec_runtime(current, runtime);
-	spin_unlock_irq(&sighand->siglock);
-}
-
-struct load {
+struct nap {
 	struct work_struct work;
 	struct task_struct *task;
-	const struct rad_wire_regs *image;
-	int err;
+	void (*what)(void *data);
+	void *data;
 	bool done;
 };
 
-static void load_work(struct work_struct *work)
+static void nap_work(struct work_struct *work)
 {
-	struct load *load = container_of(work, struct load, work);
-	struct task_struct *task = get_task_struct(load->task);
+	struct nap *nap = container_of(work, struct nap, work);
+	struct task_struct *task = get_task_struct(nap->task);
 
-	load->err = rad_regs_load(task, load->image);
-	/* Once it is seen, @load is gone. */
-	smp_store_release(&load->done, true);
+	nap->what(nap->data);
+	/* Once it is seen, @nap is gone. */
+	smp_store_release(&nap->done, true);
 	wake_up_process(task);
 	put_task_struct(task);
 }
 
 /*
- * The regsets do not write to current: somebody else does while we sleep. Asleep
- * already when the work is queued, because the worker comes at once, and would wait
- * for us with a higher priority than ours.
+ * Somebody else does it to current, which sleeps. Asleep already when the work is queued, because
+ * the worker comes at once, and would wait for us with a higher priority than ours.
  */
-static int load_registers(const struct rad_wire_regs *image)
+static void while_asleep(void (*what)(void *data), void *data)
 {
-	struct load load = { .task = current, .image = image };
+	struct nap nap = { .task = current, .what = what, .data = data };
 
-	INIT_WORK_ONSTACK(&load.work, load_work);
+	INIT_WORK_ONSTACK(&nap.work, nap_work);
 	set_current_state(TASK_UNINTERRUPTIBLE);
-	queue_work(system_highpri_wq, &load.work);
-	while (!smp_load_acquire(&load.done)) {
+	queue_work(system_highpri_wq, &nap.work);
+	while (!smp_load_acquire(&nap.done)) {
 		schedule();
 		set_current_state(TASK_UNINTERRUPTIBLE);
 	}
 	__set_current_state(TASK_RUNNING);
-	destroy_work_on_stack(&load.work);
-	return load.err;
+	destroy_work_on_stack(&nap.work);
+}
+
+struct load {
+	struct rad_thread *thread;
+	const struct rad_wire_regs *image;
+	int err;
+};
+
+/* The regsets do not write to current. */
+static void load_registers(void *data)
+{
+	struct load *load = data;
+
+	load->err = rad_regs_load(load->thread->task, load->image);
+	rad_deputy_give_time(load->thread);
+}
+
+static void give_time(void *thread)
+{
+	rad_deputy_give_time(thread);
+}
+
+/* rad_deputy_settle_time() - what current's thread has used elsewhere becomes its own now */
+void rad_deputy_settle_time(struct rad_thread *thread)
+{
+	while_asleep(give_time, thread);
 }
 
 static bool is_ignored(int signal)
@@ -182,18 +179,20 @@ bool rad_deputy_syscall_entry(struct pt_regs *regs)
 /* What the node says of the thread becomes true of current. */
 static void load_image(struct rad_thread *thread, const struct rad_image *image)
 {
+	struct load load = { .thread = thread, .image = &image->is.regs };
 	const struct pt_regs *regs = current_pt_regs();
 
+	rad_deputy_account(thread, &image->is.cputime);
+	while_asleep(load_registers, &load);
 	/* The CPUs are not as alike as they say, or the node lies: that is about this process only. */
-	if (load_registers(&image->is.regs)) {
+	if (load.err) {
 		pr_notice("process %d (%s) is killed: its registers on node %u cannot be here\n",
 			task_tgid_nr(current), current->comm, rad_node_id(thread->node));
 		send_sig(SIGKILL, current, 1);
 	}
-	rad_deputy_account(&image->is.cputime);
 	rad_vvar_catch_up(le64_to_cpu(image->is.coarse));
 	thread->stuck = le32_to_cpu(image->is.thread.reason) == RADIUM_R_ASKED &&
-			!READ_ONCE(thread->has_called) &&
+			!thread->has_called &&
 			rad_deputy_digest(regs) == thread->digest_out;
 }
 

@@ -12,6 +12,7 @@
 struct rad_out;
 struct rad_wire_cputime;
 struct rad_wire_self;
+struct rad_wire_syscall;
 
 /* deputy.c */
 void rad_deputy_enqueue(struct rad_thread *thread, enum task_work_notify_mode notify);
@@ -28,7 +29,12 @@ void rad_deputy_again_work(struct work_struct *work);
 /* deputy_home.c */
 bool rad_deputy_come_home(struct rad_thread *thread);
 void rad_deputy_drop_boomerang(struct rad_thread *thread);
-void rad_deputy_account(const struct rad_wire_cputime *cputime);
+void rad_deputy_settle_time(struct rad_thread *thread);
+
+/* deputy_time.c */
+void rad_deputy_account(struct rad_thread *thread, const struct rad_wire_cputime *cputime);
+void rad_deputy_give_time(struct rad_thread *thread);
+bool rad_deputy_owes_time(const struct rad_thread *thread, const struct rad_wire_syscall *call);
 
 /* deputy_call.c */
 void rad_deputy_execute(struct rad_thread *thread);

@@ -385,7 +385,6 @@ static bool begin(struct rad_thread *thread, struct rad_node *node, u32 wanted, 
 	thread->recall = 0;
 	thread->has_syscall = false;
 	thread->in_syscall = false;
-	thread->has_called = false;
 	/* Told by PREPARE; whoever begins to watch later finds PREPARING, and what is told. */
 	thread->watched = rad_watch_is_on();
 	thread->lost = 0;
@@ -394,6 +393,7 @@ static bool begin(struct rad_thread *thread, struct rad_node *node, u32 wanted, 
 	/* The kernel would on the way to user mode, after us: the calls that come are 64-bit ones. */
 	current_thread_info()->status &= ~TS_COMPAT;
 	thread->digest_out = rad_deputy_digest(regs);
+	thread->has_called = false;
 	return true;
 }
 

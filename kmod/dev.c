@@ -208,6 +208,23 @@ static long run_replica(struct file *file, void __user *arg)
 
 /* ------------------------------------------------------------ the device */
 
+static const struct file_operations dev_fops;
+
+/**
+ * rad_device_is_restarted() - may a task be woken out of an ioctl unnoticed?
+ * @file: of any kind
+ * @cmd: the ioctl
+ *
+ * Of those that move threads, which may wait for each other; they ask once more for what they want.
+ */
+bool rad_device_is_restarted(const struct file *file, unsigned int cmd)
+{
+	unsigned int call = RAD_DEV_CALL(cmd);
+
+	return file->f_op == &dev_fops && (call == RAD_DEV_CALL(RADIUM_IOC_MIGRATE) ||
+					   call == RAD_DEV_CALL(RADIUM_IOC_RECALL));
+}
+
 static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 {
 	void __user *arg = (void __user *)raw;

@@ -270,7 +270,8 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 	 */
 	err = rad_page_bring_home(page, RAD_USE_READ);
 	if (err == -EHOSTDOWN)
-		rad_pte_spoil(mm, pmd, address, pfn_swap_entry_to_page(pte_to_swp_entry(old)));
+		/* Not by pfn_swap_entry_to_page(): it may have been given back, and be unlocked, by now. */
+		rad_pte_spoil(mm, pmd, address, pfn_to_page(swp_offset_pfn(pte_to_swp_entry(old))));
 	else if (err)
 		schedule_timeout_uninterruptible(1);
 	rad_page_put(page);

@@ -3,7 +3,7 @@
  * Radium: what the pool of landing pages consists of.
  *
  * A chunk is made, and given up, by link_chunk.c; which of its pages are given out is a matter of
- * link_pool.c, whose lock all of it is under that changes.
+ * link_pool.c, whose lock all of it is under that changes, but for what is expected in a page.
  */
 #ifndef _RADIUM_LINK_CHUNK_H
 #define _RADIUM_LINK_CHUNK_H
@@ -17,7 +17,7 @@ enum { RAD_CHUNK_NUMBERS = RAD_TOKENS / RAD_CHUNK_PAGES };
 /*
  * struct rad_slot - one landing page
  * @entry: in chunk->free, or in pool.lent
- * @call: that is answered by writing to it, under the lock of the numbers
+ * @call: that is answered by writing to it; under the lock of the numbers
  */
 struct rad_slot {
 	struct list_head entry;

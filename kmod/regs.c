@@ -266,11 +266,17 @@ u32 rad_regs_check(const struct rad_wire_regs *image, size_t room)
 	return rad_wire_check_regs(image, room, xstate_len, own_features);
 }
 
-/*
- * The regsets write to memory that the CPU would overwrite when @task is switched out.
- * Returns how often it has been, or 0: it exits.
+/**
+ * rad_regs_hold_off_cpu() - wait until a task is not on a CPU
+ * @task: on its way to sleep, uninterruptibly, until we let it go on
+ *
+ * The regsets write to memory that the CPU would overwrite when it is switched out.
+ *
+ * Context: process context of somebody else; sleeps.
+ * Return: how often it has been switched out: if that is the same later, it has not been on a CPU
+ * in between. 0: it exits.
  */
-static unsigned long hold_off_cpu(struct task_struct *task)
+unsigned long rad_regs_hold_off_cpu(struct task_struct *task)
 {
 	unsigned long switches;
 
@@ -354,7 +360,7 @@ int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image)
 	/* It goes when the task exits. */
 	if (!try_get_task_stack(task))
 		return -ESRCH;
-	after = hold_off_cpu(task);
+	after = rad_regs_hold_off_cpu(task);
 	do {
 		before = after;
 		if (!before) {
@@ -365,7 +371,7 @@ int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image)
 		if (!err)
 			err = xstate->set(task, xstate, 0, xstate_len, image + 1, NULL);
 		/* A late wake-up of its last wait: it has saved what it had over these. */
-		after = hold_off_cpu(task);
+		after = rad_regs_hold_off_cpu(task);
 	} while (after != before);
 	rad_ksym.put_task_stack(task);
 	return err;

@@ -41,6 +41,7 @@ bool rad_regs_forbid(void);
 void rad_regs_set_pkru(u32 pkru);
 int rad_regs_save(struct rad_wire_regs *image);
 u32 rad_regs_check(const struct rad_wire_regs *image, size_t room);
+unsigned long rad_regs_hold_off_cpu(struct task_struct *task);
 int rad_regs_load(struct task_struct *task, const struct rad_wire_regs *image);
 
 #endif /* _RADIUM_REGS_H */

@@ -14,6 +14,7 @@
 #include <asm/prctl.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
+#include "dev.h"
 #include "hook.h"
 #include "ksym.h"
 #include "syscall.h"
@@ -128,7 +129,7 @@ static bool is_file(struct file *file)
 }
 
 /* Would a call on this descriptor of the task, when it is woken, not be made again? */
-static bool may_end(struct task_struct *task, unsigned int fd, int nr)
+static bool may_end(struct task_struct *task, unsigned int fd, int nr, unsigned int cmd)
 {
 	struct file *file = NULL;
 	bool may;
@@ -143,7 +144,10 @@ static bool may_end(struct task_struct *task, unsigned int fd, int nr)
 	task_unlock(task);
 	if (!file)
 		return false;
-	may = is_file(file) || socket_may_end(file, nr) || terminal_may_end(file);
+	if (nr == __NR_ioctl)
+		may = !rad_device_is_restarted(file, cmd);
+	else
+		may = is_file(file) || socket_may_end(file, nr) || terminal_may_end(file);
 	fput(file);
 	return may;
 }
@@ -195,7 +199,7 @@ bool rad_syscall_is_restarted(struct task_struct *task, int nr, const unsigned l
 	flags = on_socket[nr] - 2;
 	if (flags >= 0 && args[flags] & MSG_WAITALL)
 		return false;
-	return !may_end(task, args[0], nr);
+	return !may_end(task, args[0], nr, args[1]);
 }
 
 /* rad_syscall_concerns_dispatch() - may current be a visitor, or one of the threads that are ours? */

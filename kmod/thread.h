@@ -53,6 +53,18 @@ struct rad_deputy_result {
 };
 
 /**
+ * struct rad_used - processor time, ns
+ * @utime: by ticks
+ * @stime: by ticks
+ * @runtime: by the scheduler
+ */
+struct rad_used {
+	u64 utime;
+	u64 stime;
+	u64 runtime;
+};
+
+/**
  * struct rad_thread - a thread
  * @ref: the table has one, the process' list one, queued work one
  * @hash: in the table by task
@@ -76,13 +88,14 @@ struct rad_deputy_result {
  * @syscall: what the visitor wants done
  * @has_syscall: see @syscall
  * @in_syscall: it wants something done, and has no answer yet
- * @has_called: it has had something done on this stay
  * @watched: what its node has been told, or is being told: somebody watches its calls
  * @parcel: what came with @syscall; NULL: no data ever has. See struct rad_parcel
  * @image: registers that have come home, not yet loaded
  * @since: CLOCK_BOOTTIME since when it can have used processor time elsewhere
  * @told_ticks: what its nodes have told of that, see rad_wire_check_cputime()
  * @told_runtime: see @told_ticks
+ * @owed: what has been told and is the process', but not the thread's own yet; deputy only, or
+ *	whoever it has asked to see to that
  * @lost: the visitor is gone, and why
  * @touch: what the deputy is to touch, so that its stack grows, say; NULL: nothing
  * @wait: the deputy and those who asked wait here
@@ -96,6 +109,7 @@ struct rad_deputy_result {
  * @fault: detail of the last return for a fault; deputy only
  * @restart: call in which it was when it went out; deputy only
  * @digest_out: of its registers when it went out; deputy only
+ * @has_called: a call was made for it on this stay; deputy only
  * @stuck: it came back without having executed anything; deputy only
  * @recall_sent: the visitor was asked to come; deputy only
  * @result: of a call that is not quite over; deputy only
@@ -124,12 +138,12 @@ struct rad_thread {
 	struct rad_wire_syscall syscall;
 	bool has_syscall;
 	bool in_syscall;
-	bool has_called;
 	bool watched;
 	struct rad_parcel *parcel;
 	struct rad_image *image;
 	u64 since;
 	u64 told_ticks, told_runtime;
+	struct rad_used owed;
 	u32 lost;
 	struct rad_touch *touch;
 	wait_queue_head_t wait;
@@ -143,6 +157,7 @@ struct rad_thread {
 	u64 fault;
 	struct rad_restart restart;
 	u32 digest_out;
+	bool has_called;
 	bool stuck;
 	bool recall_sent;
 	struct rad_deputy_result result;

@@ -52,6 +52,12 @@ static bool is_answered(struct rad_thread *thread, u32 number)
 	return (s32)(READ_ONCE(thread->answered) - number) >= 0;
 }
 
+/* By a signal; or to be moved itself, and then it asks again from where it goes. */
+static int interrupted(void)
+{
+	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
+}
+
 /* A thread that waits in an interruptible call comes out if the call allows it. */
 static long wait_for_answer(struct rad_thread *thread, u32 number, unsigned long timeout,
 			    bool *pending)
@@ -64,7 +70,7 @@ static long wait_for_answer(struct rad_thread *thread, u32 number, unsigned long
 		ret = wait_event_interruptible_timeout(thread->wait, is_answered(thread, number),
 						       left);
 		if (ret)
-			return ret < 0 ? -EINTR : 0;
+			return ret < 0 ? interrupted() : 0;
 		if (thread->task->exit_state || thread->task->flags & PF_EXITING)
 			return -ESRCH;
 		*pending = !rad_deputy_interrupt(thread);
@@ -246,16 +252,50 @@ static void begin_request(struct request *request, struct task_struct *task,
 	}
 }
 
-static void end_request(struct request *request, struct radium_move *move, u32 node,
-			unsigned long deadline)
+/* With its outcome, or that there is none yet. */
+static void end_request(struct request *request, struct radium_move *move, u32 node)
 {
 	if (!request->thread)
 		return;
-	request->err = outcome(request->thread, request->number, rad_jiffies_left(deadline),
-			       &request->reason);
+	request->err = outcome(request->thread, request->number, 0, &request->reason);
 	if (!request->err)
 		count_moved(move, node);
 	rad_thread_put(request->thread);
+	request->thread = NULL;
+}
+
+static bool is_over(const struct request *request)
+{
+	const struct task_struct *task = request->thread->task;
+
+	return is_answered(request->thread, request->number) || task->exit_state ||
+	       task->flags & PF_EXITING;
+}
+
+/*
+ * Ends those that are over, and looks at the others. Returns the first of these, and how many are
+ * on their way: not those that are left alone in the call that they sleep in.
+ */
+static struct request *look_at(struct request *requests, u32 begun, struct radium_move *move,
+			       u32 node, u32 *under_way)
+{
+	struct request *first = NULL;
+	u32 i;
+
+	*under_way = 0;
+	for (i = 0; i < begun; i++) {
+		struct request *request = &requests[i];
+
+		if (!request->thread)
+			continue;
+		if (is_over(request)) {
+			end_request(request, move, node);
+			continue;
+		}
+		*under_way += rad_deputy_interrupt(request->thread);
+		first = first ?: request;
+	}
+	return first;
 }
 
 /**
@@ -266,31 +306,44 @@ static void end_request(struct request *request, struct radium_move *move, u32 n
  *	that was refused
  * @node: id, or 0 for home
  *
- * TOGETHER_MAX at once: whoever waits for his turn to be made there computes meanwhile. Those whose
- * turn has not come when the time is over are asked all the same.
+ * TOGETHER_MAX at once, besides those that sleep in calls that they are not woken out of: whoever waits
+ * for his turn to be made there computes meanwhile. Those whose turn has not come when the time is over
+ * are asked all the same.
  *
  * Context, and what it returns: as rad_thread_move(); that a thread has ended is no error.
  */
 int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *move, u32 node)
 {
 	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
-	struct request *requests = kvcalloc(n, sizeof(*requests), GFP_KERNEL);
-	u32 begun, ended;
+	struct request *requests = kvcalloc(n, sizeof(*requests), GFP_KERNEL), *first;
+	u32 begun = 0, under_way, i;
+	bool late = false;
 	int err = 0;
 
 	if (!requests) {
 		move->reason = RADIUM_R_NO_MEMORY;
 		return -ENOMEM;
 	}
-	for (begun = 0, ended = 0; ended < n; ended++) {
-		struct request *request = &requests[ended];
-
-		for (; begun < n && begun < ended + TOGETHER_MAX; begun++)
+	for (;;) {
+		first = look_at(requests, begun, move, node, &under_way);
+		for (; begun < n && (late || under_way < TOGETHER_MAX); begun++) {
 			begin_request(&requests[begun], tasks[begun], move, node);
-		end_request(request, move, node, deadline);
-		if (!err && request->err && request->err != -ESRCH) {
-			err = request->err;
-			move->reason = request->reason;
+			if (!requests[begun].thread)
+				continue;
+			under_way++;
+			first = first ?: &requests[begun];
+		}
+		if (!first || late)
+			break;
+		late = wait_event_interruptible_timeout(first->thread->wait, is_over(first),
+							LOOK_AGAIN_JIFFIES) < 0 ||
+		       time_after_eq(jiffies, deadline);
+	}
+	for (i = 0; i < n; i++) {
+		end_request(&requests[i], move, node);
+		if (!err && requests[i].err && requests[i].err != -ESRCH) {
+			err = requests[i].err;
+			move->reason = requests[i].reason;
 		}
 	}
 	kvfree(requests);

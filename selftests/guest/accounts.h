@@ -27,15 +27,24 @@ static inline int64_t rusage_ns(const struct rusage *usage)
 }
 
 /* Fields 14 and 15 of /proc/PID/stat, in ticks. */
-static inline void stat_ticks(pid_t pid, long *user, long *system)
+/* Of a process ("PID"), or a thread ("PID/task/TID"). */
+static inline void ticks_of(const char *whose, long *user, long *system)
 {
-	char path[40], *text;
+	char path[80], *text;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%s/stat", whose);
 	text = strrchr(read_text(path), ')');
 	CHECK(text);
 	EQUAL(sscanf(text, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", user, system),
 	      2);
+}
+
+static inline void stat_ticks(pid_t pid, long *user, long *system)
+{
+	char whose[20];
+
+	snprintf(whose, sizeof(whose), "%d", pid);
+	ticks_of(whose, user, system);
 }
 
 enum account { CLOCK, RUSAGE, TIMES, STAT, ACCOUNTS };
@@ -48,7 +57,7 @@ enum { TICK_NS = 10000000 };	/* USER_HZ is 100 */
 struct accounts {
 	uint64_t begin, end;
 	int64_t used[ACCOUNTS];
-	int64_t thread;		/* CLOCK_THREAD_CPUTIME_ID, which has only what is used at home */
+	int64_t thread;		/* CLOCK_THREAD_CPUTIME_ID */
 };
 
 static inline void look_at_accounts(struct accounts *accounts)

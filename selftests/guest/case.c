@@ -418,11 +418,13 @@ char *pages_with_a_hole(int protection)
 	return memory;
 }
 
+char own_prefix[32];
+
 const char *own_directory(void)
 {
-	static char path[32];
+	static char path[40];
 
-	strcpy(path, OWN_DIRECTORY "XXXXXX");
+	snprintf(path, sizeof(path), "%sXXXXXX", own_prefix);
 	CHECK(mkdtemp(path));
 	DO(chdir(path));
 	return path;

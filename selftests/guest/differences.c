@@ -26,29 +26,6 @@ enum { MS = 1000000 };
 
 /* ------------------------------------------------------------ processor time */
 
-/* What a process away has computed is its own, and none of its threads'. */
-static void time_is_no_threads(void)
-{
-	int64_t process, thread, usage;
-	struct rusage used;
-
-	away();
-	DO(getrusage(RUSAGE_THREAD, &used));
-	usage = rusage_ns(&used);
-	thread = read_clock(CLOCK_THREAD_CPUTIME_ID);
-	process = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-	while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - process < 2000 * MS)
-		compute_ms(50);
-	thread = read_clock(CLOCK_THREAD_CPUTIME_ID) - thread;
-	DO(getrusage(RUSAGE_THREAD, &used));
-	usage = rusage_ns(&used) - usage;
-	process = read_clock(CLOCK_PROCESS_CPUTIME_ID) - process;
-	note("%lld ms, of the thread %lld and %lld", (long long)process / MS,
-	     (long long)thread / MS, (long long)usage / MS);
-	CHECK(moving() ? thread < process / 2 : thread > process / 2);
-	CHECK(moving() ? usage < process / 2 : usage > process / 2);
-}
-
 /* A process that counts and makes no calls, and what it shares with who looks at it. */
 struct counter {
 	uint64_t rate;		/* in SLICE_MS of processor time, at best */
@@ -180,48 +157,6 @@ static void timers_wait_for_home(void)
 	home_pid(pid);
 	await_word(pid, &counter->fired, 1);
 	DO(kill(pid, SIGKILL));
-}
-
-/* A number of struct acct: 13 bits, and 3 of an exponent of 8; hundredths of a second. */
-static int64_t account_ns(comp_t number)
-{
-	return ((int64_t)(number & 0x1fff) << (number >> 13) * 3) * 10 * MS;
-}
-
-/* The record of what a process has used says what it has used at home. */
-static void accounting_counts_home(void)
-{
-	char path[] = "/tmp/st-acct-XXXXXX";
-	int file = DO(mkstemp(path)), status;
-	struct acct_v3 record;
-	pid_t pid, ended;
-	int64_t used, accounted;
-	struct rusage usage;
-
-	if (acct(path)) {
-		unlink(path);
-		skip("acct: %s", strerror(errno));
-	}
-	pid = fork();
-	if (!pid) {
-		away();
-		while (read_clock(CLOCK_PROCESS_CPUTIME_ID) < 2000 * MS)
-			compute_ms(50);
-		_exit(0);
-	}
-	ended = wait4(pid, &status, 0, &usage);
-	acct(NULL);
-	unlink(path);
-	EQUAL(ended, pid);
-	EQUAL(status, 0);
-	do
-		EQUAL(read(file, &record, sizeof(record)), sizeof(record));
-	while ((pid_t)record.ac_pid != pid);
-	used = rusage_ns(&usage);
-	accounted = account_ns(record.ac_utime) + account_ns(record.ac_stime);
-	note("used %lld ms, accounted %lld", (long long)used / MS, (long long)accounted / MS);
-	CHECK(used > 1000 * MS);
-	CHECK(moving() ? accounted < used / 2 : accounted > used / 2);
 }
 
 /* ------------------------------------------------------------ who looks at it */
@@ -582,9 +517,9 @@ static void read_data_comes_at_the_end(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(time_is_no_threads), CASE(time_is_told_by_calls),
+		CASE(time_is_told_by_calls),
 		CASE(time_of_the_killed_is_lost), CASE(timers_wait_for_home),
-		CASE(accounting_counts_home), CASE(faults_are_not_counted),
+		CASE(faults_are_not_counted),
 		CASE(reading_allocates), CASE(counters_stand_still), CASE(seen_asleep),
 		CASE(on_no_memory_node), CASE(forced_writes_miss_copies),
 		CASE(private_pages_are_taken), CASE(cut_off_rest_stays),

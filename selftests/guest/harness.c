@@ -424,9 +424,11 @@ static int drop(const char *path, const struct stat *status, int kind, struct FT
 /* What it has left in own_directory(): /tmp is memory, which the cases after it want. */
 static void tidy(void)
 {
+	char pattern[40];
 	glob_t found;
 
-	if (glob(OWN_DIRECTORY "??????", 0, NULL, &found))
+	snprintf(pattern, sizeof(pattern), "%s??????", own_prefix);
+	if (glob(pattern, 0, NULL, &found))
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		nftw(found.gl_pathv[i], drop, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -545,6 +547,7 @@ int harness_main(int argc, char **argv, const struct test_case *cases)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
+	snprintf(own_prefix, sizeof(own_prefix), "/tmp/st-%d-", getpid());
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (; cases->name; cases++) {
 		if (!chosen(cases->name, argv + optind + 1))

@@ -149,7 +149,7 @@ bool untouched(const void *memory, size_t bytes, size_t from, size_t len, char w
 /* Two pages, the second with this protection, full of 0x55, and a third that is not there. */
 char *pages_with_a_hole(int protection);
 /* A new directory, in which the caller is from then on: its name, in a static buffer. It goes with the case. */
-#define OWN_DIRECTORY "/tmp/st-"
+extern char own_prefix[32];
 const char *own_directory(void);
 /* The caller's first mapping of that name: where it begins, and ends; 0: there is none. */
 unsigned long find_mapping(const char *name, unsigned long *end);

@@ -38,9 +38,8 @@
 
 enum { INSTANCES = 128, PAGE = 4096, WORDS = PAGE / 4, PAGES = 16 };
 
-/* In rounds with futexes one access in so many has a call before it; and a shape gets so many times the runs
- * that were asked for, at most, until there has been something of a race. */
-enum { CALL_EVERY = 32, MORE = 8 };
+/* In rounds with futexes one access in so many has a call before it. */
+enum { CALL_EVERY = 32 };
 
 enum layout { SAME_PAGE, DIFFERENT_PAGES, MANY_PAGES, LAYOUTS };
 
@@ -386,7 +385,7 @@ static int test_shape(void *argument)
 	const struct shape *shape = tested = argument;
 	unsigned int threads = shape_threads(shape);
 	pthread_t thread[SHAPE_THREADS];
-	uint64_t start;
+	uint64_t start, enough = 0;
 	uint32_t round;
 	bool fine;
 
@@ -400,8 +399,11 @@ static int test_shape(void *argument)
 	for (round = 1;; round++) {
 		unsigned int runs = (round - 1) * INSTANCES;
 
-		if (runs >= option.runs && (!option.roam.nodes || tally_overlapped(&judge.tally) ||
-					    runs / MORE >= option.runs))
+		if (!enough && runs >= option.runs)
+			enough = now_ns();
+		/* As long again at most. */
+		if (enough && (!option.roam.nodes || tally_overlapped(&judge.tally) ||
+			       now_ns() - enough > enough - start))
 			break;
 		if (round > TALLY_VARIANTS * LAYOUTS && tally_overlapped(&judge.tally) &&
 		    now_ns() - start > option.seconds * 1000000000ull)

@@ -3,6 +3,7 @@
 #include "accounts.h"
 
 #include <fcntl.h>
+#include <linux/acct.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -12,6 +13,8 @@
 
 static volatile sig_atomic_t count, value, overruns, by_thread;
 static timer_t timer;
+
+enum { MS = 1000000 };
 
 static void tick(int number, siginfo_t *info, void *context)
 {
@@ -249,6 +252,90 @@ static void own_time_grows(void)
 	} while (!accounts_are_right(&before, &after, after.begin - before.end));
 }
 
+/*
+ * What a thread computes away is its own, too: it gets somewhere if it waits for its own clock, and
+ * no clock of processor time goes back, wherever it is looked at.
+ */
+static void time_is_the_threads(void)
+{
+	int64_t thread = read_clock(CLOCK_THREAD_CPUTIME_ID), usage, begun, now;
+	int64_t process = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	struct rusage used;
+	char path[60];
+	long user, system;
+
+	for (int round = 0; round < 3; round++) {
+		away();
+		DO(getrusage(RUSAGE_THREAD, &used));
+		usage = rusage_ns(&used);
+		begun = thread;
+		do {
+			compute_ms(20);
+			now = read_clock(CLOCK_THREAD_CPUTIME_ID);
+			CHECK(now >= thread);
+			thread = now;
+			now = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+			CHECK(now >= process && now >= thread);
+			process = now;
+		} while (thread - begun < 300 * MS);
+		EQUAL(!where(), !moving());
+		DO(getrusage(RUSAGE_THREAD, &used));
+		CHECK(rusage_ns(&used) - usage > 200 * MS);
+		home();
+		now = read_clock(CLOCK_THREAD_CPUTIME_ID);
+		CHECK(now >= thread);
+		thread = now;
+	}
+	/* Nothing twice: there is no other thread. */
+	process = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	CHECK(process < thread + 50 * MS);
+	snprintf(path, sizeof(path), "self/task/%d", gettid());
+	ticks_of(path, &user, &system);
+	CHECK((user + system) * (int64_t)TICK_NS > 600 * MS);
+}
+
+/* A number of struct acct: 13 bits, and 3 of an exponent of 8; hundredths of a second. */
+static int64_t account_ns(comp_t number)
+{
+	return ((int64_t)(number & 0x1fff) << (number >> 13) * 3) * 10 * MS;
+}
+
+/* The record that accounting makes of a process has what it has used elsewhere. */
+static void accounted(void)
+{
+	char path[] = "/tmp/acct-XXXXXX";
+	int file = DO(mkstemp(path)), status;
+	struct acct_v3 record;
+	pid_t pid, ended;
+	int64_t used, accounted;
+	struct rusage usage;
+
+	if (acct(path)) {
+		unlink(path);
+		skip("acct: %s", strerror(errno));
+	}
+	pid = fork();
+	if (!pid) {
+		away();
+		while (read_clock(CLOCK_PROCESS_CPUTIME_ID) < 1000 * MS)
+			compute_ms(50);
+		_exit(0);
+	}
+	ended = wait4(pid, &status, 0, &usage);
+	acct(NULL);
+	unlink(path);
+	EQUAL(ended, pid);
+	EQUAL(status, 0);
+	do
+		EQUAL(read(file, &record, sizeof(record)), sizeof(record));
+	while ((pid_t)record.ac_pid != pid);
+	used = rusage_ns(&usage);
+	accounted = account_ns(record.ac_utime) + account_ns(record.ac_stime);
+	note("used %lld ms, accounted %lld", (long long)used / MS, (long long)accounted / MS);
+	CHECK(used > 500 * MS);
+	CHECK(accounted > used / 2);
+}
+
 /* In ticks, of another. */
 static long user_ticks(pid_t pid)
 {
@@ -443,7 +530,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(asked_only), CASE(absolute_and_old_value), CASE(overruns_are_counted),
 		CASE(to_one_thread), CASE(by_a_new_thread), CASE(interval_timer),
-		CASE(processor_timers), CASE(own_time_grows), CASE(time_of_a_child),
+		CASE(processor_timers), CASE(own_time_grows), CASE(time_is_the_threads),
+		CASE(accounted), CASE(time_of_a_child),
 		CASE(timer_on_processor_time), CASE(time_away_counts_for_timers),
 		CASE(sleep_on_processor_time), CASE(clocks_by_call), CASE(on_all_clocks),
 		{ 0 }
