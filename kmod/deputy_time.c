@@ -48,6 +48,23 @@ void rad_deputy_account(struct rad_thread *thread, const struct rad_wire_cputime
 	thread->owed.runtime += runtime;
 }
 
+/*
+ * What the kernel estimates from what a task has used since it last looked, its use of memory or of
+ * NUMA nodes, is about this machine.
+ */
+static void skip_statistics(struct task_struct *task, const struct rad_used *used)
+{
+	task->se.prev_sum_exec_runtime += used->runtime;
+#ifdef CONFIG_TASK_XACCT
+	task->acct_timexpd += used->utime + used->stime;
+#endif
+#ifdef CONFIG_NUMA_BALANCING
+	task->last_sum_exec_runtime += used->runtime;
+	if (task->node_stamp)
+		task->node_stamp += used->runtime;
+#endif
+}
+
 /**
  * rad_deputy_give_time() - what the thread has used becomes its own
  * @thread: at home, or its deputy; its task sleeps until we are through, and does not exit
@@ -79,6 +96,7 @@ void rad_deputy_give_time(struct rad_thread *thread)
 	WRITE_ONCE(task->se.sum_exec_runtime, sum);
 	write_sequnlock(&sig->stats_lock);
 	spin_unlock_irq(&sighand->siglock);
+	skip_statistics(task, owed);
 	memset(owed, 0, sizeof(*owed));
 	/* A late wake-up of its last wait: the scheduler may have added to what it had read before. */
 	while ((later = rad_regs_hold_off_cpu(task)) && later != switches) {

@@ -215,7 +215,8 @@ static const struct file_operations dev_fops;
  * @file: of any kind
  * @cmd: the ioctl
  *
- * Of those that move threads, which may wait for each other; they ask once more for what they want.
+ * Of those that move threads, which may wait for each other. MIGRATE asks once more for what it wants;
+ * RECALL ends with EINTR, which its caller has to expect.
  */
 bool rad_device_is_restarted(const struct file *file, unsigned int cmd)
 {

@@ -300,6 +300,8 @@ static int recall(struct radium_move *move)
 	before = atomic64_read(&process->stats.pages_received);
 	if (move->tid) {
 		err = rad_thread_move(task, move, 0);
+		if (err == -ERESTARTNOINTR)
+			err = -EINTR;
 	} else {
 		err = rad_thread_recall_process(process, 0, &move->reason, waits ? timeout : 0);
 		/* Some have come, be it that others have not. */

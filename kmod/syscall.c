@@ -143,7 +143,7 @@ static bool may_end(struct task_struct *task, unsigned int fd, int nr, unsigned 
 	rcu_read_unlock();
 	task_unlock(task);
 	if (!file)
-		return false;
+		return nr == __NR_ioctl;	/* it has been closed since */
 	if (nr == __NR_ioctl)
 		may = !rad_device_is_restarted(file, cmd);
 	else

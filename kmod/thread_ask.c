@@ -317,8 +317,9 @@ int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *m
 	unsigned long deadline = jiffies + rad_timeout_jiffies(move->timeout_ms);
 	struct request *requests = kvcalloc(n, sizeof(*requests), GFP_KERNEL), *first;
 	u32 begun = 0, under_way, i;
+	int err = 0, broken = 0;
 	bool late = false;
-	int err = 0;
+	long ret;
 
 	if (!requests) {
 		move->reason = RADIUM_R_NO_MEMORY;
@@ -335,12 +336,18 @@ int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *m
 		}
 		if (!first || late)
 			break;
-		late = wait_event_interruptible_timeout(first->thread->wait, is_over(first),
-							LOOK_AGAIN_JIFFIES) < 0 ||
-		       time_after_eq(jiffies, deadline);
+		ret = wait_event_interruptible_timeout(first->thread->wait, is_over(first),
+						       LOOK_AGAIN_JIFFIES);
+		if (ret < 0)
+			broken = interrupted();
+		late = broken || time_after_eq(jiffies, deadline);
 	}
 	for (i = 0; i < n; i++) {
 		end_request(&requests[i], move, node);
+		if (broken && requests[i].err == -ETIMEDOUT) {
+			requests[i].err = broken;
+			requests[i].reason = RADIUM_R_NONE;
+		}
 		if (!err && requests[i].err && requests[i].err != -ESRCH) {
 			err = requests[i].err;
 			move->reason = requests[i].reason;
@@ -568,6 +575,9 @@ int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason
 	for (i = 0; i < n; i++) {
 		if (numbers && timeout) {
 			e = outcome(array[i], numbers[i], rad_jiffies_left(deadline), &why);
+			/* Not to be begun anew: what has come would not be counted. */
+			if (e == -ERESTARTNOINTR)
+				e = -EINTR;
 			if (!err && e && e != -ESRCH) {
 				err = e;
 				*reason = why;

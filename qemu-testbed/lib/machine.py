@@ -88,7 +88,7 @@ class Machine:
         except asyncio.TimeoutError:
             raise channel.Gone(f"{self.name}: no sign of the agent within {seconds:g} s") from None
         except Refused:
-            await self.tasks[2]
+            await self._reaped()
             raise channel.Gone(f"{self.name}: {self.reason}") from None
         self.booted_in = time.monotonic() - begin
         self.tasks.append(asyncio.create_task(self._watch(self.channel)))
@@ -193,7 +193,11 @@ class Machine:
         self._change("killed")
         with contextlib.suppress(ProcessLookupError):
             self.qemu.send_signal(signal.SIGKILL)
-        await self.tasks[2]
+        await self._reaped()
+
+    async def _reaped(self):
+        """Whoever waits for it may be called off, while another one waits, too."""
+        await asyncio.shield(self.tasks[2])
 
     async def clock_rate(self):
         """How fast its clock runs, compared with the host's, over a second or so."""

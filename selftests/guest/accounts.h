@@ -26,8 +26,7 @@ static inline int64_t rusage_ns(const struct rusage *usage)
 	       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000ll;
 }
 
-/* Fields 14 and 15 of /proc/PID/stat, in ticks. */
-/* Of a process ("PID"), or a thread ("PID/task/TID"). */
+/* Fields 14 and 15 of /proc/PID/stat, in ticks, of a process ("PID") or a thread ("PID/task/TID"). */
 static inline void ticks_of(const char *whose, long *user, long *system)
 {
 	char path[80], *text;
