@@ -463,9 +463,10 @@ static void mask_comes_back(void)
 /*
  * What the exit has to wait for: it calls off, one by one, only what refers to a ring, and does
  * whatever is announced to the process meanwhile. The dump before takes longer than a thread that
- * has come home for a signal stays there.
+ * has come home for a signal stays there; ms as a rule, but an emulator may take one for each page that
+ * has held code once.
  */
-enum { DUMPED = 48 << 20, EXIT_MS = 30000, LONG_MS = 1000 };
+enum { DUMPED = 16 << 20, EXIT_MS = 30000, LONG_MS = 1000 };
 
 /* One ring polls the other, in which nothing happens. */
 static void have_polled_ring(void)
