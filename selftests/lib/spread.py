@@ -51,7 +51,7 @@ def all_move_in_time(context):
 
 
 # So many threads asleep in futexes, and one in a read.
-CROWD, LIMIT = 1000, 30
+CROWD, LIMIT = 1000, 15
 ASLEEP = f"""import os, threading
 threading.stack_size(1 << 16)
 for _ in range({CROWD}):
@@ -60,7 +60,7 @@ os.read(os.pipe()[0], 1)"""
 
 
 def thousand_move_in_time(context):
-    """A thousand threads that sleep in calls go out, and come home, within the time that a move has
+    """A thousand threads that sleep in calls go out, and come home, in half of the time that a move has
     by default: they do not wait for each other's being woken."""
     bed, limit = context.bed, LIMIT * context.slow
     pid = start(bed, f"python3 -c '{ASLEEP}'")
