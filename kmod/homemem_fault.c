@@ -30,14 +30,15 @@ static struct rad_page *find_held(unsigned long pfn)
 	return page;
 }
 
-static bool is_migrating(pte_t pte)
+/* rad_pte_is_migrating() - is it the entry of a page that is held, or that the kernel migrates? */
+bool rad_pte_is_migrating(pte_t pte)
 {
 	return !pte_none(pte) && !pte_present(pte) && is_migration_entry(pte_to_swp_entry(pte));
 }
 
 static struct rad_page *held_by_pte(pte_t pte)
 {
-	return is_migrating(pte) ? find_held(swp_offset_pfn(pte_to_swp_entry(pte))) : NULL;
+	return rad_pte_is_migrating(pte) ? find_held(swp_offset_pfn(pte_to_swp_entry(pte))) : NULL;
 }
 
 /* Can this memory be that of a distributed process? For most it is said at once that it is not. */
@@ -64,7 +65,7 @@ bool rad_homemem_may_hold(void)
 /* rad_homemem_concerns_swap() - is rad_homemem_do_swap_page() to look at this fault? */
 bool rad_homemem_concerns_swap(const struct vm_fault *vmf)
 {
-	if (is_migrating(vmf->orig_pte))
+	if (rad_pte_is_migrating(vmf->orig_pte))
 		return rad_homemem_may_hold();
 	return vmf->flags & FAULT_FLAG_WRITE && may_be_distributed(vmf->vma->vm_mm);
 }
@@ -251,7 +252,7 @@ void rad_homemem_migration_entry_wait(struct mm_struct *mm, pmd_t *pmd, unsigned
 	pte = pte_offset_map_lock(mm, pmd, address, &ptl);
 	old = *pte;
 	page = held_by_pte(old);
-	if (!page && is_swap_pte(old) && is_migration_entry(pte_to_swp_entry(old))) {
+	if (!page && rad_pte_is_migrating(old)) {
 		/*
 		 * Not by the original, which would look again: meanwhile the page could come
 		 * home and be taken out once more, and nobody would call it. What is not held

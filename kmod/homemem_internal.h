@@ -149,6 +149,9 @@ struct rad_take {
 	u32 bytes;
 };
 
+/* homemem_fault.c */
+bool rad_pte_is_migrating(pte_t pte);
+
 /* homemem_lost.c */
 void rad_pte_spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, struct page *frame);
 void rad_page_spoil(struct rad_page *page);

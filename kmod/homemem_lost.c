@@ -32,7 +32,7 @@ void rad_pte_spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, stru
 	spinlock_t *ptl;
 	pte_t *pte = pte_offset_map_lock(mm, pmd, address, &ptl), old = *pte;
 
-	if (is_swap_pte(old) && is_migration_entry(pte_to_swp_entry(old)) &&
+	if (rad_pte_is_migrating(old) &&
 	    swp_offset_pfn(pte_to_swp_entry(old)) == page_to_pfn(frame)) {
 		set_pte_at(mm, address, pte, swp_entry_to_pte(make_swapin_error_entry(frame)));
 		/* dec_mm_counter() is not for modules: it has a tracepoint. */

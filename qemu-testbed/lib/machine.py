@@ -217,11 +217,11 @@ class Machine:
         self.command(["busybox", "poweroff", "-f"])
         self._change("killed")
         try:
-            await asyncio.wait_for(asyncio.shield(self.tasks[2]), seconds)
+            await asyncio.wait_for(self._reaped(), seconds)
         except asyncio.TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self.qemu.send_signal(signal.SIGKILL)
-            await self.tasks[2]
+            await self._reaped()
             raise channel.Gone(f"{self.name} did not power off within {seconds:g} s") from None
 
     # What can be done to it.

@@ -85,6 +85,14 @@ def within(seconds, condition, what):
         time.sleep(0.3)
 
 
+def told_lost(context, pid, node):
+    """Waits for the line in home's log that a process is killed for the loss of a node."""
+    line = re.compile(rf"radium: process {pid} .*is killed: .* on node {node}\b")
+    # A console may be slow.
+    within(10 * context.slow, lambda: line.search(context.bed.console(1)),
+           f"a line in the log on process {pid}")
+
+
 def becomes(bed, pid, comm):
     """Waits until a process that has been started by others, which it replaces, is a program."""
     within(20 * bed.slow, lambda: bed.run(1, f"cat /proc/{pid}/comm").strip() == comm,

@@ -3,12 +3,11 @@
 three nodes and take a page from each other all the time."""
 
 import contextlib
-import re
 import time
 
 from . import copies, hoards
 from .control import (SPIN, boot_again, exit_status, nodes, one_moves, processes, radctl, shown,
-                      start, stop, within)
+                      start, stop, told_lost, within)
 from .context import each
 from .ends import LOOK, Clock, dead_seconds, ended, kill, patience, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
@@ -86,9 +85,7 @@ def killed_for(context, pid, name, node):
     bed = context.bed
     status = exit_status(bed, f"{STATUS}.{name}")
     assert status == 137, f"{name} ended with {status}"
-    line = re.compile(rf"radium: process {pid} .*is killed: .* on node {node}\b")
-    # A console may be slow.
-    within(10 * context.slow, lambda: line.search(bed.console(HOME)), f"a line in the log on {name}")
+    told_lost(context, pid, node)
 
 
 def kill_on_three(context):

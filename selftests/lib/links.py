@@ -9,7 +9,7 @@ import time
 
 from . import copies, paths
 from .control import (SPIN, becomes, child_of, exit_status, migrate, nodes, one_moves, radctl, rejoin,
-                      see_each_other, shown, start, stop, within)
+                      see_each_other, shown, start, stop, told_lost, within)
 from .context import each
 from .ends import LOOK, SHELL, Clock, dead_seconds, ended, patience, watch
 from .remains import nothing_left, replicas
@@ -155,10 +155,7 @@ def lost(context, begin_outage, end_outage, sees):
         took = clock.host(ended(bed, 1, limit + 10, "the process ends at home")) - before
         assert took <= limit + slack + clock.error, f"{took:.1f} s instead of {limit:.1f}"
         assert exit_status(bed) == 137
-        # A console may be slow.
-        within(10 * context.slow,
-               lambda: re.search(rf"radium: process {pid} .*is killed", bed.console(1)),
-               "a line in the log")
+        told_lost(context, pid, 2)
         assert nodes(bed)[2]["state"] != "up", nodes(bed)
         if sees:
             took = there.host(ended(bed, 2, 10, "its replica ends")) - before

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is lost with a machine that dies, or with a replica; and what is not."""
 
-import re
 import time
 
 from . import copies, paths
 from .control import (SPIN, boot_again, child_of, exit_status, migrate, processes, refused, shown, start,
-                      stop, within)
+                      stop, told_lost, within)
 from .ends import LOOK, Clock, dead_seconds, ended, watch
 from .remains import nothing_left, replica, replicas
 
@@ -68,8 +67,7 @@ def power_loss(context):
         took = clock.host(ended(bed, 1, limit + 10, "the visitor's process ends")) - before
         assert took <= limit + slack, f"it ended after {took:.1f} s instead of {limit:.1f}"
         assert exit_status(bed) == 137
-        assert re.search(rf"radium: process {visitor} .*is killed: .* on node 2\b", bed.console(1)), \
-            "no line in the log"
+        told_lost(context, visitor, 2)
         refused(context, ["migrate", str(other), "2"], "node is down")
         bed.run(1, f"[ -e /proc/{other}/exe ] && [ -e /proc/{copied}/exe ]")
     finally:
