@@ -100,7 +100,6 @@ ifneq ($(filter-out $(PARTS),$(BENCH)),)
 $(error BENCH='$(BENCH)' is none of $(PARTS))
 endif
 
-bench: DEPS := bench
 bench: deps selftests
 	+$(MAKE) all $(THEIRS)
 	selftests/bench/run --only '$(BENCH)'

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""The table of stressors.rst, from what a run of the suite stressors or stressors_all has
+"""The table of stressors.rst, from what a run of the suite stressors has
 recorded (build/stressors.json, or another FILE).
   stressors.py [FILE]          print it
   stressors.py --check         fail if stressors.rst has something else than rows of it, or

@@ -18,6 +18,8 @@ static const struct {
 	{ "folio_free_swap", (void **)&rad_ksym.folio_free_swap },
 	{ "lru_add_drain", (void **)&rad_ksym.lru_add_drain },
 	{ "rmap_walk", (void **)&rad_ksym.rmap_walk },
+	{ "__memcg_kmem_charge_page", (void **)&rad_ksym.memcg_kmem_charge_page },
+	{ "__memcg_kmem_uncharge_page", (void **)&rad_ksym.memcg_kmem_uncharge_page },
 	{ "do_munmap", (void **)&rad_ksym.do_munmap },
 	{ "wait_task_inactive", (void **)&rad_ksym.wait_task_inactive },
 	{ "put_task_stack", (void **)&rad_ksym.put_task_stack },

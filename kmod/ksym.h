@@ -34,6 +34,9 @@ struct task_struct;
  * @folio_free_swap: a held page has no place in swap
  * @lru_add_drain: a page that has come home can be taken out again without asking other CPUs
  * @rmap_walk: finds who else has an entry of a page that is lost
+ * @memcg_kmem_charge_page: a visitor's page counts for the control group of its replica, as what
+ *	alloc_pages() charges does
+ * @memcg_kmem_uncharge_page: the same, when the page goes
  * @do_munmap: unmaps under a lock of the memory that is held already
  * @wait_task_inactive: its registers may be loaded when a task sleeps and is off CPU
  * @put_task_stack: gives back a stack that was held against the exit of its task
@@ -50,6 +53,8 @@ struct rad_ksym {
 	bool (*folio_free_swap)(struct folio *folio);
 	void (*lru_add_drain)(void);
 	void (*rmap_walk)(struct folio *folio, struct rmap_walk_control *walk);
+	int (*memcg_kmem_charge_page)(struct page *page, gfp_t gfp, int order);
+	void (*memcg_kmem_uncharge_page)(struct page *page, int order);
 	int (*do_munmap)(struct mm_struct *mm, unsigned long start, size_t len,
 			 struct list_head *uf);
 	unsigned long (*wait_task_inactive)(struct task_struct *task, unsigned int match_state);

@@ -4,11 +4,13 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/idr.h>
+#include <linux/memcontrol.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include "ksym.h"
 #include "modest.h"
 #include "node.h"
 #include "replica.h"
@@ -24,12 +26,34 @@ enum { AHEAD_MAX = 16 };	/* pages fetched behind one that was asked for */
 
 static DEFINE_IDA(slots);
 
+/* So many pages, as a power of 2, a control group is to have left behind each that is charged. */
+enum { HEADROOM_ORDER = 5 };
+
+/*
+ * A landing page counts for the control group of current, the replica's, as one that the kernel
+ * allocates for a process does. The last ones are left to page tables, for want of which the kernel
+ * kills: who finds no room for a page goes home.
+ */
+static bool wpage_charge(struct rad_wpage *page, gfp_t gfp)
+{
+	struct page *content = page->landing.page;
+
+	if (!memcg_kmem_enabled())
+		return true;
+	if (rad_ksym.memcg_kmem_charge_page(content, gfp, HEADROOM_ORDER))
+		return false;
+	rad_ksym.memcg_kmem_uncharge_page(content, HEADROOM_ORDER);
+	return !rad_ksym.memcg_kmem_charge_page(content, gfp, 0);
+}
+
 /* rad_wpage_put() - lets go of a page; NULL is fine */
 void rad_wpage_put(struct rad_wpage *page)
 {
 	if (!page || !refcount_dec_and_test(&page->ref))
 		return;
 	rad_wpage_put(page->kept);
+	if (page->landing.page)
+		rad_ksym.memcg_kmem_uncharge_page(page->landing.page, 0);
 	if (page->landing.page && page->exposed)
 		rad_landing_put_exposed(&page->landing);
 	else if (page->landing.page)
@@ -164,9 +188,9 @@ static struct rad_wpage *wpage_alloc(struct rad_replica *replica, unsigned long 
 	page->call.notify = granted;
 	page->call.landing = &page->landing;
 	rad_late_init(page);
-	if (!rad_landing_get(&page->landing, gfp))
+	if (!rad_landing_get(&page->landing, gfp) && wpage_charge(page, gfp))
 		return page;
-	kfree(page);
+	rad_wpage_put(page);
 	return NULL;
 }
 

@@ -125,7 +125,7 @@ static void check_symbols(struct finding *f)
 		"__x64_sys_seccomp", "__ia32_sys_seccomp", "syscall_regfunc",
 		"x64_sys_call", "kernel_clone", "split_huge_page_to_list", "__put_anon_vma",
 		"folio_free_swap", "lru_add_drain", "rmap_walk", "do_munmap", "wait_task_inactive",
-		"put_task_stack", "ptrace_may_access",
+		"__memcg_kmem_charge_page", "__memcg_kmem_uncharge_page", "put_task_stack", "ptrace_may_access",
 		"migration_entry_wait_on_locked", "tty_read",
 		"migrate_vma_setup", "migrate_device_finalize", "task_work_add",
 		"__tracepoint_signal_generate", "__tracepoint_sched_process_exit",

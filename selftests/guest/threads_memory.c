@@ -364,6 +364,11 @@ static void *look_for_ever(struct hand *hand)
 		if (seen + faults == 1)
 			DO(sem_post(&hand->done));
 	} while (!battle_end);
+	/* Nothing of before is left, not zeros either. */
+	*look = (struct look){ battle, READ, 0, 0 };
+	do_look(look);
+	EQUAL(look->code, 0);
+	EQUAL(look->value, (uint64_t)BATTLE);
 	return (void *)(seen + faults);
 }
 

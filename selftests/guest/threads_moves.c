@@ -39,7 +39,7 @@ static void *spin_until(struct hand *hand)
 	return NULL;
 }
 
-/* From node 2 straight to node 3 and back, computing and asleep; then one comes home alone. */
+/* From node 2 to node 3 by one command, and back, computing and asleep; then one comes home alone. */
 static void node_to_node(void)
 {
 	static atomic_int end ALONE;

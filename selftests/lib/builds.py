@@ -39,7 +39,7 @@ PROGRAMS = [
         "test_resource", "test_sched", "test_zlib")),
 ]
 # Of a run that nobody asked for by name.
-SHORT = {"make", "python3_short"}
+SHORT = {"make"}
 
 
 def run(context, only):

@@ -28,6 +28,12 @@ class Only:
         wanted = [t or "*" for s, t in self.patterns if fnmatch.fnmatch(suite, s)] or ["*"]
         return lambda name: any(fnmatch.fnmatch(name, w) for w in wanted)
 
+    def met_nothing(self, names):
+        """Patterns that none of these names, 'suite/test' or 'suite/test.how', has met."""
+        names = set(names) | {name.rpartition(".")[0] for name in names}
+        return [f"{suite}/{test}" if test else suite for suite, test in self.patterns
+                if not any(fnmatch.fnmatch(name, f"{suite}/{test or '*'}") for name in names)]
+
 
 class Context:
     """One run of the tests."""

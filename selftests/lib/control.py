@@ -550,6 +550,7 @@ def usage(context):
                   ["migrate", "-5", "2"], ["migrate", "1", "2", "--timeout", "x"]):
         done = radctl(context.bed, *words)
         assert done.returncode == 2, f"{words}: status {done.returncode} {done.stderr}"
+        assert len(done.stderr.strip().splitlines()) == 1 and not done.stdout, f"{words}: {done}"
 
 
 def device_garbage(context):

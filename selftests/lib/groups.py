@@ -164,9 +164,34 @@ def limit_at_home_is_for_home(context):
         group.remove()
 
 
+def visitors_pages_are_charged(context):
+    """Pages that a replica has are in the memory of its group, and no longer when it is gone."""
+    bed, group, mib = context.bed, Group(context.bed, 2, "memory"), 8
+    choose(bed, GROUP)
+    pid = hoards.begin(bed, mib << 10, STATUS)
+    try:
+        migrate(bed, pid)
+        before = group.bytes()
+        bed.run(1, f"touch {hoards.GO}")
+        within(60 * context.slow, lambda: hoards.owned(bed, pid) >= mib * MIB // 4096,
+               "it has its pages")
+        # Their records besides, and whatever the kernel charges in batches.
+        grown = group.bytes() - before
+        assert mib * MIB <= grown < 2 * mib * MIB, f"{grown} more for {mib} MiB"
+        bed.run(1, f"kill {pid}")
+        assert exit_status(bed, STATUS) == 0
+        nothing_left(context)
+        within(20 * context.slow, lambda: group.bytes() < MIB, "nothing is charged any more")
+    finally:
+        choose(bed, "")
+        stop(bed, pid)
+        nothing_left(context)
+        group.remove()
+
+
 def visitors_have_no_more_memory(context):
-    """The group of the visitors has no memory left for records of pages: who needs one goes home.
-    Nobody is killed, as for want of a page table somebody would be."""
+    """The group of the visitors has no memory left for pages: who needs one goes home. Nobody is
+    killed, as for want of a page table somebody would be."""
     bed, group = context.bed, Group(context.bed, 2, "memory")
     choose(bed, GROUP)
     pid = hoards.begin(bed, 1024, STATUS)
@@ -175,8 +200,8 @@ def visitors_have_no_more_memory(context):
         # What the kernel has charged beforehand it gives up; nobody is killed for memory.high.
         group.write("memory.high", 0)
         group.write("memory.high", "max")
-        # The records of that many pages are 64 KiB at least.
-        group.write("memory.max", group.bytes() + (32 << 10))
+        # Half of what it is about to write to, and what is left to page tables.
+        group.write("memory.max", group.bytes() + (640 << 10))
         bed.run(1, f"touch {hoards.GO}")
         within(120 * context.slow, lambda: "no_memory" in shown(
             bed, "show", str(pid))["threads"][0]["returns_by_reason"], "it comes home for memory")
@@ -221,4 +246,5 @@ def run(context, only):
     """The suite "groups"."""
     yield from each(context, [visitors_are_charged, visitors_are_limited,
                               no_visitors_without_their_group, limit_at_home_is_for_home,
-                              visitors_have_no_more_memory, memory_is_high], only)
+                              visitors_pages_are_charged, visitors_have_no_more_memory,
+                              memory_is_high], only)

@@ -13,6 +13,7 @@ from .rivals import rivals, send
 
 # What comes_home does, the reason that counts, and what explain says of it.
 HABITS = (("shared", "shared_memory", "memory shared with other processes"),
+          ("pinned", "memory_kind", "memory that cannot leave home (device, pinned, huge pages)"),
           ("exception", "exception", "a CPU exception"),
           ("fork", "syscall", "a system call that changes the task itself"))
 

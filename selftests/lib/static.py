@@ -9,7 +9,7 @@ import subprocess
 
 from . import coverage, guest, named, paths
 from .build import kernel_dir, make
-from .context import Skip, each
+from .context import Only, Skip, each
 
 CODE = {".c", ".h", ".S", ".py", ".sh"}
 
@@ -178,11 +178,18 @@ def kernel_doc(_context):
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
+def wrong_names_are_noticed(_context):
+    """A name that no test has is not taken for one that has passed."""
+    only = Only("static, threads/ex* leaks/none,no?hing threads/exec.native")
+    assert only.met_nothing(["static/python", "threads/exec.away"]) == \
+        ["leaks/none", "no?hing", "threads/exec.native"]
+
+
 def run(context, only):
     """The suite "static"."""
     tests = [shellcheck, python, pylint, spdx, no_bug, check_knows_the_symbols, calls_have_tests,
              guarantees_have_tests, only_the_pool_is_exposed, documents,
-             kernel_doc]
+             kernel_doc, wrong_names_are_noticed]
     if context.built and not context.native:
         tests.insert(0, sparse)
     yield from each(context, tests, only)

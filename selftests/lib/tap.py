@@ -70,6 +70,7 @@ class Report:
         self.stream = stream
         self.count = {PASS: 0, FAIL: 0, SKIP: 0}
         self.failed = []
+        self.names = []
         self.start = time.monotonic()
         self.say("TAP version 13")
 
@@ -86,6 +87,7 @@ class Report:
         """One result, under its suite's name."""
         name = f"{suite}/{result.name}"
         self.count[result.outcome] += 1
+        self.names.append(name)
         number = sum(self.count.values())
         line = f"{'not ok' if result.outcome == FAIL else 'ok'} {number} - {name}"
         if result.outcome == SKIP:

@@ -62,7 +62,7 @@ PROGRAMS = [
     stress("fork", 30, together=True),
 ]
 # Of a run that nobody asked for by name.
-SHORT = {"xz_2.2_nodes", "pigz.3_nodes", "standard_threads.3_nodes"}
+SHORT = {"xz_2.2_nodes", "pigz.3_nodes", "standard_threads.3_nodes", "openmp.3_nodes"}
 
 
 def lacks(program, report, moves, nodes):

@@ -63,6 +63,7 @@ def threads_stand_for_processes():
 SYMBOLS = ("do_swap_page do_wp_page migration_entry_wait syscall_user_dispatch x64_sys_call kernel_clone "
            "split_huge_page_to_list __put_anon_vma folio_free_swap lru_add_drain do_munmap wait_task_inactive "
            "migration_entry_wait_on_locked rmap_walk tty_read "
+           "__memcg_kmem_charge_page __memcg_kmem_uncharge_page "
            "put_task_stack ptrace_may_access __x64_sys_seccomp __ia32_sys_seccomp syscall_regfunc "
            "migrate_vma_setup migrate_device_finalize task_work_add "
            "__tracepoint_signal_generate __tracepoint_sched_process_exit "
