@@ -177,6 +177,17 @@ out:
 }
 
 /*
+ * The best one serves for a minute; then the next one that is nearly as good takes its place, or, if
+ * there is none for another minute, any.
+ */
+static bool is_kept(const struct rad_beat *beat, s64 rtt)
+{
+	unsigned long age = jiffies - beat->best_at, best = msecs_to_jiffies(RAD_CLOCK_BEST_MS);
+
+	return rtt > beat->best_rtt && (age < best || (age < 2 * best && rtt > 2 * beat->best_rtt));
+}
+
+/*
  * t1: our heartbeat left, t2: it arrived there, t3: the answer left there,
  * t4: it arrived here. t1 and t4 are our clock, t2 and t3 the peer's.
  */
@@ -191,12 +202,11 @@ static void take_sample(struct rad_beat *beat, u64 t1, u64 t2, u64 t3, u64 t4)
 	agrees = abs(mono - beat->offset.mono) <= (rtt + (s64)beat->best_rtt) / 2 + DRIFT_NS;
 	beat->rtt = beat->samples ? beat->rtt - beat->rtt / 8 + rtt / 8 : rtt;
 	beat->samples++;
-	if (beat->samples > 1 && agrees && rtt > beat->best_rtt &&
-	    time_before(jiffies, beat->best_at + msecs_to_jiffies(RAD_CLOCK_BEST_MS)))
+	if (beat->samples > 1 && agrees && is_kept(beat, rtt))
 		return;
 	beat->best_rtt = rtt;
 	beat->best_at = jiffies;
-	beat->offset.mono = mono;
+	WRITE_ONCE(beat->offset.mono, mono);
 }
 
 /* CLOCK_BOOTTIME differs from CLOCK_MONOTONIC by what each side says itself. */
@@ -332,4 +342,16 @@ void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offse
 	spin_lock_bh(&node->lock);
 	*offset = node->beat.offset;
 	spin_unlock_bh(&node->lock);
+}
+
+/**
+ * rad_node_clock_ahead - the part of it that is about CLOCK_MONOTONIC, as it is just now
+ * @node: the node
+ *
+ * Context: any, the timekeeper's as well.
+ * Return: our clock minus its clock, ns.
+ */
+s64 rad_node_clock_ahead(const struct rad_node *node)
+{
+	return READ_ONCE(node->beat.offset.mono);
 }

@@ -34,6 +34,7 @@ u32 rad_node_id(const struct rad_node *node);
 u64 rad_node_incarnation_of(const struct rad_node *node);
 bool rad_node_is_dead(const struct rad_node *node);
 void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offset);
+s64 rad_node_clock_ahead(const struct rad_node *node);
 u32 rad_node_answer_ms(void);
 void rad_node_forward_failed(struct rad_node *home, struct rad_node *next);
 bool rad_node_may_forward(const struct rad_node *home, const struct rad_node *next);

@@ -146,7 +146,7 @@ struct rad_replica *rad_replica_new(const struct rad_in *in)
 	INIT_LIST_HEAD(&replica->visitors);
 	INIT_LIST_HEAD(&replica->births);
 	init_waitqueue_head(&replica->wait);
-	if (rad_window_create(&replica->window, prepare)) {
+	if (rad_window_create(&replica->window, replica->home, prepare)) {
 		rad_node_put(replica->home);
 		kfree(replica);
 		return NULL;

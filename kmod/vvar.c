@@ -52,6 +52,9 @@ enum { COARSE_LAG_NS = 3 * TICK_NSEC };
 /* Home's clock is not so much ahead of ours: whoever says so has no say in what we show. */
 enum { MOST_BEHIND_NS = NSEC_PER_SEC };
 
+/* A clock that is ahead of home's goes back by so much of the time that passes: 12.5 %. */
+enum { FOLLOW_PART = 8 };
+
 /* Nor is ours of home's: who comes home does not wait longer for its tick. */
 enum { CATCH_UP_TICKS = HZ / 10 };
 
@@ -233,29 +236,75 @@ static void read_here(const struct rad_vvar *vvar, struct vdso_data *here)
 	} while (vdso_read_retry(vvar->here, seq));
 }
 
+/*
+ * The two machines' clocks drift apart: what the page shows follows. Forwards at once, backwards by a
+ * part of the time that has passed: the clock stands still for that long in each tick.
+ */
+static void follow(struct rad_vvar *vvar, const struct vdso_data *here)
+{
+	s64 now = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0);
+	s64 step = vvar->told - (rad_node_clock_ahead(vvar->home) - vvar->ahead) - vvar->mono;
+
+	if (!vvar->followed)
+		vvar->followed = now;
+	step = max(step, -(now - vvar->followed) / FOLLOW_PART);
+	vvar->followed = now;
+	vvar->mono += step;
+	vvar->boot += step;
+	vvar->real += step;
+}
+
+/*
+ * How far readers of the page may have seen the clock by now. The page says that it is being written:
+ * who has read the counter later reads again.
+ */
+static s64 latest(const struct vdso_data *data)
+{
+	u64 ns = data->basetime[CLOCK_MONOTONIC].nsec, cycles;
+
+	smp_mb();
+	cycles = rdtsc_ordered();
+	if (cycles > data->cycle_last)
+		ns += (cycles - data->cycle_last) * data->mult;
+	return data->basetime[CLOCK_MONOTONIC].sec * NSEC_PER_SEC + (ns >> data->shift);
+}
+
 static void write_page(struct rad_vvar *vvar)
 {
 	struct vdso_data *data = page_address(vvar->page) + VDSO_DATA_OFFSET;
 	struct vdso_timestamp real, coarse_real;
 	struct vdso_data here[CS_BASES];
-	s64 coarse, behind;
+	s64 base, coarse, behind;
+	bool again;
 	s32 mode;
 	int i;
 
+	vdso_write_begin(data);
 	read_here(vvar, here);
 	mode = here->clock_mode;
 	/* Back in the middle of a read, home needs the page that was being read. */
 	if (mode != VDSO_CLOCKMODE_TSC && mode != vvar->home_mode)
 		mode = VDSO_CLOCKMODE_NONE;
+	/* Since home has said what its clocks are the page has been written, and may have been read. */
+	again = vvar->followed;
+	/* The counter of the other modes is not read here. */
+	if (mode != VDSO_CLOCKMODE_PVCLOCK && mode != VDSO_CLOCKMODE_HVCLOCK)
+		follow(vvar, here);
 
+	base = to_ns(&here->basetime[CLOCK_MONOTONIC], here->shift) + vvar->mono;
 	coarse = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0) + vvar->mono - COARSE_LAG_NS;
-	behind = vvar->seen - vvar->mono -
-		 to_ns(&here->basetime[CLOCK_MONOTONIC], here->shift);
-	if (behind < MOST_BEHIND_NS) {
+	behind = vvar->seen - base;
+	if (behind < MOST_BEHIND_NS)
 		coarse = max(coarse, vvar->seen);
-		if (behind > 0 && here->mult)
-			advance(here, behind);
+	else
+		behind = 0;
+	if (again) {
+		coarse = max(coarse, vvar->shown);
+		if (mode == VDSO_CLOCKMODE_TSC && data->clock_mode == VDSO_CLOCKMODE_TSC)
+			behind = max(behind, latest(data) - base);
 	}
+	if (behind > 0 && here->mult)
+		advance(here, behind);
 	vvar->shown = coarse;
 	coarse_real = to_timestamp(coarse + vvar->real - vvar->mono);
 	real = sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
@@ -265,7 +314,6 @@ static void write_page(struct rad_vvar *vvar)
 		real.sec = coarse_real.sec;
 	}
 
-	vdso_write_begin(data);
 	for (i = 0; i < CS_BASES; i++) {
 		data[i].clock_mode = mode;
 		data[i].cycle_last = here[i].cycle_last;
@@ -304,15 +352,18 @@ static int update(struct notifier_block *updates, unsigned long was_set, void *t
 /**
  * rad_vvar_create() - make the page with home's clocks
  * @vvar: whose
+ * @home: there for as long as @vvar
  * @prepare: where the pages are, and the clocks
  *
  * Return: 0 or -ENOMEM.
  */
-int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare)
+int rad_vvar_create(struct rad_vvar *vvar, const struct rad_node *home,
+		    const struct rad_wire_prepare *prepare)
 {
 	struct vdso_data *data;
 	u32 seq = get_random_u32() & ~1;
 
+	vvar->home = home;
 	vvar->start = le64_to_cpu(prepare->vvar);
 	vvar->updates.notifier_call = update;
 	mutex_init(&vvar->lock);
@@ -353,6 +404,9 @@ void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *p
 	raw = ktime_get_raw_ns() - ktime_get_ns();
 	raw_spin_lock_irq(&vvar->writing);
 	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
+	vvar->told = mono;
+	vvar->ahead = rad_node_clock_ahead(vvar->home);
+	vvar->followed = 0;
 	vvar->mono = mono;
 	vvar->boot = le64_to_cpu(prepare->boot);
 	/* Raw and adjusted clock drift apart on each machine for itself. */

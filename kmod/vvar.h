@@ -28,8 +28,12 @@ enum { RAD_VVAR_PAGES = 4 };
  * @updates: from the timekeeper, while @here is known
  * @lock: registration of @updates; several threads arrive at once
  * @writing: the page, and what follows here
+ * @home: whose clocks it shows
+ * @told: home's clocks minus this node's, ns, when home last said so
+ * @ahead: rad_node_clock_ahead() of @home then
+ * @followed: this node's CLOCK_MONOTONIC_COARSE when @mono last followed, ns; 0: not since @told
  * @home_mode: how home's vdso reads its clock source: enum vdso_clock_mode
- * @mono: home's clocks minus this node's, ns
+ * @mono: home's clocks minus this node's, as the page shows them, ns
  * @boot: see @mono
  * @raw: see @mono
  * @real: home's CLOCK_REALTIME minus this node's CLOCK_MONOTONIC, ns
@@ -44,6 +48,8 @@ struct rad_vvar {
 	struct notifier_block updates;
 	struct mutex lock;
 	raw_spinlock_t writing;
+	const struct rad_node *home;
+	s64 told, ahead, followed;
 	s32 home_mode;
 	s64 mono, boot, raw, real;
 	s64 seen, shown;
@@ -58,7 +64,8 @@ s64 rad_vvar_real(void);
 void rad_vvar_catch_up(s64 coarse);
 
 /* in a replica */
-int rad_vvar_create(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
+int rad_vvar_create(struct rad_vvar *vvar, const struct rad_node *home,
+		    const struct rad_wire_prepare *prepare);
 void rad_vvar_destroy(struct rad_vvar *vvar);
 void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *prepare);
 void rad_vvar_has_seen(struct rad_vvar *vvar, s64 coarse, s64 real);

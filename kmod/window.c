@@ -525,10 +525,12 @@ static const struct vm_operations_struct window_ops = {
 /**
  * rad_window_create() - a window, not yet mapped
  * @window: the window
+ * @home: there for as long as the window
  * @prepare: of the first thread: where the vvar pages are, and the clocks
  * Return: 0, -ENOMEM, -ENOSPC.
  */
-int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *prepare)
+int rad_window_create(struct rad_window *window, const struct rad_node *home,
+		      const struct rad_wire_prepare *prepare)
 {
 	int i, err;
 
@@ -540,7 +542,7 @@ int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *
 	window->slot = ida_alloc_max(&slots, WINDOW_SLOTS - 1, GFP_KERNEL);
 	if (window->slot < 0)
 		return window->slot;
-	err = rad_vvar_create(&window->vvar, prepare);
+	err = rad_vvar_create(&window->vvar, home, prepare);
 	if (err)
 		ida_free(&slots, window->slot);
 	return err;

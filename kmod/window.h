@@ -68,7 +68,8 @@ struct rad_window {
 int rad_window_init(void);
 void rad_window_uninit(void);
 
-int rad_window_create(struct rad_window *window, const struct rad_wire_prepare *prepare);
+int rad_window_create(struct rad_window *window, const struct rad_node *home,
+		      const struct rad_wire_prepare *prepare);
 void rad_window_destroy(struct rad_window *window);
 int rad_window_map(struct rad_replica *replica, struct file *file);
 int rad_window_mmap(struct rad_replica *replica, struct vm_area_struct *vma);

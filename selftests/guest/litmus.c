@@ -38,6 +38,9 @@
 
 enum { INSTANCES = 128, PAGE = 4096, WORDS = PAGE / 4, PAGES = 16 };
 
+/* Threads that hardly overlap, on a busy host, go on for so many times as long at most. */
+enum { PATIENCE = 4 };
+
 /* In rounds with futexes one access in so many has a call before it. */
 enum { CALL_EVERY = 32 };
 
@@ -401,9 +404,8 @@ static int test_shape(void *argument)
 
 		if (!enough && runs >= option.runs)
 			enough = now_ns();
-		/* As long again at most. */
 		if (enough && (!option.roam.nodes || tally_overlapped(&judge.tally) ||
-			       now_ns() - enough > enough - start))
+			       now_ns() - enough > PATIENCE * (enough - start)))
 			break;
 		if (round > TALLY_VARIANTS * LAYOUTS && tally_overlapped(&judge.tally) &&
 		    now_ns() - start > option.seconds * 1000000000ull)

@@ -122,7 +122,8 @@ bool tally_report(const struct tally *tally, double seconds, bool must_overlap)
 	printf("%s: %u runs in %.1f s, %.0f a second:", shape->name, runs, seconds, runs / seconds);
 	for (unsigned int class = 0; class < SHAPE_CLASSES; class++)
 		printf(" %u %s,", sums[class], shape_class_names[class]);
-	printf(" %u of a wrong round; %u of %u rounds mixed\n", tally->stale, tally->mixed, tally->rounds);
+	printf(" %u of a wrong round; %u of %u rounds mixed, %u runs overlapped\n", tally->stale,
+	       tally->mixed, tally->rounds, tally->overlaps);
 	if (must_overlap && !tally_overlapped(tally)) {
 		puts("the threads hardly overlapped: nothing is shown");
 		return false;
