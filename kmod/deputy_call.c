@@ -56,6 +56,7 @@ bool rad_deputy_resolve(u64 detail)
  * rad_deputy_touch() - have a stack grow, or a page of a file read
  * @process: whose
  * @id: the thread whose visitor waits for the page
+ * @from: where it is, as far as its node knows
  * @touch: where, and what then
  *
  * Only a fault of the process itself grows a stack; the deputy is the process. It waits for a file
@@ -65,7 +66,8 @@ bool rad_deputy_resolve(u64 detail)
  * Return: whether it is going to be; not if the visitor cannot be waiting for a page, or if there
  * is another address already, for which it has ceased to wait.
  */
-bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *touch)
+bool rad_deputy_touch(struct rad_process *process, u32 id, const struct rad_node *from,
+		      struct rad_touch *touch)
 {
 	struct rad_thread *thread = rad_thread_find_id(process, id);
 	bool may;
@@ -73,7 +75,8 @@ bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *tou
 	if (!thread)
 		return false;
 	spin_lock(&thread->lock);
-	may = thread->state == RADIUM_THREAD_AWAY && !thread->in_syscall && !thread->touch;
+	may = thread->state == RADIUM_THREAD_AWAY && thread->node == from && !thread->in_syscall &&
+	      !thread->touch;
 	if (may)
 		thread->touch = touch;
 	spin_unlock(&thread->lock);

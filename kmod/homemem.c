@@ -283,10 +283,30 @@ static bool abandon(struct rad_homemem *mem)
 	return left;
 }
 
+/**
+ * rad_homemem_end_if_empty() - give no page any more if nobody elsewhere has one
+ * @process: no thread of it is elsewhere, or goes there; it retires if so
+ *
+ * A page that is being taken, ahead or for a thread that has come home since, stays: what its taker
+ * gives nobody would ask to come back, and the replica that gets it ends.
+ *
+ * Return: whether nobody has one.
+ */
+bool rad_homemem_end_if_empty(struct rad_process *process)
+{
+	struct rad_homemem *mem = &process->mem;
+
+	spin_lock(&mem->pages.xa_lock);
+	mem->over |= !mem->away && !mem->copied;
+	spin_unlock(&mem->pages.xa_lock);
+	return mem->over;
+}
+
 /* rad_homemem_die() - the address space is being released; see notifier.c */
 void rad_homemem_die(struct rad_process *process)
 {
 	spin_lock(&process->mem.pages.xa_lock);
+	process->mem.over = true;
 	process->mem.dead = true;
 	spin_unlock(&process->mem.pages.xa_lock);
 	wake_up_all(&process->mem.wait);

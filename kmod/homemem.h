@@ -126,6 +126,7 @@ struct rad_turn {
  * @wait: woken when a layout change is over, when something comes back to the reserve, and at the end
  * @gate: layout changes under way (between range_start and range_end): what is there is neither
  *	taken out nor copied meanwhile
+ * @over: nobody elsewhere has a page, and the process retires: nobody gets one
  * @dead: the address space is gone; nothing goes over the network any more
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
@@ -145,6 +146,7 @@ struct rad_homemem {
 	struct xarray pages;
 	wait_queue_head_t wait;
 	struct rad_gate gate;
+	bool over;
 	bool dead;
 	u32 away;
 	u32 copied;
@@ -177,6 +179,7 @@ bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);
 void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait);
 void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode);
+bool rad_homemem_end_if_empty(struct rad_process *process);
 void rad_homemem_die(struct rad_process *process);
 void rad_homemem_count(struct rad_process *process, struct radium_page_count *counts);
 

@@ -159,7 +159,7 @@ void rad_defer_touch(struct rad_take *t, const struct rad_in *in)
 	}
 	deferred->touch.address = t->address;
 	INIT_WORK(&deferred->touch.work, touched);
-	if (rad_deputy_touch(t->process, t->thread, &deferred->touch))
+	if (rad_deputy_touch(t->process, t->thread, t->to, &deferred->touch))
 		return;
 	rad_grant_refuse(in, RADIUM_R_FAULT, 0);
 	free_deferred(deferred);

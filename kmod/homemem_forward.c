@@ -91,7 +91,8 @@ static void owned_done(struct rad_revoke *revoke, u32 flags, bool answered)
 		over(forward, false);
 		return;
 	}
-	forward->unsent = answered;
+	/* What was sent may be on its way yet, whatever has become of the queue that it was in. */
+	forward->unsent = answered && !(flags & RAD_BACK_SENT);
 	unsure(forward);
 }
 

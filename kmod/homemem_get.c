@@ -205,15 +205,18 @@ static void take_turn(struct rad_take *t, bool holds)
 }
 
 /*
- * Waits for the end of a layout change there, and of others that come meanwhile. False: the request
- * has been answered.
+ * Waits for the end of a layout change there, and of others that come meanwhile; not on the chance that
+ * somebody wants the page: until then the replica may have been killed, and another one have got a copy,
+ * which would be forgotten here. False: the request has been answered.
  */
 static bool pass_gate(struct rad_take *t, const struct rad_in *in, bool holds)
 {
 	struct rad_homemem *mem = &t->process->mem;
 	bool open = true;
 
-	if (rad_homemem_changes(mem, t->address)) {
+	if (rad_homemem_changes(mem, t->address) && !t->thread) {
+		open = false;
+	} else if (rad_homemem_changes(mem, t->address)) {
 		t->gate_until = t->gate_until ?: jiffies + GATE_WAIT_JIFFIES;
 		give_up_turn(t);
 		open = wait_event_timeout(mem->wait, !rad_homemem_changes(mem, t->address),

@@ -244,7 +244,7 @@ void rad_reserve_destroy(struct rad_homemem *mem);
  * @early: it has arrived, and the owner was about to be asked
  * @sent: READ: the owner says that he has sent it
  * @unsure: the owner does not know whether @to has it, or has died
- * @unsent: he is through with it, and lives: he will not write it to @to any more
+ * @unsent: he has not sent it, and will not: he lives, and could not
  * @asking: @to was asked, and then perhaps the owner again
  * @missing: @to does not have it
  * @over: nobody but who made this uses it any more

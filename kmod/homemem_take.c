@@ -450,7 +450,8 @@ out_free:
 /**
  * rad_take_end() - leave TAKING: as owner, as copy, or not at all
  * @t: its page. If granted, the grant is in the stream, before any revocation of it: only
- *	AWAY and COPIED can be revoked.
+ *	AWAY and COPIED can be revoked. Where it is all over the grant is for a replica that ends, in
+ *	which nobody runs: the page is not given.
  *
  * Context: process, without mmap_lock, sleeps.
  */
@@ -464,6 +465,7 @@ void rad_take_end(struct rad_take *t)
 	page->taker = NULL;
 	page->granting = 0;
 	page->written = t->access & RAD_ACCESS_WRITE;
+	t->granted &= !mem->over;
 	if (t->granted && !page->frame)
 		page->copies |= BIT_ULL(rad_node_id(t->to) - 1);
 	if (page->frame)

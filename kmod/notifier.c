@@ -8,9 +8,9 @@
  *   landing pages are GFP_NOWAIT, and come from a reserve where there is no memory.
  * - The wait is bounded by the death of the peer, not by signals of current, who
  *   may be an unrelated reclaimer.
- * - Reclaim (PF_MEMALLOC) shuts the gate, makes stale what is being taken, and calls
- *   nothing back: what it unmaps keeps its content, and it may hold the lock of a page
- *   that an answer needs.
+ * - Reclaim (PF_MEMALLOC) and kcompactd shut the gate, make stale what is being taken, and call
+ *   nothing back: what they unmap keeps its content, and they may hold the lock of a page
+ *   that an answer needs, or of a file that others map.
  */
 #define pr_fmt(fmt) "radium: " fmt
 
@@ -32,6 +32,22 @@ static bool is_own(struct rad_process *process, const struct mmu_notifier_range 
 	return range->event == MMU_NOTIFY_MIGRATE && range->owner == process;
 }
 
+/*
+ * Does the caller hold up others while it waits? Reclaim does, and so does kcompactd, which holds a
+ * lock of the file that everybody needs who maps or unmaps it (a library). What it moves stays as it is.
+ */
+static bool must_not_wait(void)
+{
+	int node;
+
+	if (!IS_ENABLED(CONFIG_COMPACTION) || !(current->flags & PF_KTHREAD))
+		return current->flags & PF_MEMALLOC;
+	for_each_online_node(node)
+		if (NODE_DATA(node)->kcompactd == current)
+			return true;
+	return current->flags & PF_MEMALLOC;
+}
+
 static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
 	struct rad_process *process = process_of(notifier);
@@ -42,8 +58,7 @@ static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 	rad_gate_shut(&process->mem.gate, range->start, range->end);
 	spin_unlock(&process->mem.pages.xa_lock);
 	rad_homemem_invalidate(process, range->start, range->end,
-			       mmu_notifier_range_blockable(range) &&
-			       !(current->flags & PF_MEMALLOC));
+			       mmu_notifier_range_blockable(range) && !must_not_wait());
 	return 0;
 }
 

@@ -193,16 +193,9 @@ void rad_process_retire(struct rad_process *process)
  */
 void rad_process_retire_if_idle(struct rad_process *process)
 {
-	bool idle;
-
 	spin_lock(&processes_lock);
-	idle = !process->entering && !process->retiring && !rad_thread_count_wanted(process);
-	if (idle) {
-		spin_lock(&process->mem.pages.xa_lock);
-		idle = !process->mem.away && !process->mem.copied;
-		spin_unlock(&process->mem.pages.xa_lock);
-	}
-	if (idle)
+	if (!process->entering && !process->retiring && !rad_thread_count_wanted(process) &&
+	    rad_homemem_end_if_empty(process))
 		begin_retirement(process);
 	spin_unlock(&processes_lock);
 }

@@ -193,7 +193,7 @@
 	X(umount2,			HOME,	"the administrator's: what it points to is used where it is")	\
 	X(swapon,			HOME,	"the administrator's: what it points to is used where it is")	\
 	X(swapoff,			HOME,	"the administrator's: what it points to is used where it is")	\
-	X(reboot,			HOME,	"the administrator's: what it points to is used where it is")	\
+	X(reboot,			RETURN,	"ends the task in a PID namespace of its own")			\
 	X(sethostname,			HOME,	"the administrator's: what it points to is used where it is")	\
 	X(setdomainname,		HOME,	"the administrator's: what it points to is used where it is")	\
 	X(iopl,				RETURN,	"changes the registers")				\

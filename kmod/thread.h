@@ -225,7 +225,8 @@ void rad_deputy_summon(struct rad_thread *thread);
 bool rad_deputy_interrupt(struct rad_thread *thread);
 void rad_deputy_init_thread(struct rad_thread *thread);
 bool rad_deputy_syscall_entry(struct pt_regs *regs);
-bool rad_deputy_touch(struct rad_process *process, u32 id, struct rad_touch *touch);
+bool rad_deputy_touch(struct rad_process *process, u32 id, const struct rad_node *from,
+		      struct rad_touch *touch);
 void rad_deputy_drop_touch(struct rad_thread *thread);
 void rad_deputy_free_parcel(struct rad_thread *thread);
 void rad_deputy_free_answer(struct rad_thread *thread);

@@ -100,19 +100,22 @@ static struct rad_thread *join(struct rad_process *process)
  *
  * One that never was elsewhere has no record before it waits for the first time. One that
  * exits gets none: it would not be there for long enough to be seen. Nor has a child that
- * shares the memory: for people it is another process.
+ * shares the memory: for people it is another process. What is left of a process that retires may
+ * keep current waiting while it is one of its successor, perhaps away: that it remains.
  *
  * Context: the task itself, may sleep; may hold mmap_lock for reading.
  */
 void rad_thread_add_wait(struct rad_process *process, u64 waited)
 {
+	struct rad_process *other;
 	struct rad_thread *thread;
 
 	if (current->mm != process->mm || task_tgid(current) != process->pid ||
 	    current->flags & (PF_EXITING | PF_IO_WORKER))
 		return;
 	thread = rad_thread_find(current);
-	if (!thread || READ_ONCE(thread->process) != process) {
+	other = thread ? READ_ONCE(thread->process) : NULL;
+	if (!other || (other != process && !READ_ONCE(process->retiring))) {
 		rad_thread_put(thread);
 		thread = join(process);
 	}

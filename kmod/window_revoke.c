@@ -100,7 +100,7 @@ static void answer(struct rad_node *home, u64 call, struct rad_out *msg,
 		if (forwarded)
 			flags |= RAD_BACK_SENT;
 		else if (!(how & RAD_REVOKE_KEEP))
-			flags = RAD_BACK_SENT;
+			flags = 0;	/* home asks for it, or for another way */
 	}
 	back->flags = cpu_to_le32(flags);
 	if (content && !(flags & RAD_BACK_DATA)) {

@@ -480,7 +480,7 @@ enum rad_revoke_flags {
 	RAD_REVOKE_FORWARD	= 4,	/* the content is wanted by @next, at @forward */
 	RAD_REVOKE_CANCEL	= 8,	/* the receiver asked for it in @call: no longer */
 	RAD_REVOKE_SENT		= 16,	/* what the former owner has sent in vain */
-	RAD_REVOKE_UNSENT	= 32,	/* CANCEL: nobody will write it to the receiver's place any more */
+	RAD_REVOKE_UNSENT	= 32,	/* CANCEL: nobody has sent it to the receiver's place, nor will */
 	RAD_REVOKE_FLAGS	= 63,
 };
 
@@ -515,7 +515,8 @@ enum rad_back_flags {
 	RAD_BACK_DATA	= 1,	/* the page was written to the landing place */
 	RAD_BACK_CLEAN	= 2,	/* the holder never wrote to it: home's copy is right; CANCEL: never had it */
 	RAD_BACK_NONE	= 4,	/* the node does not hold it */
-	RAD_BACK_SENT	= 8,	/* it was sent to @next, too; without KEEP: in vain, perhaps */
+	RAD_BACK_SENT	= 8,	/* it was sent to @next, too; without KEEP: in vain, perhaps, or, without this
+				 * flag either, it could not be sent */
 };
 
 struct rad_wire_page_back {

@@ -174,6 +174,48 @@ static void gaps_are_homes(void)
 	note("longest gap %lld us, home was asked %d times", (long long)longest / 1000, asked);
 }
 
+/*
+ * Stays for as long as it takes two clocks to drift apart, if they do: each follows home's, and
+ * never steps back on its way.
+ */
+static void long_stay(void)
+{
+	static clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME };
+	enum { CLOCKS = 3, STAY_MS = 8000, LOOK_MS = 200, APART_NS = 30000000 };
+	struct partner tellers[CLOCKS];
+	int64_t last[CLOCKS], now;
+	uint64_t end;
+
+	for (int i = 0; i < CLOCKS; i++)
+		partner_start(&tellers[i], tell_time, &clocks[i]);
+	away();
+	for (int i = 0; i < CLOCKS; i++)
+		last[i] = read_clock(clocks[i], false);
+	for (int look = 0; look < STAY_MS / LOOK_MS; look++) {
+		end = now_ns() + LOOK_MS * 1000000ull;
+		do {
+			for (int i = 0; i < CLOCKS; i++) {
+				now = read_clock(clocks[i], false);
+				if (now < last[i])
+					fail(__FILE__, __LINE__, "clock %d: %lld ns back", i,
+					     (long long)(last[i] - now));
+				last[i] = now;
+			}
+		} while (now_ns() < end);
+		for (int i = 0; i < CLOCKS; i++) {
+			int64_t there = partner_ask(&tellers[i]), after = read_clock(clocks[i], false);
+
+			if (there < last[i] - APART_NS || there > after + APART_NS)
+				fail(__FILE__, __LINE__, "clock %d, after %d ms: home %lld ns before, %lld "
+				     "after", i, look * LOOK_MS, (long long)(last[i] - there),
+				     (long long)(there - after));
+		}
+	}
+	EQUAL(where() != 0, moving());
+	for (int i = 0; i < CLOCKS; i++)
+		partner_end(&tellers[i]);
+}
+
 /* time() and gettimeofday() go other ways through the vdso. */
 static void time_and_timeofday(void)
 {
@@ -456,7 +498,7 @@ int main(int argc, char **argv)
 		CASE(monotonic), CASE(realtime), CASE(boottime), CASE(monotonic_raw), CASE(coarse),
 		CASE(coarse_after_call),
 		CASE(process_time), CASE(monotonic_is_homes), CASE(realtime_is_homes),
-		CASE(boottime_is_homes), CASE(gaps_are_homes),
+		CASE(boottime_is_homes), CASE(gaps_are_homes), { "long_stay", long_stay, 60 },
 		CASE(time_and_timeofday), CASE(read_while_moving),
 		CASE(time_namespace), CASE(namespace_is_joined), CASE(intervals), CASE(file_times_fit),
 		CASE(old_page_is_the_nodes), CASE(counter_is_the_nodes),

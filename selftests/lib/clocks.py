@@ -7,6 +7,23 @@ from .tap import FAIL, PASS, Result
 
 AHEAD_S = 1000
 
+# What node 2's kernel adds to its clock in a tick of USER_HZ, us: one percent more, or less.
+USUAL_TICK, FAST_TICK, SLOW_TICK = 10000, 10100, 9900
+
+
+def drifting(context, only):
+    """A long stay where the node's clock runs faster, or slower, than home's."""
+    for how, tick in ("fast", FAST_TICK), ("slow", SLOW_TICK):
+        if not only(f"long_stay_{how}"):
+            continue
+        context.bed.run(2, f"busybox adjtimex -t {tick}")
+        try:
+            for result in guest.run(context, "clock", lambda case: case == "long_stay"):
+                result.name = result.name.replace("long_stay", f"long_stay_{how}")
+                yield result
+        finally:
+            context.bed.run(2, f"busybox adjtimex -t {USUAL_TICK}")
+
 
 def shift(context):
     """Boots node 2 anew, so that its monotonic clock is another, and sets its time ahead."""
@@ -36,5 +53,7 @@ def run(context, only):
             boots = context.bed.boots
         result = next(results, None)
         if result is None:
-            return
+            break
         yield result
+    if not context.native:
+        yield from drifting(context, only)

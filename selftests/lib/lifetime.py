@@ -11,7 +11,8 @@ from .kills import (kill_away, kill_during_moves, kill_sleeping_visitor_on_its_n
                     owner_kills_visitor_on_its_node)
 from .losses import home_loss, lost_pages_are_not_read, power_loss
 from .processors import high_base_stays, other_cpu
-from .remains import ended_threads_are_forgotten, exit_leaves_nothing, memory_of_calls_goes
+from .remains import (container_powers_off, ended_threads_are_forgotten, exit_leaves_nothing,
+                      memory_of_calls_goes)
 from .shortages import allocations_fail, visitors_fill_the_pool
 from .tossed import kill_in_moves_with_frozen_peer, power_lost_in_moves
 from .visitors import killed_before_its_replica, replica_that_cannot_attach, traps_while_preempted
@@ -20,7 +21,7 @@ from .visitors import killed_before_its_replica, replica_that_cannot_attach, tra
 def run(context, only):
     """The suite "lifetime"."""
     yield from each(context, [
-        exit_leaves_nothing, kill_away, kill_during_moves, kill_visitor_on_its_node,
+        exit_leaves_nothing, container_powers_off, kill_away, kill_during_moves, kill_visitor_on_its_node,
         kill_sleeping_visitor_on_its_node, owner_kills_visitor_on_its_node,
         lost_pages_are_not_read, traps_while_preempted, replica_that_cannot_attach,
         killed_before_its_replica, unload_refused_while_away,

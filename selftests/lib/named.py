@@ -44,7 +44,7 @@ def tests(suites):
                     threads=list(threads.PROGRAMS), coherence=["litmus"], coherence_four=["litmus"])
     for suite, names in programs.items():
         known[suite] |= {case for program in names for case in guest.cases(program)}
-    known["clock"].add("clocks_differ")
+    known["clock"] |= {"clocks_differ", "long_stay_fast", "long_stay_slow"}
     known["coherence"] |= {"sweep", "litmus_self_test"}
     known["coherence_four"].add("sweep")
     known["model"] |= {f"{name}.{part}" for name, part, _ in model.HOLDS}

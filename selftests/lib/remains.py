@@ -43,6 +43,37 @@ def exit_leaves_nothing(context):
     nothing_distributed(context)
 
 
+# Says how many keep the module, before and after the init of a PID namespace has ended by reboot(), which
+# the kernel carries out in the call.
+POWER_OFF = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x20000000):
+    sys.exit("unshare: " + os.strerror(ctypes.get_errno()))
+child = os.fork()
+if not child:
+    os.execvp("radctl", ["radctl", "run", "--node", "2", "--", sys.executable, "-c",
+                         "import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)"])
+status = os.waitpid(child, 0)[1]
+print(status)
+"""
+
+
+def container_powers_off(context):
+    """The init of a PID namespace calls reboot() while it is away: it ends as it does at home, and
+    nothing of it remains."""
+    bed, count = context.bed, "cat /sys/module/radium/refcnt"
+    nothing_distributed(context)
+    before = bed.run(1, count)
+    bed.run(1, f"cat >/tmp/power_off.py <<'EOF'\n{POWER_OFF}EOF")
+    for _ in range(3):
+        status = int(bed.run(1, "python3 /tmp/power_off.py", timeout=60 * context.slow))
+        # What the kernel says of such an init: killed by SIGINT (reboot_pid_ns()).
+        assert status == 2, f"wait status {status:#x}"
+    nothing_distributed(context)
+    within(10 * context.slow, lambda: bed.run(1, count) == before, "nothing keeps the module")
+
+
 # Makes calls whose data travels.
 WRITER = "sh -c 'while :; do echo x; done'"
 
