@@ -265,9 +265,9 @@ def shortage_on_a_slow_link(context):
     with hoard_away(context) as pid:
         before = nodes(bed)[2]
         with patience(bed, dead):
+            received = shown(bed, "show", str(pid))["pages_received"]
             net(bed, "rate", "4mbit")
             bed.run(1, "echo 2 > /proc/sys/vm/drop_caches")
-            received = shown(bed, "show", str(pid))["pages_received"]
             # Three dead times is what an answer may take: what was asked for then is looked at.
             time.sleep(3 * dead + 3)
             net(bed, "clear")
