@@ -4,6 +4,7 @@ selftests/hostile makes of the module. It loses its session, with what is away t
 other harm."""
 
 import contextlib
+import time
 
 from . import build, hoards, paths
 from .context import Skip, each
@@ -131,9 +132,20 @@ def time_of_a_return(context):
     before = errors(context, what)
     pid = start(bed, SPIN)
     migrate(bed, pid)
+    # It would tell with a call of its own, of those that it makes before it computes.
+    within(60 * context.slow, lambda: computes_only(bed, pid), "it makes no calls any more")
     with hostile(context, "hours"):
         radctl(bed, "recall", str(pid))
         ends_with_session(context, pid, before, what)
+
+
+def computes_only(bed, pid):
+    """Has it made no call for a second?"""
+    def calls():
+        return [row["syscalls"] for row in shown(bed, "ps") if row["pid"] == pid]
+    before = calls()
+    time.sleep(1)
+    return calls() == before
 
 
 def pages_are_kept(context):
