@@ -51,6 +51,7 @@ static const struct {
 	{ "recalls",	rad_recall_init,	rad_recall_uninit },
 	{ "files",	rad_filewatch_init,	rad_filewatch_uninit },
 	{ "windows",	rad_window_init,	rad_window_uninit },
+	{ "replicas",	rad_replica_init,	rad_replica_uninit },
 	{ "visitors",	rad_visitor_init,	rad_visitor_uninit },
 	{ "hooks",	rad_hook_init,		rad_hook_uninit },
 	{ "messages",	rad_msg_init,		rad_msg_uninit },

@@ -16,6 +16,7 @@ static DEFINE_SPINLOCK(replicas_lock);
 static atomic_t live;
 /* Woken when the last is freed. */
 static DECLARE_WAIT_QUEUE_HEAD(emptied);
+static struct workqueue_struct *free_wq;
 /*
  * Processes that ended most recently: a PREPARE that waits for a worker may be
  * older than the message that its process is gone. Under replicas_lock.
@@ -23,9 +24,9 @@ static DECLARE_WAIT_QUEUE_HEAD(emptied);
 static struct { struct rad_node *home; u64 process; } gone[64];
 static u32 gone_next;
 
-static void free_replica(struct kref *ref)
+static void free_work(struct work_struct *work)
 {
-	struct rad_replica *replica = container_of(ref, struct rad_replica, ref);
+	struct rad_replica *replica = container_of(work, struct rad_replica, freeing);
 
 	rad_window_destroy(&replica->window);
 	if (replica->manager)
@@ -35,7 +36,17 @@ static void free_replica(struct kref *ref)
 	kfree(replica);
 	if (atomic_dec_and_test(&live))
 		wake_up_all(&emptied);
+	/* The module can go then: its exit waits for this function. */
 	module_put(THIS_MODULE);
+}
+
+/* There may be very many pages, and who lets go last may be who receives, for whom others wait. */
+static void free_replica(struct kref *ref)
+{
+	struct rad_replica *replica = container_of(ref, struct rad_replica, ref);
+
+	INIT_WORK(&replica->freeing, free_work);
+	queue_work(free_wq, &replica->freeing);
 }
 
 void rad_replica_get(struct rad_replica *replica)
@@ -407,4 +418,17 @@ int rad_replica_drain(unsigned long timeout)
 						       min_t(long, left, ASK_AGAIN_JIFFIES));
 	} while (!ret && left > ASK_AGAIN_JIFFIES);
 	return ret > 0 ? 0 : ret ? -EINTR : -ETIMEDOUT;
+}
+
+int rad_replica_init(void)
+{
+	/* With a rescuer: for want of the memory that is freed there may be no worker. */
+	free_wq = alloc_workqueue("radium_replica", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return free_wq ? 0 : -ENOMEM;
+}
+
+/* rad_replica_uninit() - none is left: each held a reference to the module */
+void rad_replica_uninit(void)
+{
+	destroy_workqueue(free_wq);
 }

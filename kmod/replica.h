@@ -15,6 +15,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include "window.h"
 #include "wire.h"
 
@@ -45,6 +46,7 @@ struct task_struct;
  * @clocks: when they may be set
  * @unasked: it was killed here, by an administrator or for lack of memory
  * @window: its memory
+ * @freeing: frees it, when nobody has a reference any more
  */
 struct rad_replica {
 	struct kref ref;
@@ -65,9 +67,12 @@ struct rad_replica {
 	bool unasked;
 	struct mutex clocks;
 	struct rad_window window;
+	struct work_struct freeing;
 };
 
 /* replica.c: what there is */
+int rad_replica_init(void);
+void rad_replica_uninit(void);
 struct rad_replica *rad_replica_new(const struct rad_in *in);
 struct rad_replica *rad_replica_find(struct rad_node *home, u64 process);
 struct rad_replica *rad_replica_find_token(u64 token);
