@@ -11,15 +11,19 @@
 /**
  * struct watch - one inode is watched
  * @mark: does not keep the inode: a mapping does, as long as it matters
- * @list: in watches
+ * @inode: which; compared, not followed
+ * @list: in watches, and then in ended
  */
 struct watch {
 	struct fsnotify_mark mark;
+	const struct inode *inode;
 	struct list_head list;
 };
 
 static struct fsnotify_group *group;
 static LIST_HEAD(watches);
+/* Nobody is heard of any more, and copies may be elsewhere; each with a reference. */
+static LIST_HEAD(ended);
 static DEFINE_SPINLOCK(watches_lock);
 
 static void unlist(struct watch *watch)
@@ -30,7 +34,7 @@ static void unlist(struct watch *watch)
 }
 
 /* Drops the copies of its pages that processes have elsewhere; returns when they are gone. */
-static void drop_copies(struct inode *inode)
+static void drop_copies(const struct inode *inode)
 {
 	struct rad_process **array;
 	u32 n, i;
@@ -56,9 +60,45 @@ static int opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, str
 	return 0;
 }
 
+static struct watch *take_ended(void)
+{
+	struct watch *watch;
+
+	spin_lock(&watches_lock);
+	watch = list_first_entry_or_null(&ended, struct watch, list);
+	if (watch)
+		list_del_init(&watch->list);
+	spin_unlock(&watches_lock);
+	return watch;
+}
+
+static void end_watches(struct work_struct *work)
+{
+	struct watch *watch;
+
+	while ((watch = take_ended())) {
+		drop_copies(watch->inode);
+		fsnotify_put_mark(&watch->mark);
+	}
+}
+
+static DECLARE_WORK(ending, end_watches);
+
+/*
+ * The inode goes, or only its last name: then the kernel takes the marks away while a process may
+ * have the file mapped by a name that was removed before, and nobody hears of who opens it by
+ * /proc/PID/fd. So the copies go, too; not at once, since whoever removes a name has a directory
+ * locked, and whoever frees an inode may do so for reclaim. When the module goes there are none.
+ */
 static void freeing_mark(struct fsnotify_mark *mark, struct fsnotify_group *of)
 {
-	unlist(container_of(mark, struct watch, mark));
+	struct watch *watch = container_of(mark, struct watch, mark);
+
+	refcount_inc(&mark->refcnt);
+	spin_lock(&watches_lock);
+	list_move_tail(&watch->list, &ended);
+	spin_unlock(&watches_lock);
+	queue_work(system_unbound_wq, &ending);
 }
 
 static void free_mark(struct fsnotify_mark *mark)
@@ -97,6 +137,7 @@ static int watch(struct inode *inode)
 	if (!new)
 		return -ENOMEM;
 	fsnotify_init_mark(&new->mark, group);
+	new->inode = inode;
 	new->mark.mask = FS_OPEN;
 	new->mark.flags |= FSNOTIFY_MARK_FLAG_NO_IREF;
 	/* Listed first: the mark may be freed as soon as it is there. */
@@ -174,5 +215,6 @@ void rad_filewatch_uninit(void)
 		schedule_timeout_uninterruptible(1);
 		fsnotify_wait_marks_destroyed();
 	}
+	flush_work(&ending);
 	fsnotify_put_group(group);
 }

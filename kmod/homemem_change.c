@@ -175,8 +175,8 @@ void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
  * @page: TAKING
  * @file: of its mapping, NULL: of none
  *
- * Before it is looked at whether somebody has the file open for writing: who opens it later finds
- * the entry.
+ * Before it is looked at whether the file is watched, and whether somebody has it open for writing:
+ * who ends the watch, or opens it, later finds the entry.
  */
 void rad_page_note_file(struct rad_page *page, struct file *file)
 {

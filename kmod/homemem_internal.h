@@ -165,6 +165,8 @@ void rad_homemem_limit(struct rad_process *process);
 /* homemem_take.c */
 u32 rad_take_prot(struct vm_area_struct *vma);
 u32 rad_take_check(struct vm_area_struct *vma, u32 access);
+struct file *rad_take_unwatched(struct vm_area_struct *vma);
+u32 rad_take_watch(struct file *file);
 struct rad_page *rad_take_begin(struct rad_take *t, struct rad_page **busy);
 u32 rad_take_page(struct rad_take *t);
 u32 rad_take_copy(struct rad_take *t, struct vm_area_struct *vma);

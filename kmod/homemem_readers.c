@@ -58,6 +58,19 @@ static void end_join(struct rad_page *page, struct rad_node *to, u64 copy)
 	wake_up_all(rad_page_wait(page));
 }
 
+/*
+ * The watch has ended since the page was copied first, and what was copied is being dropped (see
+ * filewatch.c). Returns false if there is no other: then the request has been answered.
+ */
+static bool watch_file(struct file *file, const struct rad_in *in)
+{
+	u32 reason = rad_take_watch(file);
+
+	if (reason)
+		rad_grant_refuse(in, reason, 0);
+	return !reason;
+}
+
 /**
  * rad_reader_join() - one more reader
  * @t: who asks
@@ -76,12 +89,19 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 	struct vm_area_struct *vma;
 	struct rad_out *msg;
 	bool done = false;
+	struct file *file;
 	u32 reason;
 
 	msg = lock_memory(mm, in);
 	if (!msg)
 		return true;
 	vma = vma_lookup(mm, t->address);
+	file = rad_take_unwatched(vma);
+	if (file) {
+		unlock_memory(mm);
+		rad_msg_free(msg);
+		return !watch_file(file, in);
+	}
 	reason = rad_take_check(vma, t->access);
 	if (!reason) {
 		/* It may have been swapped out, or have to be read again. */

@@ -319,15 +319,35 @@ static struct file *shown_file(struct vm_area_struct *vma)
 	return vma->vm_file;
 }
 
-/*
- * Before a page of a file is copied: whoever opens it for writing has to be heard. If
- * he is not, returns the file, with a reference.
+/**
+ * rad_take_unwatched() - a file of which no page may be copied yet
+ * @vma: whose page is to be copied; or NULL
+ *
+ * Whoever opens it for writing has to be heard, see rad_take_watch().
+ *
+ * Context: mmap_lock is held for reading; does not sleep.
+ * Return: the file, with a reference; NULL: there is none, or he is heard.
  */
-static struct file *unwatched(struct vm_area_struct *vma)
+struct file *rad_take_unwatched(struct vm_area_struct *vma)
 {
 	struct file *file = shown_file(vma);
 
 	return file && !rad_filewatch_covers(file) ? get_file(file) : NULL;
+}
+
+/**
+ * rad_take_watch() - hear of who opens a file for writing
+ * @file: from rad_take_unwatched(); the reference is consumed
+ *
+ * Context: sleeps; without mmap_lock, under which everything has to be looked at again then.
+ * Return: RADIUM_R_NONE, or why no page of it is copied.
+ */
+u32 rad_take_watch(struct file *file)
+{
+	u32 reason = rad_filewatch_add(file) ? RADIUM_R_NO_MEMORY : RADIUM_R_NONE;
+
+	fput(file);
+	return reason;
 }
 
 /**
@@ -359,19 +379,18 @@ u32 rad_take_page(struct rad_take *t)
 	t->touch = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
 	if (vma && vma->vm_start > t->address)
 		vma = NULL;
-	file = unwatched(vma);
+	rad_page_note_file(t->page, shown_file(vma));
+	file = rad_take_unwatched(vma);
 	if (file) {
 		mmap_read_unlock(mm);
 		mmput_async(mm);
-		reason = rad_filewatch_add(file) ? RADIUM_R_NO_MEMORY : RADIUM_R_NONE;
-		fput(file);
+		reason = rad_take_watch(file);
 		if (reason)
 			return reason;
 		/* As if for the first time: everything may be different now. */
 		t->tries--;
 		return rad_take_page(t);
 	}
-	rad_page_note_file(t->page, shown_file(vma));
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
 		t->prot = rad_take_prot(vma);

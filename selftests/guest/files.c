@@ -159,6 +159,40 @@ static void written_after_it_was_copied(void)
 	unlink(path);
 }
 
+/* A file's last name goes while the file is mapped by one that went before. */
+static void written_without_a_name(void)
+{
+	char path[] = "/tmp/unnamed.XXXXXX", other[sizeof(path) + 2], itself[40];
+	int file = DO(mkstemp(path)), writable;
+	const volatile char *memory;
+	uint64_t end;
+
+	for (int i = 0; i < BYTES; i += 4096)
+		EQUAL(pwrite(file, "0", 1, i), 1);
+	DO(close(file));
+	file = DO(open(path, O_RDONLY));
+	memory = DO(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, file, 0));
+	snprintf(other, sizeof(other), "%s.2", path);
+	DO(link(path, other));
+	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", file);
+	away();
+	EQUAL(memory[3 * 4096], '0');
+	DO(unlink(path));
+	DO(unlink(other));
+	/* No other page is read before that: it would be noticed again who opens the file. */
+	writable = DO(open(itself, O_WRONLY));
+	EQUAL(pwrite(writable, "1", 1, 3 * 4096), 1);
+	DO(close(writable));
+	end = now_ns() + 20000000000;
+	while (memory[3 * 4096] != '1' && now_ns() < end)
+		;
+	EQUAL(memory[3 * 4096], '1');
+	EQUAL(memory[5 * 4096], '0');
+	writable = DO(open(itself, O_RDWR));
+	EQUAL(pwrite(writable, "2", 1, 5 * 4096), 1);
+	EQUAL(memory[5 * 4096], '2');
+}
+
 static int64_t count_up(void *counter)
 {
 	return ++*(volatile uint64_t *)counter;
@@ -508,6 +542,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(private_mapping), CASE(shared_mapping), CASE(shared_with_a_child),
 		CASE(private_view_is_fresh), CASE(written_after_it_was_copied),
+		CASE(written_without_a_name),
 		CASE(shared_read_only_follows), CASE(own_write_shows), CASE(truncated_below),
 		CASE(memfd_mapping), CASE(private_view_of_memfd), CASE(private_view_of_sealed_memfd),
 		CASE(sealed_memfd_is_cut_off), CASE(private_view_with_an_old_writer),
