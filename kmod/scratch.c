@@ -32,6 +32,7 @@ enum {
 	SLOTS		= 32,
 	SLOT_PAGES	= RAD_INLINE_ROOM / PAGE_SIZE,
 	PAGES		= SLOTS * SLOT_PAGES,
+	STACK_GAP	= SZ_1M,	/* kept free below a stack, unless stack_guard_gap= says otherwise */
 };
 
 #define BYTES ((unsigned long)PAGES * PAGE_SIZE)
@@ -139,32 +140,48 @@ static const struct file_operations fops = {
 	.release = release,
 };
 
-/* Between the highest address that mmap() gives and the lowest that the stack may grow to. */
+/*
+ * Between the highest address that mmap() gives and the lowest that the stack may grow to. The
+ * kernel leaves 128 MiB there, or what a larger limit of the stack needs; 0: there is no room.
+ */
 static unsigned long below_stack(const struct mm_struct *mm)
 {
-	/* From the bottom up: it will not come that far, and the stack may have no limit. */
-	if (mm->mmap_base < DEFAULT_MAP_WINDOW / 2)
-		return DEFAULT_MAP_WINDOW - SZ_128M;
-	return mm->mmap_base;
+	unsigned long place = mm->mmap_base, stack = rlimit(RLIMIT_STACK);
+
+	/* From the bottom up: it will not come that far. */
+	if (place < DEFAULT_MAP_WINDOW / 2)
+		place = DEFAULT_MAP_WINDOW - SZ_128M;
+	/* Arguments and environment are above that, and count for the stack. */
+	if (stack > mm->start_stack || mm->start_stack - stack < place + BYTES + STACK_GAP)
+		return 0;
+	return place;
+}
+
+/* @place: 0: anywhere; otherwise -EEXIST if something is there. */
+static unsigned long map_at(struct file *file, unsigned long place)
+{
+	return vm_mmap(file, place, BYTES, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | (place ? MAP_FIXED_NOREPLACE : 0), 0);
 }
 
 /*
  * Where nothing else is put: the program's other mappings are where they would be without
  * it. That is above the stack, or, where addresses are not random and the stack ends there,
- * below it; anywhere if the program has something there itself.
+ * below it, but not where it may grow to; anywhere if the program has something there itself.
  */
 static int map_into_current(struct file *file)
 {
-	const unsigned long places[] = {
-		DEFAULT_MAP_WINDOW - BYTES, below_stack(current->mm), 0,
-	};
 	struct scratch *scratch = file->private_data;
-	unsigned long start = -EEXIST;
-	u32 i;
+	unsigned long start = map_at(file, DEFAULT_MAP_WINDOW - BYTES), below;
 
-	for (i = 0; i < ARRAY_SIZE(places) && start == -EEXIST; i++)
-		start = vm_mmap(file, places[i], BYTES, PROT_READ | PROT_WRITE,
-				MAP_SHARED | (places[i] ? MAP_FIXED_NOREPLACE : 0), 0);
+	if (start == -EEXIST) {
+		below = below_stack(current->mm);
+		if (!below)
+			return -ENOMEM;
+		start = map_at(file, below);
+	}
+	if (start == -EEXIST)
+		start = map_at(file, 0);
 	if (IS_ERR_VALUE(start))
 		return start;
 	scratch->start = start;

@@ -4,6 +4,7 @@
  * at home, which many threads want and the program does not know of.
  */
 #include "inline.h"
+#include "fault.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -320,11 +321,9 @@ static int tell_places(void)
 	return 0;
 }
 
-/* Where mmap() puts things is not changed by moves, or by what calls are lent at home. */
-static void places_are_kept(unsigned long persona)
+/* This program anew, with pipes to and from it: what it is to do, and how. */
+static pid_t execute(unsigned long persona, int *to, int *from, const char *what, const char *how)
 {
-	uintptr_t places[LOOKS][2 * LENGTHS];
-	int to[2], from[2];
 	pid_t child;
 
 	DO(pipe2(to, O_CLOEXEC));
@@ -334,11 +333,21 @@ static void places_are_kept(unsigned long persona)
 		DO(personality(persona));
 		DO(dup2(to[0], 0));
 		DO(dup2(from[1], 1));
-		execl("/proc/self/exe", "inline_memory", "--places", NULL);
+		execl("/proc/self/exe", "inline_memory", what, how, NULL);
 		fail(__FILE__, __LINE__, "exec: %s", strerror(errno));
 	}
 	close(to[0]);
 	close(from[1]);
+	return child;
+}
+
+/* Where mmap() puts things is not changed by moves, or by what calls are lent at home. */
+static void places_are_kept(unsigned long persona)
+{
+	uintptr_t places[LOOKS][2 * LENGTHS];
+	int to[2], from[2];
+	pid_t child = execute(persona, to, from, "--places", NULL);
+
 	for (int look = 0; look < LOOKS; look++) {
 		if (look % 2)
 			away_pid(child);
@@ -379,11 +388,59 @@ static void places_from_below_not_at_random(void)
 	places_are_kept(ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE);
 }
 
+/* ---- how far the stack goes ---- */
+
+/* The same, for the stack: it makes calls, and touches what is so many bytes below. */
+static int touch_below(const char *bytes)
+{
+	char here;
+	uintptr_t below = (uintptr_t)&here - strtoul(bytes, NULL, 10);
+	int ends[2];
+
+	if (pipe(ends) || write(1, "!", 1) != 1 || read(0, &here, 1) != 1)
+		return 1;
+	make_calls(ends);
+	return faults_on((volatile char *)below, true) ? 2 : 0;
+}
+
+/* What calls are lent at home is not in the way of a stack whose end is as high as it can be. */
+static void stack_grows(rlim_t limit, size_t bytes)
+{
+	struct rlimit stack;
+	char text[24], byte;
+	int to[2], from[2];
+	pid_t child;
+
+	DO(getrlimit(RLIMIT_STACK, &stack));
+	if (limit > stack.rlim_max)
+		skip("the stack may not be as large");
+	stack.rlim_cur = limit;
+	DO(setrlimit(RLIMIT_STACK, &stack));
+	snprintf(text, sizeof(text), "%zu", bytes);
+	child = execute(ADDR_NO_RANDOMIZE, to, from, "--touch-below", text);
+	EQUAL(read(from[0], &byte, 1), 1);
+	away_pid(child);
+	EQUAL(write(to[1], "?", 1), 1);
+	reap(child);
+}
+
+/* Above the limit there are the environment and the frames of those who called. */
+static void stack_up_to_its_limit(void)
+{
+	stack_grows(200 << 20, (200 << 20) - (256 << 10));
+}
+
+static void stack_without_limit(void)
+{
+	stack_grows(RLIM_INFINITY, 130 << 20);
+}
+
 static const struct test_case cases[] = {
 	CASE(buffer_leaves), CASE(buffer_is_protected), CASE(two_readers), CASE(many_readers),
 	CASE(forked_meanwhile), CASE(unmapped), CASE(limited), CASE(protected), CASE(moved_away),
 	CASE(places_at_random), CASE(places_not_at_random), CASE(places_from_below),
 	CASE(places_from_below_not_at_random),
+	CASE(stack_up_to_its_limit), CASE(stack_without_limit),
 	{ }
 };
 
@@ -391,5 +448,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--places"))
 		return tell_places();
+	if (argc == 3 && !strcmp(argv[1], "--touch-below"))
+		return touch_below(argv[2]);
 	return harness_main(argc, argv, cases);
 }
