@@ -3,6 +3,7 @@
  * Radium: what a page is asked back with: a record of the call, and a place for the page to land.
  * Some are set aside for those who must not wait for memory.
  */
+#include <linux/highmem.h>
 #include <linux/slab.h>
 #include "homemem_internal.h"
 #include "link.h"
@@ -96,6 +97,9 @@ struct rad_revoke *rad_revoke_alloc(struct rad_homemem *mem, bool data, bool may
 		rad_revoke_free(mem, revoke);
 		revoke = NULL;
 	}
+	/* As rad_landing_get() gives one: what came home last is still there. */
+	if (revoke && data)
+		clear_highpage(revoke->landing.page);
 	return revoke;
 }
 
