@@ -72,6 +72,7 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 	const struct sockaddr *from = (struct sockaddr *)&id->route.addr.dst_addr;
 	const struct rad_wire_hello *hello = event->param.conn.private_data;
 	u32 reason = rad_hello_check(hello, event->param.conn.private_data_len);
+	bool known = rad_peer_is_known(from);
 	struct rad_conn *conn;
 	int err;
 
@@ -84,13 +85,14 @@ static int connect_request(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		return reject(id, reason);
 	}
 	/* Looked at once more when it is published, but to make one costs a stranger nothing. */
-	if (!rad_conn_has_room())
+	if (!rad_conn_has_room(from, known))
 		return reject(id, RADIUM_R_NONE);
 	conn = rad_conn_alloc();
 	if (!conn)
 		return reject(id, RADIUM_R_NO_MEMORY);
 	conn->connecting = *hello;
 	conn->peer_id = le16_to_cpu(hello->node);
+	conn->known = known;
 	conn->limit_ms = RAD_ACCEPT_MS;
 	memcpy(&conn->from, &id->route.addr.dst_addr, sizeof(conn->from));
 	conn->id = id;

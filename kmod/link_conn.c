@@ -22,8 +22,15 @@
 #include <linux/wait.h>
 #include "link_internal.h"
 
+/*
+ * Accepted connections in the handshake. Who makes them need not have the key: so a machine has a few
+ * only, and what no peer is at has no more than a part. A peer needs one that begins, while one that it
+ * has given up lasts, and another is being closed.
+ */
 enum {
-	MAX_UNAUTHENTICATED	= 32,	/* accepted connections in the handshake */
+	MAX_UNAUTHENTICATED	= 32,
+	MAX_OF_STRANGERS	= 16,
+	MAX_OF_HOST		= 3,
 };
 
 /* All published connections; @conns_open: more may be. */
@@ -164,15 +171,22 @@ void rad_conn_close_all(void)
 	spin_unlock(&conns_lock);
 }
 
-static u32 count_unauthenticated(void)
+/* Those of strangers count for peers as well; those of peers do not take the strangers' part. */
+static bool has_room(const struct sockaddr *from, bool known)
 {
+	u32 all = 0, of_strangers = 0, of_host = 0;
 	struct rad_conn *conn;
-	u32 n = 0;
 
 	lockdep_assert_held(&conns_lock);
-	list_for_each_entry(conn, &conns, entry)
-		n += !conn->dialer && !conn->authed;
-	return n;
+	list_for_each_entry(conn, &conns, entry) {
+		if (conn->dialer || conn->authed)
+			continue;
+		all++;
+		of_strangers += !conn->known;
+		of_host += rad_same_host(&conn->from, from);
+	}
+	return conns_open && all < MAX_UNAUTHENTICATED && of_host < MAX_OF_HOST &&
+	       (known || of_strangers < MAX_OF_STRANGERS);
 }
 
 static void deadline(struct work_struct *work)
@@ -186,15 +200,17 @@ static void deadline(struct work_struct *work)
 
 /**
  * rad_conn_has_room - may another one come that has not been authenticated?
+ * @from: where it comes from
+ * @known: whether a peer is there
  *
  * Context: process.
  */
-bool rad_conn_has_room(void)
+bool rad_conn_has_room(const struct sockaddr *from, bool known)
 {
 	bool room;
 
 	spin_lock(&conns_lock);
-	room = conns_open && count_unauthenticated() < MAX_UNAUTHENTICATED;
+	room = has_room(from, known);
 	spin_unlock(&conns_lock);
 	return room;
 }
@@ -204,15 +220,16 @@ bool rad_conn_has_room(void)
  * @conn: the connection; the caller's reference becomes that of being open
  *
  * Context: process.
- * Return: false: no connection may begin now, or too many are in the handshake; the
- * reference is the caller's still.
+ * Return: false: no connection may begin now, or too many are in the handshake, see
+ * rad_conn_has_room(); the reference is the caller's still.
  */
 bool rad_conn_publish(struct rad_conn *conn)
 {
 	bool open;
 
 	spin_lock(&conns_lock);
-	open = conns_open && (conn->dialer || count_unauthenticated() < MAX_UNAUTHENTICATED);
+	open = conn->dialer ? conns_open :
+	       has_room((struct sockaddr *)&conn->from, conn->known);
 	if (open) {
 		list_add(&conn->entry, &conns);
 		/* Under the lock: after it the connection may be closed, which cancels this. */

@@ -177,6 +177,7 @@ struct rad_conn {
 	struct rad_peer *dialer;
 	struct sockaddr_storage from;	/* accepted: where the peer is */
 	u32 peer_id;
+	bool known;		/* accepted: a peer was at @from when it came */
 	bool authed;
 	bool resuming;		/* under node->lock */
 	bool broken;		/* posting has failed, or a completion: no more of it */
@@ -343,6 +344,7 @@ u64 rad_node_incarnation(void);
 
 /* link_table.c */
 bool rad_same_host(const struct sockaddr_storage *a, const struct sockaddr *b);
+bool rad_peer_is_known(const struct sockaddr *addr);
 int rad_peer_add(const struct sockaddr *addr);
 void rad_peers_start(void);
 void rad_peers_stop(void);
@@ -437,7 +439,7 @@ int rad_conn_dial(struct rad_peer *peer, u32 ms);
 struct rad_conn *rad_conn_alloc(void);
 struct rad_conn *rad_conn_get(struct rad_conn *conn);
 void rad_conn_put(struct rad_conn *conn);
-bool rad_conn_has_room(void);
+bool rad_conn_has_room(const struct sockaddr *from, bool known);
 bool rad_conn_publish(struct rad_conn *conn);
 void rad_conn_close(struct rad_conn *conn, u32 reason);
 void rad_conn_close_sync(struct rad_conn *conn, u32 reason);

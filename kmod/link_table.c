@@ -68,6 +68,22 @@ struct rad_peer *rad_peer_find_addr(const struct sockaddr *addr)
 }
 
 /**
+ * rad_peer_is_known - is a peer at an address, or has one been there last?
+ * @addr: the address; its port does not count
+ *
+ * Context: process.
+ */
+bool rad_peer_is_known(const struct sockaddr *addr)
+{
+	bool known;
+
+	spin_lock(&rad_peers_lock);
+	known = rad_peer_find_addr(addr);
+	spin_unlock(&rad_peers_lock);
+	return known;
+}
+
+/**
  * rad_peer_insert - a new row
  * @peer: the peer; the caller's reference becomes the table's
  *

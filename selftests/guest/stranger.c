@@ -18,17 +18,26 @@
  * accepts every node that connects to it, with the node's own hello but for the id, waits for
  * the node's AUTH, and answers with no AUTH at all, with one whose MAC is wrong, as that of
  * another key is, or with the node's own. Prints a line for each answer; does not end.
+ *
+ *	stranger crowd ADDRESS ID FROM...
+ *
+ * connects to a node from each of these addresses, a few times at once, and says nothing but hello.
+ * Refused or thrown out it comes again. Prints a line whenever it has been let in; does not end.
  */
+#include <arpa/inet.h>
 #include <endian.h>
 #include <infiniband/verbs.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <rdma/rdma_cma.h>
 #include <rdma/rdma_verbs.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #define __packed __attribute__((packed))
 #include "../../kmod/wire.h"
@@ -40,6 +49,8 @@ enum {
 	BACKLOG		= 4,
 	SOME_ADDRESS	= 4096,
 	SOME_KEY	= 0x100,
+	CROWD_OF_EACH	= 4,		/* more than a node lets in from one address */
+	AGAIN_US	= 20000,
 };
 
 static void die(const char *what)
@@ -95,23 +106,29 @@ static bool completed(struct ibv_cq *cq, struct ibv_comp_channel *channel, int m
 
 /* ---- who connects ---- */
 
-static struct rdma_cm_id *on_the_way_to(const char *host)
+/* @from: NULL: whatever address leads there. NULL: it does not work, errno says why. */
+static struct rdma_cm_id *on_the_way_to(const char *host, struct sockaddr_in *from)
 {
 	struct ibv_qp_init_attr attr = queues();
 	struct rdma_addrinfo hints = { .ai_port_space = RDMA_PS_TCP }, *info;
 	struct rdma_cm_id *cm;
 	char port[16];
 
+	if (from) {
+		hints.ai_family = AF_INET;
+		hints.ai_src_addr = (struct sockaddr *)from;
+		hints.ai_src_len = sizeof(*from);
+	}
 	snprintf(port, sizeof(port), "%d", RADIUM_PORT);
 	if (rdma_getaddrinfo(host, port, &hints, &info))
-		die("rdma_getaddrinfo");
+		return NULL;
 	if (rdma_create_ep(&cm, info, NULL, &attr))
-		die("rdma_create_ep");
+		cm = NULL;
 	rdma_freeaddrinfo(info);
 	return cm;
 }
 
-static void connect_as(struct rdma_cm_id *cm, int id)
+static int connect_as(struct rdma_cm_id *cm, int id)
 {
 	struct rad_wire_hello hello = {
 		.magic = htole32(RAD_WIRE_MAGIC),
@@ -120,21 +137,24 @@ static void connect_as(struct rdma_cm_id *cm, int id)
 	};
 	struct rdma_conn_param param = conn_param(&hello);
 
-	if (rdma_connect(cm, &param))
-		die("rdma_connect");
+	return rdma_connect(cm, &param);
 }
 
 static void write_to(const char *host, int id)
 {
 	static char data[8] = "strange";
-	struct rdma_cm_id *cm = on_the_way_to(host);
-	struct ibv_mr *mr = rdma_reg_msgs(cm, data, sizeof(data));
+	struct rdma_cm_id *cm = on_the_way_to(host, NULL);
+	struct ibv_mr *mr;
 	struct ibv_wc wc;
 
+	if (!cm)
+		die("no way there");
+	mr = rdma_reg_msgs(cm, data, sizeof(data));
 	if (!mr)
 		die("rdma_reg_msgs");
 	/* From here on there is not much time: who says nothing for long is thrown out. */
-	connect_as(cm, id);
+	if (connect_as(cm, id))
+		die("rdma_connect");
 	if (rdma_post_write(cm, NULL, data, sizeof(data), mr, 0, SOME_ADDRESS, SOME_KEY))
 		die("rdma_post_write");
 	if (!completed(cm->send_cq, cm->send_cq_channel, WAIT_MS, &wc))
@@ -207,11 +227,18 @@ static void await_end(struct rdma_cm_id *cm)
 		rdma_ack_cm_event(event);
 }
 
+/* Without that rxe does not wait for what is on its way to somebody who goes. */
+static void break_off(struct rdma_cm_id *cm)
+{
+	struct ibv_qp_attr broken = { .qp_state = IBV_QPS_ERR };
+
+	ibv_modify_qp(cm->qp, &broken, IBV_QP_STATE);
+}
+
 /* One node that connects, from beginning to end. If it comes to nothing, the node tries again. */
 static void meet(struct rdma_cm_id *cm, int id, enum answer answer)
 {
 	const struct rdma_conn_param *theirs = &cm->event->param.conn;
-	struct ibv_qp_attr broken = { .qp_state = IBV_QPS_ERR };
 	struct ibv_qp_init_attr attr = queues();
 	struct rad_wire_hello hello;
 	struct ibv_mr *mr;
@@ -228,8 +255,7 @@ static void meet(struct rdma_cm_id *cm, int id, enum answer answer)
 		fflush(stdout);
 		await_end(cm);
 	}
-	/* rxe does not wait then for what is on its way to somebody who has gone. */
-	ibv_modify_qp(cm->qp, &broken, IBV_QP_STATE);
+	break_off(cm);
 	rdma_destroy_qp(cm);
 	if (mr)
 		rdma_dereg_mr(mr);
@@ -255,10 +281,52 @@ static void serve(int port, int id, enum answer answer)
 	}
 }
 
+/* ---- who stands in the door ---- */
+
+static void stand_in_the_door(const char *host, int id, const char *address)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+
+	if (inet_pton(AF_INET, address, &from.sin_addr) != 1)
+		die(address);
+	for (;;) {
+		/* The device hears of a new address a little later. */
+		struct rdma_cm_id *cm = on_the_way_to(host, &from);
+
+		if (cm && !connect_as(cm, id)) {
+			puts("in");
+			fflush(stdout);
+			await_end(cm);
+		}
+		if (cm) {
+			break_off(cm);
+			rdma_destroy_ep(cm);
+		}
+		usleep(AGAIN_US);
+	}
+}
+
+static void crowd(const char *host, int id, char **addresses, int count)
+{
+	for (int i = 0; i < count * CROWD_OF_EACH; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		stand_in_the_door(host, id, addresses[i % count]);
+	}
+	pause();
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "listen") && answer_of(argv[4]) != ANSWERS)
 		serve(atoi(argv[2]), atoi(argv[3]), answer_of(argv[4]));
+	else if (argc > 4 && !strcmp(argv[1], "crowd"))
+		crowd(argv[2], atoi(argv[3]), argv + 4, argc - 4);
 	else if (argc == 2 || argc == 3)
 		write_to(argv[1], argc > 2 ? atoi(argv[2]) : 2);
 	else

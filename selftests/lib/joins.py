@@ -12,6 +12,8 @@ from .ends import patience
 from .remains import nothing_left
 
 STRANGER_PORT = 18600       # not Radium's
+STRANGERS_FROM = range(200, 212)    # last numbers of addresses that no machine has
+STRANGERS_IN = 16           # so many are let in at a time: link_conn.c
 
 
 def join_is_refused(context, number, key, text, options=""):
@@ -55,6 +57,29 @@ def stranger_cannot_write(context):
         assert nodes(bed, 1)[1]["state"] == "up", nodes(bed, 1)
     finally:
         rejoin(context, 2)
+
+
+def strangers_in_the_door(context):
+    """Strangers who come from many addresses, again and again, and say nothing fill the places of
+    strangers, and keep no node out that has been there before."""
+    bed = context.bed
+    net = nodes(bed, 2)[2]["addr"].rpartition(".")[0]
+    addresses = [f"{net}.{number}" for number in STRANGERS_FROM]
+
+    def of_all(verb):
+        return "; ".join(f"ip address {verb} {address}/24 dev eth0" for address in addresses)
+    with left(context, of_all("del")):
+        bed.run(2, of_all("add"))
+        pid = start(bed, f"sh -c 'exec {paths.GUEST}/stranger crowd node1 9 {' '.join(addresses)} "
+                         ">/tmp/strangers 2>&1'", 2)
+        try:
+            within(60 * context.slow, lambda: int(bed.run(
+                2, "grep -c ^in /tmp/strangers || true")) >= STRANGERS_IN, "they are let in")
+            for _ in range(3):
+                rejoin(context, 2)
+                assert radctl(bed, "node", "leave", node=2).returncode == 0
+        finally:
+            stop(bed, pid, 2)
 
 
 def stranger_is_dialed(context):
