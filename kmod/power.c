@@ -27,7 +27,10 @@ static int empty(void)
 		return 0;
 	err = rad_replica_drain(EMPTY_JIFFIES);
 	e = rad_process_drain(&reason, EMPTY_JIFFIES);
-	return err ?: e;
+	if (err || e)
+		return err ?: e;
+	/* Who asks for it may be away himself: he is not waited for, and comes home when told of this. */
+	return rad_process_count() || rad_replica_count() ? -EBUSY : 0;
 }
 
 static int reboot(struct notifier_block *block, unsigned long event, void *unused)

@@ -146,6 +146,38 @@ echo none > /sys/power/pm_test; exit $s
 """
 
 
+# It asks to sleep as soon as it may, and once more.
+SLEEPER = """
+until [ -e /tmp/sleeper.go ]; do :; done
+echo freeze > /sys/power/state; first=$?
+echo freeze > /sys/power/state; echo $first $? > /tmp/sleeper.said
+"""
+
+
+def suspend_asked_from_away(context):
+    """Who asks for that may be away himself: he is refused, and comes home with that. The second time
+    it is granted."""
+    bed = context.bed
+    if bed.execute(1, "test", "-w", "/sys/power/pm_test").returncode:
+        raise Skip("this kernel has no /sys/power/pm_test")
+    bed.run(1, f"rm -f /tmp/sleeper.*; cat > /tmp/sleeper <<'END'{SLEEPER}END\n"
+               "echo freezer > /sys/power/pm_test")
+    pid = start(bed, "sh /tmp/sleeper")
+    try:
+        migrate(bed, pid)
+        bed.run(1, "touch /tmp/sleeper.go")
+        within(60 * context.slow, lambda: not bed.execute(
+            1, "test", "-s", "/tmp/sleeper.said").returncode, "it has asked twice")
+        first, second = bed.run(1, "cat /tmp/sleeper.said").split()
+        assert first != "0", "the machine slept while the thread that asked for it was away"
+        assert second == "0", second
+        nothing_left(context)
+        see_each_other(context)
+    finally:
+        bed.run(1, "echo none > /sys/power/pm_test")
+        stop(bed, pid)
+
+
 def suspend_empties(context):
     """So does one that goes to sleep; here it only freezes its tasks, and goes on."""
     bed = context.bed

@@ -3,7 +3,8 @@
 
 from .context import each
 from .drains import (drain_from_away, drain_of_many, drain_of_the_visited, drain_then_unload,
-                     shutdown_empties, suspend_empties, unload_refused_while_away, unload_while_joined)
+                     shutdown_empties, suspend_asked_from_away, suspend_empties,
+                     unload_refused_while_away, unload_while_joined)
 from .joins import (device_comes_back, device_goes_while_joining, iwarp_device, kernel_build, new_address, same_id,
                     stranger_cannot_write, stranger_is_dialed, strangers_in_the_door, wire_version, wrong_key)
 from .kills import (kill_away, kill_during_moves, kill_sleeping_visitor_on_its_node,
@@ -30,4 +31,4 @@ def run(context, only):
         stranger_cannot_write, strangers_in_the_door, stranger_is_dialed, same_id, new_address, wire_version,
         kernel_build, iwarp_device, device_goes_while_joining, device_comes_back, other_cpu, high_base_stays,
         kill_with_frozen_peer, kill_in_moves_with_frozen_peer, ended_threads_are_forgotten, allocations_fail,
-        suspend_empties, shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)
+        suspend_empties, suspend_asked_from_away, shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)
