@@ -321,6 +321,18 @@ static int recall(struct radium_move *move)
 	return err;
 }
 
+/*
+ * What is left of the time of a call that is made again: something, so that it looks once more, and
+ * less each time, so that it ends however often its caller is moved.
+ */
+static u32 time_left(u32 timeout_ms, u64 passed_ns)
+{
+	u64 passed = DIV_ROUND_UP_ULL(passed_ns, NSEC_PER_MSEC);
+	u32 all = timeout_ms ?: RAD_TIMEOUT_MS;
+
+	return passed < all ? all - passed : 1;
+}
+
 /* @flags: that it knows */
 static long move(void __user *arg, u32 flags, int (*how)(struct radium_move *))
 {
@@ -339,6 +351,9 @@ static long move(void __user *arg, u32 flags, int (*how)(struct radium_move *))
 	move.bytes = 0;
 	err = how(&move);
 	move.ns = ktime_get_ns() - start;
+	/* If that cannot be written it fails, rather than to be made again with all of its time. */
+	if (err == -ERESTARTNOINTR)
+		move.timeout_ms = time_left(move.timeout_ms, move.ns);
 	return rad_dev_store(arg, &move, sizeof(move)) ?: err;
 }
 

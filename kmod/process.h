@@ -122,10 +122,12 @@ void rad_process_on_drain(struct rad_in *in);
 int rad_process_list(struct radium_process_info *infos, u32 room, u32 *total);
 void rad_latency_add(atomic64_t *histogram, u64 ns);
 
+enum { RAD_TIMEOUT_MS = 30000 };
+
 /* Of the calls that wait: 0 is the default. */
 static inline unsigned long rad_timeout_jiffies(u32 timeout_ms)
 {
-	return msecs_to_jiffies(timeout_ms ?: 30000);
+	return msecs_to_jiffies(timeout_ms ?: RAD_TIMEOUT_MS);
 }
 
 /* What is left of such a time for the next wait, if it is over at @deadline; 0 if it is over. */

@@ -158,6 +158,13 @@ again:
 	return thread;
 }
 
+/* Takes it out of the call that it sleeps in, if that allows it. Who is where he is wanted sleeps on. */
+static void wake(struct rad_thread *thread, u32 number)
+{
+	if (!is_answered(thread, number))
+		rad_deputy_interrupt(thread);
+}
+
 /* Its outcome; @reason: enum radium_reason, if it is not that somebody interrupted us. */
 static int outcome(struct rad_thread *thread, u32 number, unsigned long timeout, u32 *reason)
 {
@@ -214,6 +221,9 @@ int rad_thread_move(struct task_struct *task, struct radium_move *move, u32 node
 	if (!thread)
 		return errno_of(move->reason);
 	if (task == current || move->flags & RADIUM_MOVE_NO_WAIT) {
+		/* Whoever waits does so again and again. */
+		if (task != current)
+			wake(thread, number);
 		rad_thread_put(thread);
 		return 0;
 	}
@@ -243,12 +253,14 @@ static void begin_request(struct request *request, struct task_struct *task,
 	request->thread = ask(task, node, &request->number, &request->reason);
 	if (!request->thread) {
 		request->err = errno_of(request->reason);
-	} else if (!waits || task == current) {
+		return;
+	}
+	/* Not when its turn to be waited for has come: each would have that time to itself. */
+	if (task != current)
+		wake(request->thread, request->number);
+	if (!waits || task == current) {
 		rad_thread_put(request->thread);
 		request->thread = NULL;
-	} else {
-		/* Not when its turn to be waited for has come: each would have that time to itself. */
-		rad_deputy_interrupt(request->thread);
 	}
 }
 
@@ -348,7 +360,8 @@ int rad_thread_move_all(struct task_struct **tasks, u32 n, struct radium_move *m
 			requests[i].err = broken;
 			requests[i].reason = RADIUM_R_NONE;
 		}
-		if (!err && requests[i].err && requests[i].err != -ESRCH) {
+		/* Rather an answer than to ask all once more: they may have been overtaken. */
+		if ((!err || err == -ERESTARTNOINTR) && requests[i].err && requests[i].err != -ESRCH) {
 			err = requests[i].err;
 			move->reason = requests[i].reason;
 		}

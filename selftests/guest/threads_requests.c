@@ -8,6 +8,8 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -343,6 +345,120 @@ static void asked_twice_in_a_call(void)
 	ends_with(pid, SIGKILL);
 }
 
+/* ------------------------------------------------- who asks is moved himself */
+
+enum { STUCK_MS = 3000, PAUSE_MS = 500, STUCK_AT_MOST_MS = 40000 };
+
+static pid_t stuck;
+
+/* Nobody takes it out of that. */
+static void wait_for_nothing(void)
+{
+	struct epoll_event event;
+
+	epoll_wait(DO(epoll_create1(0)), &event, 1, -1);
+	_exit(1);
+}
+
+static void ask_for_the_stuck(void)
+{
+	struct radium_move result;
+	int error = move_to(DO(move_open()), stuck, 2, 0, STUCK_MS * slower(), &result);
+
+	_exit(error == -ETIMEDOUT && result.reason == RADIUM_R_PENDING ? 0 : 1);
+}
+
+/* The call is made again wherever its caller is, and its time goes on. */
+static void moved_while_it_asks(void)
+{
+	uint64_t end = now_ns() + STUCK_AT_MOST_MS * 1000000ull * slower();
+	unsigned int moves = 0;
+	int device, status;
+	pid_t asker;
+
+	if (!moving())
+		return;
+	device = DO(move_open());
+	stuck = child_with(wait_for_nothing);
+	while (!sleeps_in(stuck, SYS_epoll_wait))
+		sleep_ms(1);
+	asker = child_with(ask_for_the_stuck);
+	while (!sleeps_in(asker, SYS_ioctl))
+		sleep_ms(1);
+	while (!DO(waitpid(asker, &status, WNOHANG))) {
+		struct radium_move result;
+
+		if (now_ns() > end)
+			fail(__FILE__, __LINE__, "it has been moved %u times, and asks still", moves);
+		if (!move_to(device, asker, 2 + moves % 2, 0, TIMEOUT_MS, &result))
+			moves++;
+		sleep_ms(PAUSE_MS * slower());
+	}
+	note("moved %u times while it asked", moves);
+	EQUAL(status, 0);
+	CHECK(moves);
+	DO(kill(stuck, SIGKILL));
+	ends_with(stuck, SIGKILL);
+}
+
+/* --------------------------------------------------------- nobody waits for it */
+
+enum { NOT_WAITED_FOR = 8, ASLEEP_MS = 100 };
+
+static void read_for_ever(void)
+{
+	char byte;
+
+	while (read(returned[0], &byte, 1) == 1)
+		;
+	_exit(1);
+}
+
+/* It has come where it was wanted, and sleeps there, for a while already. */
+static void falls_asleep(int device, pid_t pid, bool away)
+{
+	uint64_t end = now_ns() + TIMEOUT_MS * 1000000ull;
+
+	for (;;) {
+		struct radium_thread_info info;
+		/* Of one that has nothing elsewhere nothing is known. */
+		bool is = move_info(device, pid, &info) && info.state == RADIUM_THREAD_AWAY;
+
+		if (is == away && sleeps_in(pid, SYS_read))
+			break;
+		if (now_ns() > end)
+			fail(__FILE__, __LINE__, "it has not gone, or not come");
+		sleep_ms(1);
+	}
+	sleep_ms(ASLEEP_MS * slower());
+}
+
+/* A thread that sleeps in a call that it may be taken out of goes, and comes, without anybody waiting. */
+static void asleep_and_not_waited_for(void)
+{
+	int device;
+	pid_t pid;
+
+	if (!moving())
+		return;
+	device = DO(move_open());
+	DO(pipe(returned));
+	pid = child_with(read_for_ever);
+	falls_asleep(device, pid, false);
+	for (unsigned int round = 0; round < NOT_WAITED_FOR; round++) {
+		const unsigned int all = round % 2 ? RADIUM_MOVE_ALL_THREADS : 0;
+		struct radium_move back = { .size = sizeof(back), .flags = RADIUM_MOVE_NO_WAIT,
+					    .pid = pid, .tid = pid };
+
+		EQUAL(move_to(device, pid, 2, RADIUM_MOVE_NO_WAIT | all, 0, NULL), 0);
+		falls_asleep(device, pid, true);
+		DO(ioctl(device, RADIUM_IOC_RECALL, &back));
+		falls_asleep(device, pid, false);
+	}
+	DO(kill(pid, SIGKILL));
+	ends_with(pid, SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -350,6 +466,8 @@ int main(int argc, char **argv)
 		{ "recall_against_move", recall_against_move, 90 },
 		{ "called_home_in_a_handler", called_home_in_a_handler, 120 },
 		{ "asked_twice_in_a_call", asked_twice_in_a_call, 120 },
+		{ "moved_while_it_asks", moved_while_it_asks, 120 },
+		{ "asleep_and_not_waited_for", asleep_and_not_waited_for, 120 },
 		{ 0 }
 	};
 

@@ -250,7 +250,8 @@ enum radium_move_flags {
  *	recall all threads
  * @node: target node, 1 to RADIUM_NODE_MAX; the id of this node means home; a recall does not look
  *	at it
- * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000)
+ * @timeout_ms: how long to wait, for all threads and pages together, 0 for the default (30,000); out:
+ *	what was left of it when a caller that has been moved itself made the call again
  * @reason: out: enum radium_reason if the call failed; of several threads, of the first that did
  * @threads: out: threads that have moved, also if the call failed because of others; migrate, and
  *	recall of one @tid, count those that were there already
