@@ -9,7 +9,8 @@
  *	node    to home		PAGE_ARRIVED: that is the answer
  *
  * The owner keeps what he has sent until the link says that the node has received it. If
- * he does not hear so he says that to home (PAGE_BACK with SENT). Then, or when one of them
+ * he does not hear so he says that to home (PAGE_BACK with SENT), and so he does if he could not
+ * send it (without a flag). Then, or when one of them
  * has died, home asks the node, which does not wait for it any more (CANCEL), and, if it says
  * that it does not have it, the owner for what he keeps (SENT).
  *

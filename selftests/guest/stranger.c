@@ -22,7 +22,8 @@
  *	stranger crowd ADDRESS ID FROM...
  *
  * connects to a node from each of these addresses, a few times at once, and says nothing but hello.
- * Refused or thrown out it comes again. Prints a line whenever it has been let in; does not end.
+ * Refused or thrown out it comes again. Prints a line whenever it has been let in ("in") or refused
+ * ("out"); does not end.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -49,7 +50,7 @@ enum {
 	BACKLOG		= 4,
 	SOME_ADDRESS	= 4096,
 	SOME_KEY	= 0x100,
-	CROWD_OF_EACH	= 4,		/* more than a node lets in from one address */
+	CROWD_OF_EACH	= 3,		/* no more than a node lets in from one address */
 	AGAIN_US	= 20000,
 };
 
@@ -297,6 +298,9 @@ static void stand_in_the_door(const char *host, int id, const char *address)
 			puts("in");
 			fflush(stdout);
 			await_end(cm);
+		} else if (cm) {
+			puts("out");
+			fflush(stdout);
 		}
 		if (cm) {
 			break_off(cm);

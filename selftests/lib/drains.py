@@ -149,7 +149,7 @@ echo none > /sys/power/pm_test; exit $s
 # It asks to sleep as soon as it may, and once more.
 SLEEPER = """
 until [ -e /tmp/sleeper.go ]; do :; done
-echo freeze > /sys/power/state; first=$?
+echo freeze 2>/tmp/sleeper.why > /sys/power/state; first=$?
 echo freeze > /sys/power/state; echo $first $? > /tmp/sleeper.said
 """
 
@@ -162,7 +162,8 @@ def suspend_asked_from_away(context):
         raise Skip("this kernel has no /sys/power/pm_test")
     bed.run(1, f"rm -f /tmp/sleeper.*; cat > /tmp/sleeper <<'END'{SLEEPER}END\n"
                "echo freezer > /sys/power/pm_test")
-    pid = start(bed, "sh /tmp/sleeper")
+    # Its own echo says why it has failed.
+    pid = start(bed, "bash /tmp/sleeper")
     try:
         migrate(bed, pid)
         bed.run(1, "touch /tmp/sleeper.go")
@@ -170,6 +171,8 @@ def suspend_asked_from_away(context):
             1, "test", "-s", "/tmp/sleeper.said").returncode, "it has asked twice")
         first, second = bed.run(1, "cat /tmp/sleeper.said").split()
         assert first != "0", "the machine slept while the thread that asked for it was away"
+        why = bed.run(1, "cat /tmp/sleeper.why")
+        assert "busy" in why, why
         assert second == "0", second
         nothing_left(context)
         see_each_other(context)

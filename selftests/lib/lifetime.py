@@ -31,4 +31,5 @@ def run(context, only):
         stranger_cannot_write, strangers_in_the_door, stranger_is_dialed, same_id, new_address, wire_version,
         kernel_build, iwarp_device, device_goes_while_joining, device_comes_back, other_cpu, high_base_stays,
         kill_with_frozen_peer, kill_in_moves_with_frozen_peer, ended_threads_are_forgotten, allocations_fail,
-        suspend_empties, suspend_asked_from_away, shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)
+        suspend_empties, suspend_asked_from_away, shutdown_empties, power_loss, power_lost_in_moves,
+        home_loss], only)

@@ -43,8 +43,8 @@ def exit_leaves_nothing(context):
     nothing_distributed(context)
 
 
-# Says how many keep the module, before and after the init of a PID namespace has ended by reboot(), which
-# the kernel carries out in the call.
+# Says how the init of a PID namespace has ended that called reboot(), which the kernel carries out
+# in the call.
 POWER_OFF = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
