@@ -198,9 +198,9 @@ void rad_page_note_file(struct rad_page *page, struct file *file)
 /**
  * rad_homemem_drop_file() - drop what was copied from mappings of a file
  * @process: whose
- * @inode: the file, open for writing
+ * @inode: the file; compared, not followed
  *
- * Takes no mmap_lock: who has it may wait for anything, and the caller, who has nothing to do
+ * Takes no mmap_lock: who has it may wait for anything, and the caller, who may have nothing to do
  * with the process, for him.
  *
  * Context: sleeps until the holders of copies have answered, or died.

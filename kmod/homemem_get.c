@@ -212,11 +212,9 @@ static void take_turn(struct rad_take *t, bool holds)
 static bool pass_gate(struct rad_take *t, const struct rad_in *in, bool holds)
 {
 	struct rad_homemem *mem = &t->process->mem;
-	bool open = true;
+	bool shut = rad_homemem_changes(mem, t->address), open = !shut;
 
-	if (rad_homemem_changes(mem, t->address) && !t->thread) {
-		open = false;
-	} else if (rad_homemem_changes(mem, t->address)) {
+	if (shut && t->thread) {
 		t->gate_until = t->gate_until ?: jiffies + GATE_WAIT_JIFFIES;
 		give_up_turn(t);
 		open = wait_event_timeout(mem->wait, !rad_homemem_changes(mem, t->address),

@@ -177,14 +177,14 @@ out:
 }
 
 /*
- * The best one serves for a minute; then the next one that is nearly as good takes its place, or, if
- * there is none for another minute, any.
+ * The best one serves for a minute; then one that is nearly as good takes its place, in each further
+ * minute one that took up to twice as long as in the last.
  */
 static bool is_kept(const struct rad_beat *beat, s64 rtt)
 {
-	unsigned long age = jiffies - beat->best_at, best = msecs_to_jiffies(RAD_CLOCK_BEST_MS);
+	unsigned long age = (jiffies - beat->best_at) / msecs_to_jiffies(RAD_CLOCK_BEST_MS);
 
-	return rtt > beat->best_rtt && (age < best || (age < 2 * best && rtt > 2 * beat->best_rtt));
+	return rtt >> min(age, 62ul) > beat->best_rtt;
 }
 
 /*

@@ -38,13 +38,14 @@ static bool is_own(struct rad_process *process, const struct mmu_notifier_range 
  */
 static bool must_not_wait(void)
 {
+#ifdef CONFIG_COMPACTION
 	int node;
 
-	if (!IS_ENABLED(CONFIG_COMPACTION) || !(current->flags & PF_KTHREAD))
-		return current->flags & PF_MEMALLOC;
-	for_each_online_node(node)
-		if (NODE_DATA(node)->kcompactd == current)
-			return true;
+	if (current->flags & PF_KTHREAD)
+		for_each_online_node(node)
+			if (NODE_DATA(node)->kcompactd == current)
+				return true;
+#endif
 	return current->flags & PF_MEMALLOC;
 }
 

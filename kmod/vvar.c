@@ -153,6 +153,7 @@ void rad_vvar_describe(struct rad_wire_prepare *prepare, struct rad_node *to, un
 	prepare->clock_mode = cpu_to_le32(clock_mode(start));
 	prepare->mono = cpu_to_le64(clock.mono + timespec64_to_ns(&own->monotonic));
 	prepare->boot = cpu_to_le64(clock.boot + timespec64_to_ns(&own->boottime));
+	prepare->own = cpu_to_le64(timespec64_to_ns(&own->monotonic));
 	prepare->real = cpu_to_le64(rad_vvar_real());
 	prepare->raw = cpu_to_le64(ktime_get_raw_ns() - ktime_get_ns());
 	prepare->coarse = cpu_to_le64(rad_vvar_coarse());
@@ -237,18 +238,15 @@ static void read_here(const struct rad_vvar *vvar, struct vdso_data *here)
 }
 
 /*
- * The two machines' clocks drift apart: what the page shows follows. Forwards at once, backwards by a
- * part of the time that has passed: the clock stands still for that long in each tick.
+ * The two machines' clocks drift apart: what the page shows follows, by this node's own comparison.
+ * Forwards at once, backwards by a part of the time that has passed: the clock stands still for that
+ * long in each tick.
  */
-static void follow(struct rad_vvar *vvar, const struct vdso_data *here)
+static void follow(struct rad_vvar *vvar, s64 now)
 {
-	s64 now = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0);
-	s64 step = vvar->told - (rad_node_clock_ahead(vvar->home) - vvar->ahead) - vvar->mono;
+	s64 step = vvar->own - rad_node_clock_ahead(vvar->home) - vvar->mono;
 
-	if (!vvar->followed)
-		vvar->followed = now;
 	step = max(step, -(now - vvar->followed) / FOLLOW_PART);
-	vvar->followed = now;
 	vvar->mono += step;
 	vvar->boot += step;
 	vvar->real += step;
@@ -274,7 +272,7 @@ static void write_page(struct rad_vvar *vvar)
 	struct vdso_data *data = page_address(vvar->page) + VDSO_DATA_OFFSET;
 	struct vdso_timestamp real, coarse_real;
 	struct vdso_data here[CS_BASES];
-	s64 base, coarse, behind;
+	s64 now, base, coarse, behind;
 	bool again;
 	s32 mode;
 	int i;
@@ -285,14 +283,17 @@ static void write_page(struct rad_vvar *vvar)
 	/* Back in the middle of a read, home needs the page that was being read. */
 	if (mode != VDSO_CLOCKMODE_TSC && mode != vvar->home_mode)
 		mode = VDSO_CLOCKMODE_NONE;
+	now = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0);
 	/* Since home has said what its clocks are the page has been written, and may have been read. */
 	again = vvar->followed;
-	/* The counter of the other modes is not read here. */
-	if (mode != VDSO_CLOCKMODE_PVCLOCK && mode != VDSO_CLOCKMODE_HVCLOCK)
-		follow(vvar, here);
+	/* The counter of the other modes is not read here: see latest(). */
+	if (again && mode == data->clock_mode &&
+	    (mode == VDSO_CLOCKMODE_TSC || mode == VDSO_CLOCKMODE_NONE))
+		follow(vvar, now);
+	vvar->followed = now;
 
 	base = to_ns(&here->basetime[CLOCK_MONOTONIC], here->shift) + vvar->mono;
-	coarse = to_ns(&here->basetime[CLOCK_MONOTONIC_COARSE], 0) + vvar->mono - COARSE_LAG_NS;
+	coarse = now + vvar->mono - COARSE_LAG_NS;
 	behind = vvar->seen - base;
 	if (behind < MOST_BEHIND_NS)
 		coarse = max(coarse, vvar->seen);
@@ -307,7 +308,9 @@ static void write_page(struct rad_vvar *vvar)
 		advance(here, behind);
 	vvar->shown = coarse;
 	coarse_real = to_timestamp(coarse + vvar->real - vvar->mono);
-	real = sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
+	/* Where the vdso reads no counter the timekeeper does not tell this base; time() is told. */
+	real = here->clock_mode == VDSO_CLOCKMODE_NONE ? coarse_real :
+	       sum(&here->basetime[CLOCK_MONOTONIC], here->shift, vvar->real);
 	/* These seconds are what time() tells, of the same moment as the coarse clock. */
 	if (real.sec > coarse_real.sec) {
 		real.nsec += (u64)(real.sec - coarse_real.sec) * ((u64)NSEC_PER_SEC << here->shift);
@@ -404,8 +407,7 @@ void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *p
 	raw = ktime_get_raw_ns() - ktime_get_ns();
 	raw_spin_lock_irq(&vvar->writing);
 	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
-	vvar->told = mono;
-	vvar->ahead = rad_node_clock_ahead(vvar->home);
+	vvar->own = le64_to_cpu(prepare->own);
 	vvar->followed = 0;
 	vvar->mono = mono;
 	vvar->boot = le64_to_cpu(prepare->boot);

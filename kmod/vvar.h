@@ -29,9 +29,9 @@ enum { RAD_VVAR_PAGES = 4 };
  * @lock: registration of @updates; several threads arrive at once
  * @writing: the page, and what follows here
  * @home: whose clocks it shows
- * @told: home's clocks minus this node's, ns, when home last said so
- * @ahead: rad_node_clock_ahead() of @home then
- * @followed: this node's CLOCK_MONOTONIC_COARSE when @mono last followed, ns; 0: not since @told
+ * @own: the process' CLOCK_MONOTONIC minus that of @home, ns: its time namespace
+ * @followed: this node's CLOCK_MONOTONIC_COARSE when the page was last written, ns; 0: not since
+ *	home said what its clocks are
  * @home_mode: how home's vdso reads its clock source: enum vdso_clock_mode
  * @mono: home's clocks minus this node's, as the page shows them, ns
  * @boot: see @mono
@@ -49,7 +49,7 @@ struct rad_vvar {
 	struct mutex lock;
 	raw_spinlock_t writing;
 	const struct rad_node *home;
-	s64 told, ahead, followed;
+	s64 own, followed;
 	s32 home_mode;
 	s64 mono, boot, raw, real;
 	s64 seen, shown;

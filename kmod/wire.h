@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 13,
+	RAD_WIRE_VERSION	= 14,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -287,6 +287,7 @@ struct rad_wire_self {
  * @clock_mode: how its vdso reads the clock source: enum vdso_clock_mode
  * @mono: the process' clocks minus the target's, ns, signed
  * @boot: see @mono
+ * @own: its CLOCK_MONOTONIC minus its machine's, ns, signed: not 0 in a time namespace
  * @real: its CLOCK_REALTIME minus its CLOCK_MONOTONIC, ns, signed
  * @raw: home's CLOCK_MONOTONIC_RAW minus its CLOCK_MONOTONIC, ns, signed
  * @coarse: what the process' CLOCK_MONOTONIC_COARSE shows, ns, signed
@@ -302,6 +303,7 @@ struct rad_wire_prepare {
 	__le64 vvar;
 	__le64 mono;
 	__le64 boot;
+	__le64 own;
 	__le64 real;
 	__le64 raw;
 	__le64 coarse;
