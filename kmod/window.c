@@ -42,6 +42,9 @@ static bool wpage_charge(struct rad_wpage *page, gfp_t gfp)
 		return true;
 	if (rad_ksym.memcg_kmem_charge_page(content, gfp, HEADROOM_ORDER))
 		return false;
+	/* The root group's is not counted. */
+	if (!PageMemcgKmem(content))
+		return true;
 	rad_ksym.memcg_kmem_uncharge_page(content, HEADROOM_ORDER);
 	return !rad_ksym.memcg_kmem_charge_page(content, gfp, 0);
 }
