@@ -101,7 +101,10 @@ class Machine:
         arguments = [
             "-name", f"{config['name']}-{self.name}", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-M", "q35",
-            "-smp", str(config["smp"]), "-m", str(config["mem"]),
+            # Were there only one for ever, QEMU would leave out the barriers of locked
+            # instructions: a device, which is another thread of it, then misses that its queue
+            # has got something, or the guest that it has to ring, and that queue stands still.
+            "-smp", f"{config['smp']},maxcpus={max(config['smp'], 2)}", "-m", str(config["mem"]),
             "-action", "panic=exit-failure",
             "-kernel", config["image"], "-initrd", config["initramfs"],
             "-append", self._command_line(),
@@ -137,7 +140,8 @@ class Machine:
         return arguments
 
     def _command_line(self):
-        words = ["console=ttyS0", "panic=-1", "oops=panic", "printk.time=1", "net.ifnames=0"]
+        words = ["console=ttyS0", "panic=-1", "oops=panic", "printk.time=1", "net.ifnames=0",
+                 f"possible_cpus={self.config['smp']}"]
         if self.config["accelerator"] == "tcg":
             # On a busy host the checks of these clocks fail, not the clocks.
             words += ["tsc=reliable", "no_timer_check"]
