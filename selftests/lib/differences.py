@@ -11,6 +11,8 @@ from .context import Skip, each
 from .groups import computed
 from .remains import has_memory_of_calls, nothing_left, replica
 
+PROGRAMS = "differences", "differences_calls"
+
 # Says in a file what its argument evaluates to, again and again.
 TELLER = r"""
 import ctypes, os, sys, time
@@ -19,6 +21,10 @@ def tai_by_call():
     now = (ctypes.c_long * 2)()
     libc.syscall(228, 11, now)
     return now[0]
+def minutes_west():
+    zone = (ctypes.c_int * 2)()
+    ctypes.CDLL("linux-vdso.so.1").__vdso_gettimeofday(None, zone)
+    return zone[0]
 while True:
     value = eval(sys.argv[1])
     with open("/tmp/told.new", "w") as file:
@@ -434,6 +440,37 @@ def tai_has_the_nodes_offset(context):
         stop(bed, pid)
 
 
+SET_ZONE = ("import ctypes; c = ctypes.CDLL(None, use_errno=True); "
+            "z = (ctypes.c_int * 2)({}, 0); "
+            "assert c.settimeofday(None, z) == 0, ctypes.get_errno()")
+
+
+def time_zone_is_the_nodes(context):
+    """The kernel's time zone, as gettimeofday() gives it without a call, is the node's."""
+    bed = context.bed
+    bed.run(1, f"rm -f /tmp/told; cat > /tmp/teller.py <<'END'\n{TELLER}\nEND")
+    pid = start(bed, "python3 /tmp/teller.py 'minutes_west()'")
+
+    def tells(minutes):
+        within(20 * context.slow, lambda: bed.run(
+            1, "cat /tmp/told 2>/dev/null || true").strip() == str(minutes), f"it tells {minutes}")
+
+    def set_zone(minutes):
+        bed.run(2, f'python3 -c "{SET_ZONE.format(minutes)}"')
+    try:
+        # The first zone that a machine is told of but 0 corrects its date.
+        set_zone(0)
+        set_zone(90)
+        tells(0)
+        migrate(bed, pid)
+        tells(90)
+        assert radctl(bed, "recall", str(pid)).returncode == 0
+        tells(0)
+    finally:
+        set_zone(0)
+        stop(bed, pid)
+
+
 def other_clock_source(context):
     """Where the node counts time by other means than home the program's clock is asked for by
     calls, which home answers; otherwise there are none."""
@@ -524,12 +561,13 @@ def set_date_is_followed_later(context):
 
 def run(context, only):
     """The suite "differences"."""
-    yield from guest.run(context, "differences", only)
+    for program in PROGRAMS:
+        yield from guest.run(context, program, only)
     if not context.native:
         yield from each(context, [
             visitor_runs_with_defaults, signals_on_its_node, stopped_on_its_node_is_killed,
             frozen_on_its_node, ids_are_of_the_first_move, replica_has_no_privilege,
             gained_rights_stay_home, programs_of_others_stay_home,
             others_see_that_it_is_away, traffic_is_readable,
-            tracers_see_lent_memory, tai_has_the_nodes_offset, other_clock_source,
-            set_date_is_followed_later], only)
+            tracers_see_lent_memory, tai_has_the_nodes_offset, time_zone_is_the_nodes,
+            other_clock_source, set_date_is_followed_later], only)

@@ -2,7 +2,8 @@
 """kill -9 of processes that are away, at home and where they are: both sides end in time."""
 
 from . import paths
-from .control import AS_NOBODY, SPIN, child_of, exit_status, migrate, see_each_other, start
+from .control import (AS_NOBODY, SPIN, child_of, exit_status, migrate, radctl, see_each_other, start,
+                      within)
 from .ends import LOOK, Clock, dead_seconds, ended, kill, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
 
@@ -92,4 +93,57 @@ def kill_with_frozen_peer(context):
         bed.call("thaw", "node2")
     see_each_other(context)
     # Node 2 has lost nothing of its own time: it hears of the end when it hears of node 1.
+    nothing_left(context)
+
+
+# One of its threads computes, and says which it is; the other one waits.
+TWO_THREADS = r"""
+import os, signal, threading
+def work():
+    with open("/tmp/core/tid.new", "w") as file:
+        print(threading.get_native_id(), file=file)
+    os.rename("/tmp/core/tid.new", "/tmp/core/tid")
+    while True:
+        pass
+threading.Thread(target=work, daemon=True).start()
+while True:
+    signal.pause()
+"""
+# For the registers of a thread that does not answer a dump waits so long.
+REGISTERS_S = 5
+
+
+def core_with_frozen_peer(context):
+    """A process dumps core at home while the node on which one of its threads runs does not answer:
+    it ends within the dead time, or what a dump waits for registers, by the signal that it dies of,
+    and nothing of it is left."""
+    bed = context.bed
+    bed.run(1, "rm -rf /tmp/core /tmp/status; mkdir /tmp/core; "
+               f"cat > /tmp/core/two.py <<'END'\n{TWO_THREADS}\nEND")
+    shell = start(bed, "sh -c 'ulimit -c unlimited; cd /tmp/core; python3 two.py; echo $? > /tmp/status'")
+    pid = child_of(bed, shell, "python3 two.py")
+    found = []
+
+    def tid():
+        found[:] = bed.run(1, "cat /tmp/core/tid 2>/dev/null || true").split()
+        return found
+    try:
+        within(20 * context.slow, tid, "its thread computes")
+        done = radctl(bed, "migrate", str(pid), "2", "--thread", found[0])
+        assert done.returncode == 0, done.stderr
+        limit = max(dead_seconds(bed), REGISTERS_S) + 4 * context.slow
+        assert bed.call("freeze", "node2").returncode == 0
+        try:
+            watch(bed, 1, pid)
+            begun = float(bed.run(1, f"cut -d' ' -f1 /proc/uptime; kill -SEGV {pid}"))
+            took = ended(bed, 1, limit + 5, "it has ended") - begun
+        finally:
+            bed.call("thaw", "node2")
+        assert took <= limit, f"it ended after {took:.1f} s"
+        assert exit_status(bed) == 128 + 11
+        head = bed.run(1, "head -c 4 /tmp/core/core* | od -An -c").split()
+        assert head == ["177", "E", "L", "F"], head
+    finally:
+        bed.run(1, f"kill -9 {pid} 2>/dev/null; rm -rf /tmp/core")
+    see_each_other(context)
     nothing_left(context)

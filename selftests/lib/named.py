@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 
-from . import coverage, guest, model, moved, paths, spread, threaded, threads
+from . import coverage, differences, guest, model, moved, paths, spread, threaded, threads
 
 TESTS = re.compile(r"\bTests?:\s+([^:]+)\.\s*\Z")
 NAME = re.compile(r"[a-z_]+/[\w.*?]+\Z")
@@ -40,7 +40,7 @@ def functions(generator):
 def tests(suites):
     """For each suite the names of its tests."""
     known = {suite.name: functions(suite.run) for suite in suites}
-    programs = dict(coverage.programs(), clock=["clock"], differences=["differences"],
+    programs = dict(coverage.programs(), clock=["clock"], differences=differences.PROGRAMS,
                     threads=list(threads.PROGRAMS), coherence=["litmus"], coherence_four=["litmus"])
     for suite, names in programs.items():
         known[suite] |= {case for program in names for case in guest.cases(program)}
