@@ -242,9 +242,23 @@ def memory_is_high(context):
         group.remove()
 
 
+def no_memory_for_records(context):
+    """Who has no memory left in its group for the records of threads that it wants to be moved is
+    told so: nobody is killed for it, and with memory they are moved."""
+    bed, group = context.bed, Group(context.bed, 1, "memory")
+    try:
+        done = bed.execute(1, f"{paths.GUEST}/pauper", GROUP, 2, timeout=400 * context.slow)
+        assert done.returncode == 0, done
+        assert group.value("memory.events", "oom_kill") == 0
+        context.report.note(done.stdout.strip())
+    finally:
+        nothing_left(context)
+        group.remove()
+
+
 def run(context, only):
     """The suite "groups"."""
     yield from each(context, [visitors_are_charged, visitors_are_limited,
                               no_visitors_without_their_group, limit_at_home_is_for_home,
                               visitors_pages_are_charged, visitors_have_no_more_memory,
-                              memory_is_high], only)
+                              memory_is_high, no_memory_for_records], only)
