@@ -23,18 +23,18 @@ bool tally_add(struct tally *tally, enum tally_variant variant, unsigned int key
 
 	tally->count[variant][key]++;
 	tally->overlaps += class != SHAPE_SERIAL;
-	if (!tally->begun)
-		tally->first = key;
-	tally->begun = true;
-	tally->differs |= key != tally->first;
+	tally->different += !tally->seen[key];
+	tally->seen[key] = true;
 	return class != SHAPE_FORBIDDEN;
 }
 
 void tally_round(struct tally *tally)
 {
 	tally->rounds++;
-	tally->mixed += tally->differs;
-	tally->begun = tally->differs = false;
+	tally->mixed += tally->different > 1;
+	tally->raced += tally->different > 2;
+	tally->different = 0;
+	memset(tally->seen, 0, sizeof(tally->seen));
 }
 
 bool tally_overlapped(const struct tally *tally)
@@ -44,7 +44,10 @@ bool tally_overlapped(const struct tally *tally)
 	for (unsigned int v = 0; v < TALLY_VARIANTS; v++)
 		for (unsigned int key = 0; key < SHAPE_OUTCOMES; key++)
 			runs += tally->count[v][key];
-	return tally->mixed * MIXED_OF > tally->rounds && tally->overlaps > runs / OVERLAPS_OF;
+	if (tally->mixed * MIXED_OF <= tally->rounds)
+		return false;
+	return tally->overlaps > runs / OVERLAPS_OF ||
+	       (shape_threads(tally->shape) == SHAPE_THREADS && tally->raced * MIXED_OF > tally->rounds);
 }
 
 static char letter(int value)
@@ -122,8 +125,8 @@ bool tally_report(const struct tally *tally, double seconds, bool must_overlap)
 	printf("%s: %u runs in %.1f s, %.0f a second:", shape->name, runs, seconds, runs / seconds);
 	for (unsigned int class = 0; class < SHAPE_CLASSES; class++)
 		printf(" %u %s,", sums[class], shape_class_names[class]);
-	printf(" %u of a wrong round; %u of %u rounds mixed, %u runs overlapped\n", tally->stale,
-	       tally->mixed, tally->rounds, tally->overlaps);
+	printf(" %u of a wrong round; %u of %u rounds mixed, %u raced, %u runs overlapped\n", tally->stale,
+	       tally->mixed, tally->rounds, tally->raced, tally->overlaps);
 	if (must_overlap && !tally_overlapped(tally)) {
 		puts("the threads hardly overlapped: nothing is shown");
 		return false;

@@ -13,10 +13,10 @@ struct tally {
 	uint8_t classes[2][SHAPE_OUTCOMES];	/* without and with locks */
 	unsigned int count[TALLY_VARIANTS][SHAPE_OUTCOMES];
 	unsigned int stale;			/* values that no outcome can contain */
-	unsigned int rounds, mixed;		/* mixed: with more than one outcome */
+	unsigned int rounds, mixed, raced;	/* mixed: with more than one outcome; raced: than two */
 	unsigned int overlaps;			/* outcomes that no order of threads gives */
-	unsigned int first;			/* outcome of this round */
-	bool begun, differs;
+	unsigned int different;			/* outcomes of this round */
+	uint8_t seen[SHAPE_OUTCOMES];		/* those, each */
 };
 
 extern const char *const tally_variants[TALLY_VARIANTS];
@@ -26,7 +26,11 @@ void tally_begin(struct tally *tally, const struct shape *shape);
 bool tally_add(struct tally *tally, enum tally_variant variant, unsigned int key);
 /* The end of a round. */
 void tally_round(struct tally *tally);
-/* Have the threads raced? Rounds with one outcome for all are none. */
+/*
+ * Have the threads raced? Rounds with one outcome for all are none. Outcomes that no order of threads
+ * gives show it; with four threads, of which two have to be in the middle for that, so do rounds in
+ * which one thread has overtaken others twice.
+ */
 bool tally_overlapped(const struct tally *tally);
 /* Prints the histogram; false if there was a forbidden outcome, or if threads that had to
  * overlap hardly did. */
