@@ -34,7 +34,7 @@ FRAME = struct.Struct("<cI")     # kind, length; to the client: o e (output), x 
                                  # from the client: i (input; empty: end of file)
 BOOTS = 3                # tries to get a guest whose clock is right
 CLOCK_RATE = 2           # a guest's clock may be that much faster or slower; less is noise
-POWER_OFF_SECONDS = 60  # for a kernel to power its machine off
+POWER_OFF_SECONDS = 60  # for a kernel to power its machine off, a slow one as long as for any step
 KILL_GRACE = 3           # seconds for a command to die after its timeout
 REQUEST_LIMIT = 4 << 20
 
@@ -217,7 +217,7 @@ class Supervisor:
         await self._machine(request, "booting", "up", "hung", "frozen").kill()
 
     async def stop(self, request):
-        await self._machine(request, "up").shut_down(POWER_OFF_SECONDS)
+        await self._machine(request, "up").shut_down(max(POWER_OFF_SECONDS, self.config["deadline"]))
 
     async def start(self, request):
         machine = self._machine(request, "killed", "dead")

@@ -71,7 +71,7 @@ void crew_join(struct hand *hands, unsigned int count)
 /* Their state does not tell: a deputy sleeps also while its thread is on its way to the call. */
 void crew_asleep(struct hand *hands, unsigned int count)
 {
-	uint64_t end = now_ns() + 60000000000;
+	uint64_t end = now_ns() + 60000000000 * slower();
 
 	for (unsigned int i = 0; i < count; i++) {
 		char path[60];

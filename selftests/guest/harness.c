@@ -465,8 +465,11 @@ static void watch(int asks, int answers, pid_t pid, uint64_t deadline)
 		ended = waitpid(pid, &status, WNOHANG) == pid;
 		/* A note may still be on its way: look once more before judging. */
 		if (ended && verdict.outcome != RUNNING)
-			return;
+			break;
 	}
+	/* What it had to do last, away perhaps, is to end. */
+	if (verdict.outcome == PASSED && status)
+		conclude(FAILED, "ended with status %#x after it had passed", status);
 }
 
 static bool run_case(const struct test_case *test, int number)

@@ -45,7 +45,7 @@
 #include <unistd.h>
 
 enum {
-	MOVE_MS	= 30000,	/* for one move, and for the end of what is killed */
+	MOVE_MS	= 60000,	/* for one move, and for the end of what is killed */
 	COMMS	= 32,		/* different names */
 	MUSTS	= 8,		/* names of -e */
 	LOOK_MS	= 10,		/* how often one of these is looked for */

@@ -52,6 +52,7 @@ class Context:
                            smp=args.smp, append=args.append)
         # Several at once have less of the host each.
         self.bed.slow *= args.jobs
+        self.bed.crowded = args.jobs
         self.slow = self.bed.slow
         self.built = False
         self.complained = False

@@ -13,6 +13,8 @@ from .remains import has_memory_of_calls, nothing_left, replica
 
 PROGRAMS = "differences", "differences_calls"
 
+GROUP = "/sys/fs/cgroup/st-differences"
+
 # Says in a file what its argument evaluates to, again and again.
 TELLER = r"""
 import ctypes, os, sys, time
@@ -43,6 +45,14 @@ def is_there(bed, path, node=1):
     return not bed.execute(node, "test", "-e", path).returncode
 
 
+def new_group(bed, node):
+    """A control group of a machine."""
+    if bed.execute(node, "test", "-w", "/sys/fs/cgroup/cgroup.procs").returncode:
+        raise Skip("no cgroup2")
+    bed.run(node, f"mkdir -p {GROUP}")
+    return GROUP
+
+
 def stop_visitor(bed, visitor):
     """Stops the one visitor of a replica on node 2. The signal is for the whole process, but
     who is told of it is the task that is named; its first, which sleeps, takes no notice."""
@@ -56,9 +66,7 @@ def stop_visitor(bed, visitor):
 def visitor_runs_with_defaults(context):
     """Priority, class, group and what is charged to the group are the deputy's; the visitor
     has those of any process of its node."""
-    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
-    if bed.execute(1, "mkdir", group).returncode:
-        raise Skip("no cgroup2")
+    bed, group = context.bed, new_group(context.bed, 1)
     pid = start(bed, f"chrt -b 0 nice -n 10 {SPIN}")
 
     def used():
@@ -118,11 +126,9 @@ def signals_on_its_node(context):
 
 def stopped_on_its_node_is_killed(context):
     """kill -9 at home ends what is stopped, or frozen, elsewhere."""
-    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
-    freeze = f"mkdir -p {group} && echo %d > {group}/cgroup.procs && echo 1 > {group}/cgroup.freeze"
+    bed, group = context.bed, new_group(context.bed, 2)
+    freeze = f"echo %d > {group}/cgroup.procs && echo 1 > {group}/cgroup.freeze"
     for how in "stop", freeze:
-        if how == freeze and bed.execute(2, "test", "-w", "/sys/fs/cgroup/cgroup.procs").returncode:
-            raise Skip("no cgroup2")
         pid = start(bed, SPIN)
         migrate(bed, pid)
         visitor = replica(bed)
@@ -138,9 +144,7 @@ def stopped_on_its_node_is_killed(context):
 def frozen_on_its_node(context):
     """A replica in a frozen group computes nothing; home can call its thread home all the
     same, and the group counts as frozen only when the waiting tasks of the replica have gone."""
-    bed, group = context.bed, "/sys/fs/cgroup/st-differences"
-    if bed.execute(2, "mkdir", group).returncode:
-        raise Skip("no cgroup2")
+    bed, group = context.bed, new_group(context.bed, 2)
     pid = links.begin(bed)
     try:
         visitor = replica(bed)

@@ -127,7 +127,7 @@ def shutdown_empties(context):
     bed = context.bed
     pid = start(bed, SPIN)
     migrate(bed, pid)
-    assert bed.call("stop", "node2").returncode == 0
+    assert bed.call("stop", "node2", timeout=600).returncode == 0
     try:
         listed = shown(bed, "ps")
         assert pid not in [p["pid"] for p in listed if p["threads_away"]], listed

@@ -203,13 +203,16 @@ def pages_go_astray(context):
 
     def between():
         return [(nodes(bed, n)[m]["state"], nodes(bed, n)[m]["epoch"]) for n, m in ((1, 3), (3, 1))]
-    innocent = start(bed, SPIN)
+
+    def astray():
+        return bed.console(1).count(what) + bed.console(3).count(what)
+    innocent, said = start(bed, SPIN), astray()
     try:
         migrate(bed, innocent, 3)
         before = between()
         with rivals_on(context, HOSTILE, 1, 3) as pid:
             be(context, "astray")
-            within(30 * context.slow, lambda: what in bed.console(1) + bed.console(3),
+            within(30 * context.slow, lambda: astray() > said,
                    "the page goes astray")
             be(context, "")
             bed.run(1, "sleep 2")
@@ -259,14 +262,14 @@ def comes_late(context):
     try:
         # What is registered there together stays so: some of it is this one's.
         migrate(bed, pid, 3)
-        times, before = count(bed, "times"), between()
-        with patience(bed, 2, (1, HOSTILE, 3)):
+        times, before, dead = count(bed, "times"), between(), 3 * context.slow
+        with patience(bed, dead, (1, HOSTILE, 3)):
             be(context, "late")
             with rivals_on(context, 1, HOSTILE, 3):
                 within(20 * context.slow, lambda: count(bed, "times") > times, "it is to send one")
-            within(20 * context.slow, lambda: len(replicas(bed, 3)) == 1, "nobody waits")
+            within(10 * dead, lambda: len(replicas(bed, 3)) == 1, "nobody waits")
             # Such a place has been put away for five times that long, once.
-            bed.run(3, "sleep 13")
+            bed.run(3, f"sleep {5 * dead + 3}", timeout=10 * dead + 60)
             bed.run(1, f"touch {hoards.GO}")
             within(20 * context.slow, lambda: hoards.owned(bed, pid, 3) >= pages, "all came")
             be(context, "")

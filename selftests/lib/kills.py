@@ -15,7 +15,7 @@ def both_gone(context, pid):
     clocks = {node: Clock(bed, node) for node in (1, 2)}
     watch(bed, 2, *replicas(bed))
     killed = clocks[1].host(kill(bed, pid, limit))
-    took = clocks[2].host(ended(bed, 2, limit + 5, "its replica on node2 is gone")) - killed
+    took = clocks[2].host(ended(bed, 2, limit + 5 * context.slow, "its replica on node2 is gone")) - killed
     slack = LOOK + clocks[1].error + clocks[2].error
     assert took <= limit + slack, f"the replica was gone after {took:.1f} s"
     nothing_distributed(context)
@@ -57,7 +57,7 @@ def kill_its_visitor(context, command, user=()):
         clocks = {node: Clock(bed, node) for node in (1, 2)}
         watch(bed, 1, visitor)
         killed = clocks[2].host(kill(bed, replica(bed), limit, 2, user))
-        took = clocks[1].host(ended(bed, 1, limit + 5, "its process at home is gone")) - killed
+        took = clocks[1].host(ended(bed, 1, limit + 5 * context.slow, "its process at home is gone")) - killed
         slack = LOOK + clocks[1].error + clocks[2].error
         assert took <= limit + slack, f"the process was gone after {took:.1f} s"
         assert exit_status(bed) == 137

@@ -33,7 +33,7 @@ AWAY_PAGES, WAYS_TO_END = 160, 5
 
 def count(bed, node):
     """Numbers that must not grow with the moves."""
-    pairs = (line.split(":") for line in bed.run(node, COUNT, timeout=120).splitlines())
+    pairs = (line.split(":") for line in bed.run(node, COUNT, timeout=120 * bed.slow).splitlines())
     numbers = {name: int(value) for name, value in pairs}
     numbers["MemFree"] = -(numbers["MemFree"] + numbers.pop("cached"))
     return numbers

@@ -152,13 +152,13 @@ def lost(context, begin_outage, end_outage, sees):
     assert bed.call(*begin_outage).returncode == 0
     slack = time.monotonic() - before + LOOK
     try:
-        took = clock.host(ended(bed, 1, limit + 10, "the process ends at home")) - before
+        took = clock.host(ended(bed, 1, limit + 10 * context.slow, "the process ends at home")) - before
         assert took <= limit + slack + clock.error, f"{took:.1f} s instead of {limit:.1f}"
         assert exit_status(bed) == 137
         told_lost(context, pid, 2)
         assert nodes(bed)[2]["state"] != "up", nodes(bed)
         if sees:
-            took = there.host(ended(bed, 2, 10, "its replica ends")) - before
+            took = there.host(ended(bed, 2, 10 * context.slow, "its replica ends")) - before
             assert took <= limit + slack + there.error, f"replica: {took:.1f} s, not {limit:.1f}"
         assert bed.call(*end_outage).returncode == 0
         # A node that was only out of reach hears that it has been given up as soon as it is back.
@@ -203,7 +203,7 @@ def leaves_on_a_slow_link(context):
     One that has stood still meanwhile may have had no time to."""
     bed, heard = context.bed, 0
     with patience(bed, 60):
-        for _ in range(6):
+        for _ in range(6 * context.slow):
             net(bed, "delay", "150ms")
             try:
                 took = int(bed.run(2, f"{SHELL} t; a=$t; radctl node leave || exit 9; t; "

@@ -9,7 +9,7 @@ from .control import (EPOLL_WAIT, SPIN, boot_again, child_of, join, migrate, mod
                       radctl, refused, rejoin, reload, shown, start, stop, within)
 from .context import each
 from .differences import stop_visitor
-from .ends import dead_seconds
+from .ends import dead_seconds, patience
 from .remains import nothing_distributed, nothing_left, replica
 
 
@@ -143,26 +143,28 @@ def shutdown_while_a_page_is_awaited(context):
     migrate(bed, pid)
     within(20 * context.slow, lambda: [p["pages_away"] for p in shown(bed, "ps")
                                        if p["pid"] == pid][0] >= 8, "its pages are away")
-    limit = dead_seconds(bed) + 30 * context.slow
-    off = False
-    assert bed.call("freeze", "node2").returncode == 0
-    try:
-        # Waits for memory that node 2 has: frames may be some pages below the top of the stack.
-        reader = start(bed, f"sh -c 'cat /proc/{pid}/cmdline /proc/{pid}/environ; "
-                            f"top=$(sed -n \"/stack/s/.*-\\([0-9a-f]*\\) .*/\\1/p\" "
-                            f"/proc/{pid}/maps); "
-                            f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$top / 4096 - 8)) count=8'")
-        within(20 * context.slow, lambda: awaits_a_page(bed, reader), "a reader waits for a page")
-        begin = time.monotonic()
-        off = True
-        stopped = bed.call("stop", "node1", timeout=limit + 120)
-        took = time.monotonic() - begin
-        assert stopped.returncode == 0, stopped.stderr
-        assert took <= limit, f"it took {took:.0f} s to be switched off"
-    finally:
-        bed.call("thaw", "node2")
-        if off:
-            boot_again(context, 1)
+    # Until the reader is seen to wait nobody is to be believed dead.
+    with patience(bed, 20 * min(context.slow, 2), (1,)):
+        limit = dead_seconds(bed) + 30 * context.slow
+        off = False
+        assert bed.call("freeze", "node2").returncode == 0
+        try:
+            # Waits for memory that node 2 has: frames may be some pages below the top of the stack.
+            reader = start(bed, f"sh -c 'cat /proc/{pid}/cmdline /proc/{pid}/environ; "
+                                f"top=$(sed -n \"/stack/s/.*-\\([0-9a-f]*\\) .*/\\1/p\" "
+                                f"/proc/{pid}/maps); "
+                                f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$top / 4096 - 8)) count=8'")
+            within(20 * context.slow, lambda: awaits_a_page(bed, reader), "a reader waits for a page")
+            begin = time.monotonic()
+            off = True
+            stopped = bed.call("stop", "node1", timeout=limit + 120)
+            took = time.monotonic() - begin
+            assert stopped.returncode == 0, stopped.stderr
+            assert took <= limit, f"it took {took:.0f} s to be switched off"
+        finally:
+            bed.call("thaw", "node2")
+            if off:
+                boot_again(context, 1)
     one_moves(bed)
 
 

@@ -7,6 +7,10 @@ from . import (build, builds, clocks, coherence, control, deaths, differences, g
 from .testbed import DEAD_MS
 
 
+# In most suites nobody dies: that the host stands still for a while is not to look like it.
+NOBODY_DIES_MS = 60000
+
+
 class Suite:
     """A name, what it shows, and a generator of results."""
 
@@ -23,8 +27,7 @@ def program(name, what, *others):
     def run(context, only):
         for one in (name, *others):
             yield from guest.run(context, one, only)
-    # Nobody dies in them: that the host stands still for a while is not to look like it.
-    return Suite(name, what, run, dead_ms=60000)
+    return Suite(name, what, run, dead_ms=NOBODY_DIES_MS)
 
 
 ALL = [
@@ -77,17 +80,20 @@ ALL = [
     program("limits", "each limit in the call that looks at it"),
     program("timers", "timers of all kinds, and processor time"),
     program("procfs", "/proc and /sys as a process reads them about itself"),
-    Suite("programs", "unmodified programs give the same output when moved", moved.run),
+    Suite("programs", "unmodified programs give the same output when moved", moved.run,
+          dead_ms=NOBODY_DIES_MS),
     Suite("stressors", "stress-ng judges itself away as it does at home", stressors.run),
     Suite("servers", "unmodified servers are moved, their clients notice nothing", servers.run,
-          default=False),
+          default=False, dead_ms=NOBODY_DIES_MS),
     Suite("sessions", "sshd, tmux, vim, git are moved while somebody works with them",
-          sessions.run, default=False),
-    Suite("builds", "make is moved, and programs that run their own tests", builds.run),
-    Suite("shows", "what the tools show is what happens", shows.run, native=False),
+          sessions.run, default=False, dead_ms=NOBODY_DIES_MS),
+    Suite("builds", "make is moved, and programs that run their own tests", builds.run,
+          dead_ms=NOBODY_DIES_MS),
+    Suite("shows", "what the tools show is what happens", shows.run, native=False,
+          dead_ms=NOBODY_DIES_MS),
     Suite("differences", "what differs away from home does so as it is written", differences.run),
     Suite("peers", "programs on two machines talk while both are moved", peers.run,
-          native=False),
+          native=False, dead_ms=NOBODY_DIES_MS),
     Suite("groups", "control groups of visitors, and of their processes at home", groups.run,
           native=False),
     Suite("refusals", "wrong input: one message, nothing changed", control.refusals, native=False),
@@ -98,16 +104,18 @@ ALL = [
           hostile.run, native=False),
     Suite("links", "short losses are survived, long ones end what was away", links.run,
           native=False),
-    Suite("leaks", "200 moves, and 600 more, leave nothing behind", leaks.run, native=False),
+    Suite("leaks", "200 moves, and 600 more, leave nothing behind", leaks.run, native=False,
+          dead_ms=NOBODY_DIES_MS),
     # Last, because it boots other machines.
     Suite("coherence", "threads on three machines see one memory", coherence.run,
           machines=coherence.MACHINES),
     Suite("deaths", "a machine dies while threads of a process are on three", deaths.run,
           machines=3, native=False),
     Suite("hostile_third", "nor does it with two others", hostile.third, machines=3, native=False),
-    Suite("threads", "threads of one process on three nodes", threads.run, machines=3),
+    Suite("threads", "threads of one process on three nodes", threads.run, machines=3,
+          dead_ms=NOBODY_DIES_MS),
     Suite("threaded", "unmodified programs with threads, spread over three nodes", threaded.run,
-          machines=3),
+          machines=3, dead_ms=NOBODY_DIES_MS),
     Suite("soak", "10,000 moves leave nothing behind", leaks.soak, default=False, native=False),
     Suite("coherence_four", "threads on four machines see one memory", coherence.four,
           machines=coherence.FOUR, default=False, native=False),

@@ -14,6 +14,9 @@ DEAD_MS = 10000
 # Slack for a control channel that is itself slow under emulation.
 GRACE = 30
 
+# For a verdict: kmemleak looks at the memory of each machine.
+VERDICT_SECONDS = 900
+
 
 class Dead(Exception):
     """A machine does not answer any more; the testbed has to be booted again."""
@@ -28,6 +31,7 @@ class Testbed:
         self.smp, self.icount, self.append = smp, icount, append
         # Every deadline is for the stock kernel; the checkers cost several times that.
         self.slow = 1 if kernel == "stock" else 5
+        self.crowded = 1    # so many times what a machine needs alone it may need here
         self.name = name or f"check-{kernel}-{os.getpid()}"
         self.running = False
         self.wanted_ms = DEAD_MS
@@ -61,12 +65,14 @@ class Testbed:
             return
         words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE,
                  "--smp", self.smp, *(f"--append={word}" for word in self.append)]
+        if self.crowded > 1:
+            words += ["--deadline", 120 * self.slow, "--patience", 60 * self.slow]
         if not self.module:
             words += ["--no-module"]
         if self.icount is not None:
             words += ["--icount", self.icount]
         try:
-            done = self.call(*words, timeout=300)
+            done = self.call(*words, timeout=300 * self.slow)
         except BaseException:
             # Ctrl-C: what was about to take its machines down has been killed meanwhile.
             self.call("down", "--forget")
@@ -130,8 +136,9 @@ class Testbed:
         """Whether a machine still executes a program."""
         if not self.running:
             return False
-        return self.call("exec", f"node{node}", "--timeout", 60, "--", "true",
-                         timeout=90).returncode == 0
+        seconds = 60 * self.slow
+        return self.call("exec", f"node{node}", "--timeout", seconds, "--", "true",
+                         timeout=seconds + GRACE).returncode == 0
 
     def pids(self):
         """The machines' processes on the host."""
@@ -145,13 +152,15 @@ class Testbed:
 
     def console(self, node):
         """A machine's console since boot."""
-        return self.call("log", f"node{node}").stdout
+        done = self.call("log", f"node{node}")
+        assert done.returncode == 0, f"node{node} has no log: {done.stderr}"
+        return done.stdout
 
     def verdict(self):
         """What the consoles complain of, or nothing."""
         if not self.running:
             return ""
-        done = self.call("verdict")
+        done = self.call("verdict", timeout=VERDICT_SECONDS)
         return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
     def collect(self, label):

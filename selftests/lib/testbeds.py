@@ -83,7 +83,7 @@ def four_machines_join(context):
         assert done.returncode == 0, f"node{node}: {done.stderr}"
         return {entry["id"]: entry["state"] for entry in json.loads(done.stdout)}
     with ended(bed):
-        done = bed.call("up", "-n", MACHINES, timeout=300)
+        done = bed.call("up", "-n", MACHINES, timeout=300 * context.slow)
         assert done.returncode == 0, done.stderr[-1000:]
         # On a busy host one may be suspect for a moment.
         within(60, lambda: all(seen(node) == dict.fromkeys(everybody, "up") for node in everybody),
