@@ -195,7 +195,7 @@ enum rad_heartbeat_flags {
  * @sent_boot: sender's CLOCK_BOOTTIME then
  * @echo: @sent of the last heartbeat received from the peer, 0 for none
  * @echo_delay: ns between its arrival and this message
- * @load: runnable tasks in hundredths
+ * @load: load average over the last minute, in hundredths
  * @cpus: online CPUs
  * @flags: enum rad_heartbeat_flags
  * @reserved: 0

@@ -9,8 +9,8 @@
 /**
  * dev_connect() - open the device and shake hands
  *
- * Return: 0 or -errno; -EPROTONOSUPPORT if the module speaks another ABI
- * (dev->hello.abi says which).
+ * Return: 0 or -errno; -EPROTO, or -EPROTONOSUPPORT of a module that does not look, if it
+ * speaks another ABI (dev->hello.abi says which).
  */
 int dev_connect(struct dev *dev)
 {
@@ -72,8 +72,8 @@ int dev_open(struct dev *dev, const char *subject)
 }
 
 /**
- * dev_list() - read a whole list, whatever its length
- * @pid: for RADIUM_IOC_THREAD_LIST
+ * dev_list() - read a list, of up to 65,536 entries
+ * @pid: for lists of one process: threads, pages, counts of pages
  * @error: out: 0 or a positive errno
  *
  * The list may grow between two calls, so the room follows what the kernel says
@@ -84,7 +84,7 @@ int dev_open(struct dev *dev, const char *subject)
 void *dev_list(struct dev *dev, unsigned long request, __s32 pid, size_t entry_size,
 	       size_t *count, int *error)
 {
-	enum { FIRST_ROOM = 64, ATTEMPTS = 8, MOST = 1 << 20 };
+	enum { FIRST_ROOM = 64, ATTEMPTS = 8, MOST = 1 << 16 };	/* what the module gives at once */
 	uint32_t room = FIRST_ROOM;
 
 	for (int attempt = 1; ; attempt++) {

@@ -61,13 +61,19 @@ static void say_place(struct json_object *text, const struct radium_thread_info 
 static void say_reason(struct json_object *text, const struct radium_thread_info *t)
 {
 	bool returned = t->reason < THREAD_REASONS && t->returns_by_reason[t->reason];
-	const char *todo = reason_todo(t->reason);
-	char detail[64];
+	const char *todo = reason_todo(t->reason), *what = "It could not move";
+	char detail[64] = "";
 
 	if (t->reason == RADIUM_R_NONE)
 		return;
-	thread_detail(t->reason, t->reason_detail, detail, sizeof(detail));
-	say(text, "%s: %s%s%s%s.%s%s%s", returned ? "It last came home for" : "It could not move",
+	if (returned) {
+		what = "It last came home for";
+		thread_detail(t->reason, t->reason_detail, detail, sizeof(detail));
+	} else if (t->state == RADIUM_THREAD_AWAY) {
+		what = "Before that it could not move";
+		todo = "";
+	}
+	say(text, "%s: %s%s%s%s.%s%s%s", what,
 	    reason_what(t->reason), *detail ? " (" : "", detail, *detail ? ")" : "",
 	    *todo ? " What to do: " : "", todo, *todo ? "." : "");
 }
@@ -180,7 +186,8 @@ static struct json_object *explain_undistributed(struct dev *dev, __s32 pid)
 		say(text, "Nothing is seen that would keep it here: move it with 'radctl migrate %d'.",
 		    pid);
 	else if (reason == RADIUM_R_WATCHED)
-		say(text, "It makes its system calls at home: %s.", reason_what(reason));
+		say(text, "It can be moved, with 'radctl migrate %d', but makes its system calls at home: %s.",
+		    pid, reason_what(reason));
 	else
 		say(text, "It cannot move: %s.%s%s%s", reason_what(reason),
 		    *reason_todo(reason) ? " What to do: " : "", reason_todo(reason),

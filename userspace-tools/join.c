@@ -191,6 +191,8 @@ static int look(struct dev *dev, const char *subject, const char (*peers)[RADIUM
 				device_ioctl(dev->fd, RADIUM_IOC_NODE_LEAVE, &leave);
 			else if (wanted->ensure)
 				return warn_joined(subject, reason);
+			if (!reason && isatty(STDOUT_FILENO))
+				printf("joined; %u of %u peers have answered: see 'radctl node list'\n", up, count);
 			return reason ? fail_reason(subject, reason) : 0;
 		}
 		usleep(LOOK_EVERY_MS * 1000);

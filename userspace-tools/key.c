@@ -43,7 +43,7 @@ int key_read(const char *path, __u8 key[RADIUM_KEY_SIZE], const char **what, con
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int error = 0;
 
-	*todo = "create one with 'radctl node key'";
+	*todo = "copy the cluster's key there, or create that of a new cluster with 'radctl node key'";
 	if (fd < 0 || fstat(fd, &status)) {
 		error = errno;
 		*what = strerror(error);

@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "migrate", "PID [NODE]", "move a running process' thread", move_help, cmd_migrate, NULL },
 	{ "recall", "PID", "bring threads home",
 	  "  --all            every page too\n"
+	  "  --thread TID     this thread alone\n"
 	  "  --timeout S      give up after S seconds (30)\n", cmd_recall, NULL },
 	{ "run", "-- CMD...", "run a program with its threads on another node, or on several",
 	  "  --node N         on node N; otherwise where the load per CPU is least\n"

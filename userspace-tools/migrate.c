@@ -241,9 +241,10 @@ int cmd_migrate(const struct command *c, int argc, char **argv)
 
 int cmd_recall(const struct command *c, int argc, char **argv)
 {
-	enum { ALL = 256, TIMEOUT };
+	enum { ALL = 256, THREAD, TIMEOUT };
 	static const struct option longs[] = {
 		{ "all", no_argument, NULL, ALL },
+		{ "thread", required_argument, NULL, THREAD },
 		{ "timeout", required_argument, NULL, TIMEOUT },
 		ARGS_COMMON
 	};
@@ -255,10 +256,16 @@ int cmd_recall(const struct command *c, int argc, char **argv)
 	while ((option = args_next(c, argc, argv, ":jvh", longs)) != -1) {
 		if (option == ALL)
 			move.flags |= RADIUM_MOVE_ALL_PAGES;
+		else if (option == THREAD)
+			move.tid = args_pid(c, "thread", optarg);
 		else
 			move.timeout_ms = args_milliseconds(c, "timeout", optarg);
 	}
 	args_done(c, argc, argv, 1, 1);
+	if (move.tid && move.flags & RADIUM_MOVE_ALL_PAGES)
+		args_fail(c, "--all and --thread exclude each other");
+	if (move.tid)
+		move.flags = 0;
 	move.pid = args_pid(c, "PID", argv[optind]);
 
 	snprintf(subject, sizeof(subject), "recall %d", move.pid);

@@ -67,7 +67,7 @@ static bool is_on(const char *device, const char *netdev)
 
 /**
  * rdma_device_for() - find the RDMA device of a network device
- * @netdev: name, or NULL for any that has a network device
+ * @netdev: name, or NULL: the first device that there is
  * @device: out: its name
  */
 bool rdma_device_for(const char *netdev, char *device, size_t size)

@@ -34,6 +34,9 @@ const char *thread_detail(unsigned int reason, uint64_t detail, char *text, size
 	switch (reason) {
 	case RADIUM_R_SYSCALL:
 	case RADIUM_R_WATCHED:
+	case RADIUM_R_SIGNAL:
+		if (reason == RADIUM_R_SIGNAL && !detail)
+			break;
 		return thread_syscall_name((int64_t)detail, text, size);
 	case RADIUM_R_EXCEPTION:
 		signal = sigabbrev_np((int)(detail & 0xff));
@@ -43,6 +46,8 @@ const char *thread_detail(unsigned int reason, uint64_t detail, char *text, size
 	case RADIUM_R_FAULT:
 	case RADIUM_R_SHARED_MEMORY:
 	case RADIUM_R_MEMORY_KIND:
+	case RADIUM_R_USERFAULTFD:
+	case RADIUM_R_NO_MEMORY:
 		snprintf(text, size, "%s at 0x%llx",
 			 detail & 2 ? "write" : detail & 4 ? "execute" : "read",
 			 (unsigned long long)(detail & ~7ull));

@@ -198,6 +198,7 @@ static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_m
 {
 	struct view view = { 0 };
 	struct live live = { .pid = pid };
+	bool shown = false;
 	int error = 0;
 
 	while (!error && left) {
@@ -205,6 +206,12 @@ static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_m
 
 		error = pid ? live_frame(dev, &live, terminal->screen) :
 			      frame(dev, &view, terminal->screen);
+		/* Who watches a process to its end has seen all there is. */
+		if (error && shown && pid && !proc_exists(pid)) {
+			error = 0;
+			break;
+		}
+		shown = true;
 		if (error || ferror(stdout) || (left != UINT32_MAX && !--left))
 			break;
 		if (!wait_for_next(terminal, end))

@@ -163,7 +163,7 @@ static void read_raw_with_a_limit(void)
 	gone_in_the_end();
 	note("it took %d ms", (int)(took / 1000000));
 	CHECK(took >= 10000000000 - NODES_APART_NS);
-	CHECK(took < 10000000000 + 7000000000 * slower());
+	CHECK(took < 10000000000ull + 7000000000ull * slower());
 }
 
 /* Nobody types. */

@@ -130,7 +130,7 @@ def of_kernel(context, name):
 
 def tools(_context):
     """radctl and radium-replica."""
-    found = warnings(make("tools"))
+    found = warnings(make("tools", "STRICT=1"))
     assert not found, "\n".join(found)
 
 

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 from . import paths
-from .control import (EVENTS, SPIN, heard, listen, migrate, nodes, radctl, see_each_other, shown,
+from .control import (EVENTS, SPIN, exit_status, heard, listen, migrate, nodes, radctl, see_each_other, shown,
                       start, stop, within)
 from .context import each
 from .remains import nothing_distributed, replicas
@@ -234,8 +234,44 @@ def threads_share_a_replica(context):
             stop(bed, pid)
 
 
+def top_sees_the_end(context):
+    """Who watches a process until it ends has had what was asked for: no failure."""
+    bed, said = context.bed, "/tmp/top"
+    bed.run(1, f"rm -f {said}.*")
+    pid = start(bed, SPIN)
+    try:
+        migrate(bed, pid)
+        bed.run(1, f"setsid sh -c 'radctl top --count 1000000 --interval 0.1 {pid} >{said}.out 2>&1; "
+                   f"echo $? >{said}.end' </dev/null >/dev/null 2>&1 &")
+        within(20 * context.slow, lambda: not bed.execute(1, "test", "-s", f"{said}.out").returncode,
+               "a view is shown")
+    finally:
+        stop(bed, pid)
+    assert exit_status(bed, f"{said}.end") == 0, bed.run(1, f"tail -3 {said}.out")
+
+
+def one_comes_home(context):
+    """One of two threads that are away is called home, the other one stays there."""
+    bed = context.bed
+    pid, threads = rivals(bed)
+    first, second = (tid for tid, _ in threads[:2])
+
+    def places():
+        at = {t["tid"]: t["node"] for t in shown(bed, "show", str(pid))["threads"]}
+        return at[first], at[second]
+    try:
+        send(bed, pid, threads, (2, 2))
+        within(60 * context.slow, lambda: places() == (2, 2), "both are away")
+        done = radctl(bed, "recall", "--thread", str(second), str(pid))
+        assert done.returncode == 0, done.stderr
+        assert places() == (2, 1), places()
+    finally:
+        stop(bed, pid)
+
+
 def run(context, only):
     """The suite "shows"."""
     yield from each(context, [explain_says_why, explain_of_a_resting_process, monitor_tells,
                               status_and_show, false_sharing_is_named,
-                              visitors_are_counted, threads_share_a_replica], only)
+                              visitors_are_counted, threads_share_a_replica, top_sees_the_end,
+                              one_comes_home], only)

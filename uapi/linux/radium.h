@@ -181,7 +181,7 @@ struct radium_node_join {
  * @epoch: grows each time that the node is declared dead or comes up anew
  * @visitors: threads whose home is here that run there; of this node itself: threads of
  *	others that run here
- * @load: runnable tasks of that node, in hundredths
+ * @load: load average of that node over the last minute, in hundredths
  * @cpus: its CPUs
  * @rtt: smoothed round trip of a heartbeat, ns
  * @clock_offset: its CLOCK_MONOTONIC minus ours, ns

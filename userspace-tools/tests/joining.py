@@ -36,7 +36,7 @@ def keys():
         result = radctl(*JOIN[:-1], key_file("open", hexkey.encode(), mode))
         equal((result.status, result.log), (1, ""))
         contains(result.err, "others than its owner may use this key: chmod 600")
-    contains(radctl(*JOIN[:-1], "/nonexistent").err, "No such file or directory: create one with")
+    contains(radctl(*JOIN[:-1], "/nonexistent").err, "No such file or directory: copy the cluster's key there")
     # Of somebody else, for who is nobody there.
     result = radctl("-U", RADCTL, *JOIN[:-1], key_file("shut", hexkey.encode(), 0),
                     program="/usr/bin/unshare")

@@ -20,6 +20,7 @@ def migrate():
                        ("migrate --all-threads 12 2",
                         "MIGRATE flags=1 pid=12 tid=0 node=2 timeout_ms=0"),
                        ("recall 12", "RECALL flags=1 pid=12 tid=0 node=0 timeout_ms=0"),
+                       ("recall --thread 13 12", "RECALL flags=0 pid=12 tid=13 node=0 timeout_ms=0"),
                        ("recall --all 12 --timeout 3",
                         "RECALL flags=3 pid=12 tid=0 node=0 timeout_ms=3000")):
         result = radctl(*line.split())
