@@ -174,6 +174,20 @@ static unsigned int obstacle(struct dev *dev, __s32 pid)
 	return proc_number(pid, "Seccomp") ? RADIUM_R_WATCHED : RADIUM_R_NONE;
 }
 
+/* Is there one to move to? Where that is not known it is worth a try. */
+static bool other_node_is_up(struct dev *dev)
+{
+	struct radium_node_info *nodes;
+	size_t count;
+	bool up;
+	int error;
+
+	nodes = node_list(dev, &count, &error);
+	up = !nodes || node_choose(nodes, count);
+	free(nodes);
+	return up;
+}
+
 /* A process that Radium does not know. */
 static struct json_object *explain_undistributed(struct dev *dev, __s32 pid)
 {
@@ -182,7 +196,9 @@ static struct json_object *explain_undistributed(struct dev *dev, __s32 pid)
 	unsigned int reason = obstacle(dev, pid);
 
 	say(text, "Process %d runs here, at home; it is not distributed.", pid);
-	if (reason == RADIUM_R_NONE)
+	if (reason == RADIUM_R_NONE && !other_node_is_up(dev))
+		say(text, "There is nowhere to move it: no other node is up, see 'radctl node list'.");
+	else if (reason == RADIUM_R_NONE)
 		say(text, "Nothing is seen that would keep it here: move it with 'radctl migrate %d'.",
 		    pid);
 	else if (reason == RADIUM_R_WATCHED)

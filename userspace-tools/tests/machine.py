@@ -152,6 +152,9 @@ def explain_what_others_may():
     equal((said["distributed"], said["reason"]), (False, "not_permitted"))
     equal(radctl("explain", "5", "-j", root=root, fake="node=0").json()["reason"], "not_joined")
     equal(radctl("explain", "1234", "-j", root=root).json()["reason"], "none")
+    plain = tree(proc__5__status="Name:\tx\nVmSize:\t 10 kB\nTracerPid:\t0\nSeccomp:\t0\n")
+    contains(radctl("explain", "5", root=plain).out, "move it with 'radctl migrate 5'")
+    contains(radctl("explain", "5", root=plain, fake="alone=1").out, "no other node is up")
     for code, reason, text in ((errno.EPERM, "not_permitted", "you may not trace that process: run as"),
                                (errno.ESRCH, "no_process", "no such process: "),
                                (errno.ENOENT, "not_distributed", "it is not distributed any more: "),
