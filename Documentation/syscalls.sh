@@ -35,7 +35,7 @@ tables()
 	/^#define RAD_SYSCALLS_NOT_RESTARTED/ { title = "Left alone"; next }
 	/^#define RAD_SYSCALLS_OWN/ { title = "Own, with this first argument"; next }
 	/^#define RAD_INLINE_COMMANDS/ { title = "With their data, with this command"; next }
-	/^#define RAD_SYSCALLS_ON_SOCKET/ { title = "Left alone on a socket with a time limit, or where more than a byte or a key is wanted at once"; next }
+	/^#define RAD_SYSCALLS_ON_SOCKET/ { title = "Left alone on a socket with a time limit, where more than a byte or a key is wanted at once, and in locks of file systems that have their own (9p, NFS, FUSE)"; next }
 	rows && match($0, /X\([a-z0-9_]+,[ \t]*[A-Z]+,[ \t]*"[^"]*"\)/) {
 		row = substr($0, RSTART + 2, RLENGTH - 3)
 		split(row, part, /,[ \t]*/)

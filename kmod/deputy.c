@@ -515,7 +515,8 @@ static void run(struct callback_head *work)
 		/* In a delegated call, after which the deputy looks at everything. */
 		;
 	else if (in_native_call(current_pt_regs()))
-		rad_deputy_go_out_later(thread);
+		/* Also if it is wanted nowhere any more: its record goes then. */
+		rad_deputy_look_later(thread);
 	else if (others)
 		/* They would starve while we sleep: let them run first. */
 		rad_deputy_enqueue(thread, TWA_NONE);

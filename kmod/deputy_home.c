@@ -104,7 +104,8 @@ static void repeat_step(u64 detail, struct pt_regs *regs)
 {
 	kernel_siginfo_t info;
 
-	if (RAD_EXCEPTION_TRAP(detail) != X86_TRAP_DB)
+	/* The number is that of the last trap, the signal may be another one's. */
+	if (RAD_EXCEPTION_TRAP(detail) != X86_TRAP_DB || RAD_EXCEPTION_SIG(detail) != SIGTRAP)
 		return;
 	/* The kernel forces it: who does not want it dies of it. */
 	if (sigismember(&current->blocked, SIGTRAP) || is_ignored(SIGTRAP)) {

@@ -23,6 +23,7 @@ void rad_deputy_tell(struct rad_thread *thread, u32 type, u32 reason);
 /* deputy_out.c */
 bool rad_deputy_go_out(struct rad_thread *thread);
 void rad_deputy_describe_self(const struct rad_thread *thread, struct rad_wire_self *self);
+void rad_deputy_look_later(struct rad_thread *thread);
 void rad_deputy_go_out_later(struct rad_thread *thread);
 void rad_deputy_again_work(struct work_struct *work);
 

@@ -39,20 +39,28 @@ void rad_deputy_again_work(struct work_struct *work)
 {
 	struct rad_thread *thread = container_of(to_delayed_work(work), struct rad_thread, again);
 
-	rad_deputy_summon(thread);
+	/* Called off meanwhile: it may sleep for long, and need not be woken for that. */
+	rad_thread_forget(thread);
+	if (!READ_ONCE(thread->forgotten))
+		rad_deputy_summon(thread);
 	rad_thread_put(thread);
 }
 
-/* What brought it home is done natively now; some time later it goes out again. */
-void rad_deputy_go_out_later(struct rad_thread *thread)
+/* rad_deputy_look_later() - the deputy looks at a thread that is home again some time later */
+void rad_deputy_look_later(struct rad_thread *thread)
 {
-	if (!READ_ONCE(thread->wanted))
-		return;
 	thread->backoff = clamp_t(unsigned long, thread->backoff * 2, AGAIN_MIN_JIFFIES,
 				  AGAIN_MAX_JIFFIES);
 	rad_thread_get(thread);
 	if (!schedule_delayed_work(&thread->again, thread->backoff))
 		rad_thread_put(thread);
+}
+
+/* What brought it home is done natively now; some time later it goes out again. */
+void rad_deputy_go_out_later(struct rad_thread *thread)
+{
+	if (READ_ONCE(thread->wanted))
+		rad_deputy_look_later(thread);
 }
 
 /* Is @own no more than @by, so that one may trace the other without CAP_SYS_PTRACE? */

@@ -176,6 +176,7 @@ void rad_reserves_uninit(void);
 void rad_homemem_trim(struct rad_process *process, u32 n);
 int rad_homemem_recall_all(struct rad_process *process, unsigned long timeout);
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node);
+void rad_homemem_forget_writes(struct rad_process *process);
 void rad_homemem_invalidate(struct rad_process *process, unsigned long start,
 			    unsigned long end, bool wait);
 void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode);

@@ -153,6 +153,7 @@ struct rad_take {
 bool rad_pte_is_migrating(pte_t pte);
 
 /* homemem_lost.c */
+pmd_t *rad_find_pmd(struct mm_struct *mm, unsigned long address);
 void rad_pte_spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, struct page *frame);
 void rad_page_spoil(struct rad_page *page);
 

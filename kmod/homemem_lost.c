@@ -41,8 +41,8 @@ void rad_pte_spoil(struct mm_struct *mm, pmd_t *pmd, unsigned long address, stru
 	pte_unmap_unlock(pte, ptl);
 }
 
-/* As mm_find_pmd(): NULL if there is no page table. */
-static pmd_t *find_pmd(struct mm_struct *mm, unsigned long address)
+/* rad_find_pmd() - as mm_find_pmd(): NULL if there is no page table */
+pmd_t *rad_find_pmd(struct mm_struct *mm, unsigned long address)
 {
 	pgd_t *pgd = pgd_offset(mm, address);
 	p4d_t *p4d;
@@ -65,7 +65,7 @@ static pmd_t *find_pmd(struct mm_struct *mm, unsigned long address)
 static bool spoil_one(struct folio *folio, struct vm_area_struct *vma, unsigned long address,
 		      void *unused)
 {
-	pmd_t *pmd = find_pmd(vma->vm_mm, address);
+	pmd_t *pmd = rad_find_pmd(vma->vm_mm, address);
 
 	if (pmd)
 		rad_pte_spoil(vma->vm_mm, pmd, address, folio_page(folio, 0));

@@ -289,6 +289,63 @@ void rad_page_protect(struct rad_page *page)
 					     protect_entry, page);
 }
 
+/* Whoever writes to the page when it is home faults, and what was written before is not told. */
+static void forget_write(struct rad_page *page)
+{
+	struct mm_struct *mm = page->process->mm;
+	pmd_t *pmd = rad_find_pmd(mm, page->address);
+	swp_entry_t entry;
+	spinlock_t *ptl;
+	pte_t *pte, new;
+	pgoff_t offset;
+
+	if (!pmd)
+		return;
+	pte = pte_offset_map_lock(mm, pmd, page->address, &ptl);
+	entry = pte_to_swp_entry(*pte);
+	if (rad_pte_is_migrating(*pte) && page_to_pfn(page->frame) == swp_offset_pfn(entry)) {
+		page->read_only = true;
+		/* The frame is dirty, if the page is: a dirty entry comes back as that of a written one. */
+		offset = swp_offset(entry) & ~SWP_MIG_DIRTY;
+		new = swp_entry_to_pte(is_readable_migration_entry(entry) ?
+				       make_readable_migration_entry(offset) :
+				       make_readable_exclusive_migration_entry(offset));
+		if (pte_swp_uffd_wp(*pte))
+			new = pte_swp_mkuffd_wp(new);
+		set_pte_at(mm, page->address, pte, new);
+	}
+	pte_unmap_unlock(pte, ptl);
+}
+
+/**
+ * rad_homemem_forget_writes() - clear_refs begins to look for what is written from now on
+ * @process: whose memory
+ *
+ * It goes through the page tables then, and takes the right to write out of entries of present pages
+ * only: not out of that of one which is held, or still on its way back to its place.
+ *
+ * Context: mmap_lock is held for writing: nobody begins to take a page.
+ */
+void rad_homemem_forget_writes(struct rad_process *process)
+{
+	struct rad_homemem *mem = &process->mem;
+	unsigned long index = 0, i = 0;
+	struct rad_page *page;
+
+	spin_lock(&mem->pages.xa_lock);
+	while ((page = xa_find(&mem->pages, &index, ULONG_MAX, XA_PRESENT))) {
+		refcount_inc(&page->ref);
+		spin_unlock(&mem->pages.xa_lock);
+		if (page->frame)
+			forget_write(page);
+		rad_page_put(page);
+		spin_lock(&mem->pages.xa_lock);
+		index++;
+		rad_homemem_breathe(mem, ++i, true);
+	}
+	spin_unlock(&mem->pages.xa_lock);
+}
+
 /**
  * rad_page_revoke() - begin to take away the rights that others have to a page
  * @page: the caller has a reference

@@ -298,8 +298,12 @@ static u32 take_copy(struct rad_take *t, struct vm_area_struct *vma)
 {
 	u32 reason = rad_take_copy(t, vma);
 
-	/* MADV_FREE: what is copied is not to be forgotten by reclaim, which takes no copies back. */
-	if (reason == RADIUM_R_NONE && PageAnon(t->data) && !PageSwapBacked(t->data))
+	/*
+	 * MADV_FREE: what is copied is not to be forgotten by reclaim, which takes no copies back; nor
+	 * what waits in a batch to become such. Only a place in swap is as good.
+	 */
+	if (reason == RADIUM_R_NONE && PageAnon(t->data) &&
+	    (!PageSwapBacked(t->data) || !PageSwapCache(t->data)))
 		set_page_dirty(t->data);
 	if (reason != RADIUM_R_NONE || !is_pinned(t->data))
 		return reason;

@@ -102,7 +102,7 @@ static void resume(struct rad_node *node, struct rad_conn *conn)
 
 /* Acks and sequence number under one lock. Returns whether there is a message to handle. */
 static bool take_header(struct rad_node *node, struct rad_conn *conn,
-			const struct rad_wire_header *h, u32 bytes, const char **what)
+			const struct rad_wire_header *h, const struct ib_wc *wc, const char **what)
 {
 	LIST_HEAD(acked);
 	bool fresh = false;
@@ -111,7 +111,9 @@ static bool take_header(struct rad_node *node, struct rad_conn *conn,
 	*what = check_acks(node, h);
 	if (!*what) {
 		take_acks(node, h, &acked);
-		resume(node, conn);
+		/* Immediate data says nothing of what the peer has received. */
+		if (!(wc->wc_flags & IB_WC_WITH_IMM))
+			resume(node, conn);
 		if (!list_empty(&acked))
 			rad_link_reap(node, conn);
 		if (h->seq)
@@ -119,7 +121,7 @@ static bool take_header(struct rad_node *node, struct rad_conn *conn,
 		rad_link_push(node);
 	}
 	node->messages_received++;
-	node->bytes_received += bytes;
+	node->bytes_received += wc->byte_len;
 	spin_unlock_bh(&node->lock);
 	rad_link_finish(node, &acked, true);
 	return fresh;
@@ -182,12 +184,14 @@ struct rad_buf *rad_link_receive(struct rad_node *node, struct rad_conn *conn,
 		len = unfold(node, h, wc);
 	what = rad_wire_check_header(h, len, node->session);
 	/* Nobody is asked to take a region's key from it, and it may have been others' landing pages. */
-	if (wc->wc_flags & IB_WC_WITH_INVALIDATE)
+	if (wc->wc_flags & IB_WC_WITH_INVALIDATE) {
+		rad_pool_spoil(wc->ex.invalidate_rkey);
 		what = "takes a key away";
+	}
 	if (what)
 		goto wrong;
 	WRITE_ONCE(node->beat.heard, jiffies);
-	fresh = take_header(node, conn, h, wc->byte_len, &what);
+	fresh = take_header(node, conn, h, wc, &what);
 	if (what)
 		goto wrong;
 	if (fresh) {

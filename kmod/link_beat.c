@@ -117,14 +117,15 @@ static void check_silence(struct rad_node *node)
 {
 	unsigned long since = jiffies - node->beat.checked;
 	u32 ms = silence_ms(node);
-	bool silent = ms >= READ_ONCE(rad_suspect_ms);
+	bool silent = ms >= READ_ONCE(rad_suspect_ms), was = node->beat.silent;
 
+	/* Before who reads it is told to. */
+	WRITE_ONCE(node->beat.silent, silent);
 	if (ms >= READ_ONCE(rad_dead_ms))
 		rad_node_end(node, RADIUM_R_KEEPALIVE);
-	else if (silent != node->beat.silent)
+	else if (silent != was)
 		rad_peer_kick(node->peer);
 	check_connection(node, ms, since);
-	node->beat.silent = silent;
 }
 
 /*

@@ -36,6 +36,7 @@ struct rad_slot {
  * @holding: in pool.holding, if there are such
  * @until: jiffies: whoever writes to them at all has done so by then, as a rule
  * @dead: the registration is gone; freed with the last page
+ * @spoiled: a peer has taken the key away; nobody is told of it any more
  */
 struct rad_chunk {
 	struct list_head entry;
@@ -46,6 +47,7 @@ struct rad_chunk {
 	struct list_head holding;
 	unsigned long until;
 	bool dead;
+	bool spoiled;
 	u32 rkey;
 	u64 iova;
 	struct ib_mr *mr;

@@ -71,7 +71,7 @@ void rad_peer_dial_work(struct work_struct *work)
 	spin_lock(&rad_peers_lock);
 	ms = attempt_ms(peer);
 	want = rad_peers_joined && peer->dial && !peer->dialing && !peer->offered &&
-	       !list_empty(&peer->entry) && !rad_peer_is_connected(peer);
+	       !peer->taking && !list_empty(&peer->entry) && !rad_peer_is_connected(peer);
 	peer->dialing |= want;
 	spin_unlock(&rad_peers_lock);
 	if (want && rad_conn_dial(peer, ms)) {

@@ -116,6 +116,8 @@ static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)
 	struct rad_buf *buf = container_of(wc->wr_cqe, struct rad_buf, cqe);
 	u32 reason;
 
+	if (wc->status == IB_WC_SUCCESS && wc->wc_flags & IB_WC_WITH_INVALIDATE)
+		rad_pool_spoil(wc->ex.invalidate_rkey);
 	if (wc->status != IB_WC_SUCCESS || wc->wc_flags & IB_WC_WITH_INVALIDATE) {
 		rad_conn_close(conn, conn->refusal ?: RADIUM_R_UNREACHABLE);
 		return;

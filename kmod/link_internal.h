@@ -473,6 +473,7 @@ void rad_hca_put(struct rad_hca *dev);
 void rad_pool_init(void);
 void rad_pool_uninit(void);
 void rad_pool_open(void);
+void rad_pool_spoil(u32 rkey);
 void rad_pool_close(void);
 
 /* link_chunk.c */

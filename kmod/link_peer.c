@@ -177,6 +177,16 @@ static void update_state(struct rad_peer *peer, struct rad_node *node)
 	spin_unlock(&rad_peers_lock);
 }
 
+/* An attempt to connect that was due meanwhile has not been made. */
+static void offer_is_taken(struct rad_peer *peer)
+{
+	spin_lock(&rad_peers_lock);
+	peer->taking = false;
+	if (!rad_peer_is_connected(peer))
+		rad_peer_dial_in_locked(peer, RAD_BACKOFF_MIN_MS);
+	spin_unlock(&rad_peers_lock);
+}
+
 static void peer_work(struct work_struct *work)
 {
 	struct rad_peer *peer = container_of(work, struct rad_peer, work);
@@ -185,12 +195,14 @@ static void peer_work(struct work_struct *work)
 	spin_lock(&rad_peers_lock);
 	offered = peer->offered;
 	peer->offered = NULL;
+	peer->taking = offered;
 	spin_unlock(&rad_peers_lock);
 	if (peer->node && READ_ONCE(peer->node->end_reason))
 		rad_session_end(peer, peer->node);
 	if (offered) {
 		rad_session_take_offer(peer, offered);
 		rad_conn_put(offered);
+		offer_is_taken(peer);
 	}
 	if (peer->node)
 		update_state(peer, peer->node);

@@ -36,6 +36,7 @@ struct rad_peer {
 	struct rad_node *node;
 	bool announced;
 	struct rad_conn *offered;
+	bool taking;		/* it is being taken: no other connection is wanted meanwhile */
 	u64 reconnects;
 	u64 bytes_sent;		/* of former sessions, as the next three */
 	u64 bytes_received;

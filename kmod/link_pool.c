@@ -215,8 +215,15 @@ static void slot_put(struct rad_slot *slot)
 		spin_unlock_irqrestore(&pool.lock, flags);
 		return;
 	}
-	list_add(&slot->entry, &chunk->free);
 	last = !--chunk->used;
+	if (chunk->spoiled && !chunk->dead) {
+		chunk->withheld++;
+		if (last)
+			queue_work(rad_worker_wq, &pool.work);
+		spin_unlock_irqrestore(&pool.lock, flags);
+		return;
+	}
+	list_add(&slot->entry, &chunk->free);
 	if (!chunk->dead) {
 		pool.free++;
 		if (last || chunk_room(chunk) == 1)
@@ -336,7 +343,8 @@ void rad_landing_put_exposed(struct rad_landing *landing)
 	withhold = pool.open && !chunk->dead;
 	if (withhold) {
 		chunk->used--;
-		if (!chunk->withheld++)
+		chunk->withheld++;
+		if (list_empty(&chunk->holding))
 			list_add(&chunk->holding, &pool.holding);
 		chunk->until = jiffies + hold_jiffies();
 		if (!chunk->used)
@@ -349,6 +357,50 @@ void rad_landing_put_exposed(struct rad_landing *landing)
 		slot_put(slot);
 	landing->page = NULL;
 	landing->slot = NULL;
+}
+
+static struct rad_chunk *find_key(u32 rkey)
+{
+	struct list_head *const lists[] = { &pool.usable, &pool.empty, &pool.full };
+	struct rad_chunk *chunk;
+	u32 i;
+
+	lockdep_assert_held(&pool.lock);
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		list_for_each_entry(chunk, lists[i], entry)
+			if (chunk->rkey == rkey)
+				return chunk;
+	return NULL;
+}
+
+/**
+ * rad_pool_spoil - a peer has taken a key away
+ * @rkey: the key, as the completion of what the peer has sent says
+ *
+ * A message can do that to any key of the machine, with Soft-RoCE that of a stranger, too. Nobody can
+ * write to the pages any more: who has been told of one fails, but nobody else is. They are given up
+ * when nobody has any of them.
+ *
+ * Context: any.
+ */
+void rad_pool_spoil(u32 rkey)
+{
+	struct rad_chunk *chunk;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool.lock, flags);
+	chunk = find_key(rkey);
+	if (chunk && !chunk->spoiled) {
+		chunk->spoiled = true;
+		pool.free -= chunk_room(chunk);
+		chunk->withheld = RAD_CHUNK_PAGES - chunk->used;
+		chunk->until = jiffies;
+		if (list_empty(&chunk->holding))
+			list_add(&chunk->holding, &pool.holding);
+		chunk_sort(chunk);
+		queue_work(rad_worker_wq, &pool.work);
+	}
+	spin_unlock_irqrestore(&pool.lock, flags);
 }
 
 /**

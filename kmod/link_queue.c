@@ -271,6 +271,16 @@ void rad_queues_stop(struct rad_conn *conn)
 	ib_modify_qp(conn->qp, &attr, IB_QP_STATE);
 }
 
+/* What a peer has sent, a stranger perhaps, that nobody has looked at may have taken keys away. */
+static void spoil_taken_keys(struct rad_conn *conn)
+{
+	struct ib_wc wc;
+
+	while (ib_poll_cq(conn->recv_cq, 1, &wc) > 0)
+		if (wc.status == IB_WC_SUCCESS && wc.wc_flags & IB_WC_WITH_INVALIDATE)
+			rad_pool_spoil(wc.ex.invalidate_rkey);
+}
+
 /**
  * rad_queues_destroy - undo rad_queues_create(); steps 3 to 5 of closing (link_conn.c)
  * @conn: detached connection
@@ -285,8 +295,10 @@ void rad_queues_destroy(struct rad_conn *conn)
 	cancel_work_sync(&conn->auth_work);
 	/* rxe frees a completion queue without looking after its tasklet. */
 	synchronize_rcu();
-	if (conn->recv_cq)
+	if (conn->recv_cq) {
+		spoil_taken_keys(conn);
 		ib_destroy_cq(conn->recv_cq);
+	}
 	if (conn->send_cq)
 		ib_destroy_cq(conn->send_cq);
 	/* Queued meanwhile it does nothing but see CLOSING. */

@@ -60,6 +60,8 @@ static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 	spin_unlock(&process->mem.pages.xa_lock);
 	rad_homemem_invalidate(process, range->start, range->end,
 			       mmu_notifier_range_blockable(range) && !must_not_wait());
+	if (range->event == MMU_NOTIFY_SOFT_DIRTY)
+		rad_homemem_forget_writes(process);
 	return 0;
 }
 

@@ -172,7 +172,8 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	if (atomic_inc_return(count) <= OBTAINING_MAX) {
 		wait_event(made, begin_making(&making));
 		replica = rad_replica_find(in->from, process);
-		if (!replica)
+		/* Who had to wait may have waited longer than its home has lived. */
+		if (!replica && !rad_node_is_dead(in->from))
 			replica = create(in);
 		end_making(&making);
 	}

@@ -77,7 +77,7 @@ bool rad_syscall_is_own(int nr, unsigned long what)
 	return false;
 }
 
-/* 2 + the argument that holds the flags; 1: it has none; 0: neither on a socket nor terminal. */
+/* 2 + the argument that holds the flags; 1: it has none; 0: the descriptor does not matter. */
 static const u8 on_socket[NR_syscalls] = {
 #define ROW(call, flags) [__NR_##call] = (flags) + 2,
 	RAD_SYSCALLS_ON_SOCKET(ROW)
@@ -146,6 +146,8 @@ static bool may_end(struct task_struct *task, unsigned int fd, int nr, unsigned 
 		return nr == __NR_ioctl;	/* it has been closed since */
 	if (nr == __NR_ioctl)
 		may = !rad_device_is_restarted(file, cmd);
+	else if (nr == __NR_flock || nr == __NR_fcntl)
+		may = file->f_op->lock || file->f_op->flock;
 	else
 		may = is_file(file) || socket_may_end(file, nr) || terminal_may_end(file);
 	fput(file);

@@ -410,6 +410,7 @@ enum rad_syscall_class {
  * thread in one of them is left alone until the call ends. Those about names and files only
  * sleep so that they can be woken where the file system's server is a program (FUSE), which is
  * told, and may answer EINTR; and in open() of a FIFO, whose other end would not find it there.
+ * By an option of a socket SCTP connects: made again it finds that under way.
  */
 #define RAD_SYSCALLS_NOT_RESTARTED(X)						\
 	X(epoll_wait) X(epoll_pwait) X(epoll_pwait2)				\
@@ -439,19 +440,22 @@ enum rad_syscall_class {
 	X(pivot_root) X(swapon) X(acct) X(quotactl) X(fsconfig)		\
 	X(open_tree) X(move_mount) X(fspick) X(mount_setattr)			\
 	X(fallocate) X(lseek) X(msync) X(fsync) X(fdatasync)			\
-	X(pread64) X(preadv) X(preadv2)
+	X(pread64) X(preadv) X(preadv2) X(fsmount) X(delete_module)		\
+	X(setsockopt) X(getsockopt) X(perf_event_open)
 
 /*
  * Calls on a socket that are restarted only if it has no time limit of its own (SO_RCVTIMEO,
  * SO_SNDTIMEO) and does not want more than a byte (SO_RCVLOWAT), and on a terminal that does not
  * want more than a key (VMIN), nor for so long (VTIME). A connect() is made again as if it were
  * the first by TCP and Unix sockets only. What an ioctl() waits for only its driver knows, that of tcdrain()
- * answers EINTR: our own are restarted. X(call, argument with MSG_WAITALL in it or -1). The first argument
- * is the descriptor.
+ * answers EINTR: our own are restarted. File systems that have locks of their own answer EAGAIN (9p) or
+ * EINTR (lockd, FUSE). X(call, argument with MSG_WAITALL in it or -1). The first argument is the
+ * descriptor.
  */
 #define RAD_SYSCALLS_ON_SOCKET(X)						\
 	X(read, -1) X(readv, -1)						\
 	X(recvfrom, 3) X(recvmsg, 2)						\
-	X(accept, -1) X(accept4, -1) X(connect, -1) X(ioctl, -1)
+	X(accept, -1) X(accept4, -1) X(connect, -1) X(ioctl, -1)		\
+	X(flock, -1) X(fcntl, -1)
 
 #endif /* _RADIUM_SYSCALL_TABLE_H */

@@ -44,6 +44,21 @@ static bool is_outdated(struct rad_replica *replica, u32 thread, u32 stay)
 	return false;
 }
 
+/* What an ABORT has left that overtook its PREPARE: of the thread there is only the new stay. */
+static void park_left(struct rad_replica *replica, u32 thread)
+{
+	struct rad_visitor *visitor;
+
+	lockdep_assert_held(&replica->lock);
+	list_for_each_entry(visitor, &replica->visitors, list) {
+		spin_lock_irq(&visitor->lock);
+		if (visitor->state == RAD_VISITOR_PREPARED && visitor->thread == thread &&
+		    !visitor->loading)
+			rad_visitor_set_state(visitor, RAD_VISITOR_PARKED);
+		spin_unlock_irq(&visitor->lock);
+	}
+}
+
 /*
  * A parked visitor of the replica, reserved for a thread; with a reference. NULL also
  * for a request that home has given up: a later one may have overtaken it.
@@ -58,6 +73,7 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 			spin_unlock(&replica->lock);
 			return NULL;
 		}
+		park_left(replica, thread);
 		list_for_each_entry(visitor, &replica->visitors, list) {
 			spin_lock_irq(&visitor->lock);
 			if (is_free_for(visitor, thread)) {

@@ -371,7 +371,6 @@ int rad_vvar_create(struct rad_vvar *vvar, const struct rad_node *home,
 	vvar->updates.notifier_call = update;
 	mutex_init(&vvar->lock);
 	raw_spin_lock_init(&vvar->writing);
-	vvar->seen = le64_to_cpu(prepare->coarse);
 	vvar->page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vvar->page)
 		return -ENOMEM;
@@ -409,6 +408,8 @@ void rad_vvar_set_clocks(struct rad_vvar *vvar, const struct rad_wire_prepare *p
 	vvar->home_mode = le32_to_cpu(prepare->clock_mode);
 	vvar->own = le64_to_cpu(prepare->own);
 	vvar->followed = 0;
+	/* Of another time namespace perhaps: nobody who was there before is here any more. */
+	vvar->seen = le64_to_cpu(prepare->coarse);
 	vvar->mono = mono;
 	vvar->boot = le64_to_cpu(prepare->boot);
 	/* Raw and adjusted clock drift apart on each machine for itself. */

@@ -128,6 +128,22 @@ static void mapping_is_written_back(void)
 	slowly(write_back);
 }
 
+/* ---- locks ---- */
+
+static void look_for_lock(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
+
+	during(MOVES);
+	EQUAL(fcntl(file, F_GETLK, &lock), 0);
+	EQUAL(lock.l_type, F_UNLCK);
+}
+
+static void lock_is_looked_for(void)
+{
+	slowly(look_for_lock);
+}
+
 /* ---- reads that are submitted ---- */
 
 static void write_x(void *fd)
@@ -167,7 +183,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(attributes_are_listed), CASE(attribute_is_removed), CASE(data_is_looked_for),
-		CASE(mapping_is_written_back), CASE(read_is_submitted),
+		CASE(mapping_is_written_back), CASE(lock_is_looked_for), CASE(read_is_submitted),
 		{ 0 }
 	};
 

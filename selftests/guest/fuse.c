@@ -79,6 +79,7 @@ static void list_attributes(uint64_t unique, uint32_t size)
 static void respond(const struct request *request)
 {
 	struct fuse_lseek_out found = { .offset = request->offset };
+	struct fuse_lk_out lock = { .lk.type = F_UNLCK };
 
 	switch (request->opcode) {
 	case FUSE_READ:
@@ -89,6 +90,9 @@ static void respond(const struct request *request)
 		break;
 	case FUSE_LSEEK:
 		answer(request->unique, 0, &found, sizeof(found));
+		break;
+	case FUSE_GETLK:
+		answer(request->unique, 0, &lock, sizeof(lock));
 		break;
 	default:
 		answer(request->unique, 0, NULL, 0);
@@ -141,6 +145,7 @@ static bool may_wait(const struct fuse_in_header *header, const void *in)
 		break;
 	case FUSE_REMOVEXATTR:
 	case FUSE_FSYNC:
+	case FUSE_GETLK:
 		break;
 	default:
 		return false;
@@ -154,7 +159,8 @@ static void serve_request(const struct fuse_in_header *header, const void *in)
 {
 	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31,
 				      .max_write = 4096, .max_pages = 1, .max_readahead = 4096,
-				      .flags = FUSE_MAX_PAGES | FUSE_ASYNC_READ };
+				      .flags = FUSE_MAX_PAGES | FUSE_ASYNC_READ |
+					       FUSE_POSIX_LOCKS };
 	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr_valid = 1000,
 					.entry_valid = 1000, .attr = attributes(FILE_NODE) };
 	struct fuse_attr_out attr = { .attr_valid = 1000, .attr = attributes(header->nodeid) };

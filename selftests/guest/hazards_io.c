@@ -158,6 +158,49 @@ static void allow_all_calls(void)
  * io_uring_enter() does announced work itself, in the middle of the call: the way out of
  * a thread that makes it at home, as it makes all of them under a filter, has to wait.
  */
+/*
+ * Whoever waits in a ring runs task work there: that of a move which has been called off meanwhile, too,
+ * and of which nothing stays.
+ */
+static void called_off_in_a_ring(void)
+{
+	int first[2], second[2], answer[2];
+	char buffer[2], byte;
+	struct ring ring;
+	long users = 0;
+	pid_t child;
+
+	DO(pipe(first));
+	DO(pipe(second));
+	DO(pipe(answer));
+	if (moving())
+		users = atol(read_text("/sys/module/radium/refcnt"));
+	child = DO(fork());
+	if (!child) {
+		ring_open(&ring);
+		ring_read(&ring, first[0], buffer, 1, 1);
+		ring_read(&ring, second[0], buffer + 1, 1, 2);
+		EQUAL(syscall(SYS_io_uring_enter, ring.fd, 0, 2, IORING_ENTER_GETEVENTS, NULL, 0), 0);
+		EQUAL(ring_done(&ring), 2);
+		EQUAL(write(answer[1], "r", 1), 1);
+		pause();
+	}
+	while (!sleeps_in(child, SYS_io_uring_enter))
+		sleep_ms(1);
+	during("%d: a h", child);
+	during_end();
+	EQUAL(write(first[1], "1", 1), 1);
+	sleep_ms(100);
+	EQUAL(write(second[1], "2", 1), 1);
+	EQUAL(read(answer[0], &byte, 1), 1);
+	for (int i = 0; moving() && atol(read_text("/sys/module/radium/refcnt")) > users; i++) {
+		CHECK(i < 1000);
+		sleep_ms(10);
+	}
+	DO(kill(child, SIGKILL));
+	EQUAL(waitpid(child, NULL, 0), child);
+}
+
 static void io_uring_waits(void)
 {
 	pid_t parent = getppid(), child;
@@ -584,7 +627,7 @@ static void exit_with_a_polled_ring(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		CASE(io_uring_completes), CASE(io_uring_waits), CASE(io_uring_wait_is_left_alone),
+		CASE(io_uring_completes), CASE(io_uring_waits), CASE(called_off_in_a_ring), CASE(io_uring_wait_is_left_alone),
 		CASE(io_uring_wait_is_recalled), CASE(spliced_page_is_shared),
 		CASE(pinned_then_protected),
 		CASE(disk_and_cpu_share_pages), CASE(mapping_of_a_device),

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -407,6 +408,53 @@ static void written_pages(void)
 	}
 }
 
+/*
+ * What is on its way home while that is asked for was written before; what is written after it, and
+ * nothing else, is told.
+ */
+static void unwritten_pages(void)
+{
+	enum { PAGES = 512 };
+	static uint64_t entry[PAGES];
+	char path[40], *memory = map_pages(PAGES, RW), byte = 'y';
+	int to[2], from[2], file;
+	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
+	pid_t pid;
+
+	DO(madvise(memory, PAGES * 4096, MADV_NOHUGEPAGE));
+	DO(pipe(to));
+	DO(pipe(from));
+	pid = DO(fork());
+	if (!pid) {
+		away();
+		do {
+			for (int i = 0; i < PAGES; i++)
+				memory[4096 * i]++;
+			EQUAL(write(from[1], "w", 1), 1);
+		} while (read(to[0], &byte, 1) == 1 && byte != 'e');
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	file = DO(open(path, O_RDONLY));
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs", pid);
+	for (int round = 0; round < 8; round++) {
+		EQUAL(read(from[0], &byte, 1), 1);
+		EQUAL(pread(file, entry, sizeof(entry), (uintptr_t)memory / 4096 * 8), sizeof(entry));
+		if (!(entry[0] >> 55 & 1))
+			skip("it is not remembered");
+		write_text(path, "4");
+		for (int i = round; i < PAGES; i += 8) {
+			there.iov_base = memory + 4096 * i + 1;
+			EQUAL(process_vm_writev(pid, &here, 1, &there, 1, 0), 1);
+		}
+		EQUAL(pread(file, entry, sizeof(entry), (uintptr_t)memory / 4096 * 8), sizeof(entry));
+		for (int i = 0; i < PAGES; i++)
+			EQUAL(entry[i] >> 55 & 1, i % 8 == round);
+		EQUAL(write(to[1], round < 7 ? "g" : "e", 1), 1);
+	}
+	reap(pid);
+}
+
 static void statistics_of_calls(void)
 {
 	long characters, calls;
@@ -514,7 +562,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(own_maps), CASE(own_sizes), CASE(own_status), CASE(own_signals), CASE(own_tasks),
 		CASE(own_memory), CASE(own_program), CASE(own_files), CASE(own_limits),
-		CASE(own_pagemap), CASE(written_pages), CASE(statistics_of_calls), CASE(settings), CASE(of_a_child),
+		CASE(own_pagemap), CASE(written_pages), CASE(unwritten_pages), CASE(statistics_of_calls), CASE(settings), CASE(of_a_child),
 		CASE(arguments_are_changed),
 		{ 0 }
 	};

@@ -19,6 +19,12 @@
  * the node's AUTH, and answers with no AUTH at all, with one whose MAC is wrong, as that of
  * another key is, or with the node's own. Prints a line for each answer; does not end.
  *
+ *	stranger takes ADDRESS ID FROM KEY...
+ *
+ * connects to a node from that address, once for each key, and takes the key away from the node with a
+ * message (SEND_WITH_INVALIDATE). Prints for each whether it has been taken ("taken"), or what has
+ * come instead.
+ *
  *	stranger crowd ADDRESS ID FROM...
  *
  * connects to a node from each of these addresses, a few times at once, and says nothing but hello.
@@ -27,6 +33,7 @@
  */
 #include <arpa/inet.h>
 #include <endian.h>
+#include <errno.h>
 #include <infiniband/verbs.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -282,14 +289,47 @@ static void serve(int port, int id, enum answer answer)
 	}
 }
 
+/* ---- who takes keys away ---- */
+
+static struct sockaddr_in address_of(const char *text)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+
+	if (inet_pton(AF_INET, text, &address.sin_addr) != 1)
+		die(text);
+	return address;
+}
+
+static void take(const char *host, int id, struct sockaddr_in from, uint32_t key)
+{
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_SEND_WITH_INV, .invalidate_rkey = key,
+	}, *bad;
+	struct rdma_cm_id *cm = on_the_way_to(host, &from);
+	struct ibv_mr *mr;
+	struct ibv_wc wc;
+
+	/* Whoever cannot take the node's AUTH is thrown out at once. */
+	mr = cm ? rdma_reg_msgs(cm, &message, sizeof(message)) : NULL;
+	if (!mr || rdma_post_recv(cm, NULL, &message, sizeof(message), mr) || connect_as(cm, id))
+		die("no way there");
+	errno = ibv_post_send(cm->qp, &wr, &bad);
+	if (errno)
+		die("ibv_post_send");
+	if (!completed(cm->send_cq, cm->send_cq_channel, WAIT_MS, &wc))
+		die("no completion");
+	puts(wc.status == IBV_WC_SUCCESS ? "taken" : ibv_wc_status_str(wc.status));
+	break_off(cm);
+	rdma_dereg_mr(mr);
+	rdma_destroy_ep(cm);
+}
+
 /* ---- who stands in the door ---- */
 
 static void stand_in_the_door(const char *host, int id, const char *address)
 {
-	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct sockaddr_in from = address_of(address);
 
-	if (inet_pton(AF_INET, address, &from.sin_addr) != 1)
-		die(address);
 	for (;;) {
 		/* The device hears of a new address a little later. */
 		struct rdma_cm_id *cm = on_the_way_to(host, &from);
@@ -329,6 +369,9 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "listen") && answer_of(argv[4]) != ANSWERS)
 		serve(atoi(argv[2]), atoi(argv[3]), answer_of(argv[4]));
+	else if (argc > 5 && !strcmp(argv[1], "takes"))
+		for (int i = 5; i < argc; i++)
+			take(argv[2], atoi(argv[3]), address_of(argv[4]), strtoul(argv[i], NULL, 0));
 	else if (argc > 4 && !strcmp(argv[1], "crowd"))
 		crowd(argv[2], atoi(argv[3]), argv + 4, argc - 4);
 	else if (argc == 2 || argc == 3)

@@ -2,11 +2,12 @@
 """Nodes that may not join: one line says why."""
 
 import contextlib
+import json
 import time
 
 from . import build, hoards, paths
 from .context import Skip
-from .control import (KEY, address, all_see_all, exit_status, join, nodes, one_moves, radctl, rejoin,
+from .control import (KEY, address, all_see_all, exit_status, join, migrate, nodes, one_moves, radctl, rejoin,
                       reload, see_each_other, shown, start, stop, within)
 from .ends import patience
 from .remains import nothing_left
@@ -57,6 +58,44 @@ def stranger_cannot_write(context):
         assert nodes(bed, 1)[1]["state"] == "up", nodes(bed, 1)
     finally:
         rejoin(context, 2)
+
+
+def stranger_takes_keys(context):
+    """Who has not shown the cluster's key takes all keys of a node's landing pages away, which
+    Soft-RoCE lets everybody do: no other node is told of them any more, and nobody dies of it."""
+    bed, status = context.bed, "/tmp/hoard.status"
+    address = f"{nodes(bed, 2)[2]['addr'].rpartition('.')[0]}.{STRANGERS_FROM[0]}"
+
+    def keys():
+        said = json.loads(bed.run(1, "rdma -j resource show mr"))
+        return {f"0x{region['rkey']}" for region in said if "rkey" in region}
+
+    def epochs():
+        return nodes(bed, 1)[2]["epoch"], nodes(bed, 2)[1]["epoch"]
+    bed.run(2, f"ip address add {address}/24 dev eth0")
+    pid = hoards.begin(bed, 2048, status)
+    try:
+        # Home has landing pages for what comes back; after that it has no use for any.
+        migrate(bed, pid)
+        assert radctl(bed, "recall", "--all", str(pid)).returncode == 0
+        known, before = keys(), epochs()
+        if not known:
+            raise Skip("rdma shows no keys")
+        migrate(bed, pid)
+        bed.run(1, f"touch {hoards.GO}")
+        within(60 * context.slow, lambda: hoards.owned(bed, pid) >= 512, "it has its pages there")
+        said = bed.run(2, f"{paths.GUEST}/stranger takes node1 9 {address} {' '.join(map(str, known))}",
+                       timeout=120 * context.slow).splitlines()
+        assert "taken" in said, f"no key has been taken: {said}"
+        done = radctl(bed, "recall", "--all", str(pid))
+        assert done.returncode == 0, done.stderr
+        bed.run(1, f"kill {pid}")
+        assert exit_status(bed, status) == 0
+        assert epochs() == before, "a session has ended"
+    finally:
+        bed.run(2, f"ip address del {address}/24 dev eth0")
+        stop(bed, pid)
+    nothing_left(context)
 
 
 def strangers_in_the_door(context):
