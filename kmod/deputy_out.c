@@ -355,6 +355,12 @@ static struct rad_process *enter_process(struct rad_thread *thread, u32 number)
 		return NULL;
 	}
 	rad_thread_attach(thread, process);
+	/* Called off meanwhile; who wants it now has another record. */
+	if (READ_ONCE(thread->forgotten)) {
+		rad_thread_detach(thread, process);
+		leave_process(process);
+		return NULL;
+	}
 	if (rad_node_is_emptying()) {
 		leave_process(process);
 		stay_home(thread, number, RADIUM_R_DRAIN);

@@ -152,10 +152,12 @@ void rad_handshake_work(struct work_struct *work)
 
 	if (conn->authed || test_bit(RAD_CONN_CLOSING, &conn->flags))
 		return;
+	/* Also when it has been refused: what comes then may take a key away. */
 	do {
-		if (ib_poll_cq(conn->recv_cq, 1, &wc) > 0) {
+		while (ib_poll_cq(conn->recv_cq, 1, &wc) > 0) {
 			take_auth(conn, &wc);
-			return;
+			if (conn->authed || test_bit(RAD_CONN_CLOSING, &conn->flags))
+				return;
 		}
 	} while (ib_req_notify_cq(conn->recv_cq, IB_CQ_NEXT_COMP |
 				  IB_CQ_REPORT_MISSED_EVENTS) > 0);

@@ -182,7 +182,7 @@ static void offer_is_taken(struct rad_peer *peer)
 {
 	spin_lock(&rad_peers_lock);
 	peer->taking = false;
-	if (!rad_peer_is_connected(peer))
+	if (!rad_peer_is_connected(peer) && !delayed_work_pending(&peer->dial_work))
 		rad_peer_dial_in_locked(peer, RAD_BACKOFF_MIN_MS);
 	spin_unlock(&rad_peers_lock);
 }

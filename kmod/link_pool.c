@@ -39,6 +39,7 @@ static struct {
 	struct list_head lent;
 	u32 free;
 	u32 total;
+	u32 unknown;		/* keys that have been taken away: of what was not in the pool (yet) */
 	bool open;
 	struct mutex growing;
 	struct work_struct work;
@@ -75,10 +76,25 @@ static bool pool_capped(void)
 	return pool.total + RAD_CHUNK_PAGES > (u64)READ_ONCE(pool_mib) << (20 - PAGE_SHIFT);
 }
 
+/* It is given up when nobody has a page of it, and of the others none is given out. */
+static void spoil(struct rad_chunk *chunk)
+{
+	lockdep_assert_held(&pool.lock);
+	WRITE_ONCE(chunk->spoiled, true);
+	pool.free -= chunk_room(chunk);
+	chunk->withheld = RAD_CHUNK_PAGES - chunk->used;
+	chunk->until = jiffies;
+	if (list_empty(&chunk->holding))
+		list_add(&chunk->holding, &pool.holding);
+	chunk_sort(chunk);
+	queue_work(rad_worker_wq, &pool.work);
+}
+
 /* Add a chunk unless there are @enough free pages by now. */
 static int pool_grow(gfp_t gfp, u32 enough)
 {
 	struct rad_chunk *chunk;
+	u32 unknown;
 	int err;
 
 	if (mutex_lock_killable(&pool.growing))
@@ -93,6 +109,7 @@ static int pool_grow(gfp_t gfp, u32 enough)
 	err = -ENOMEM;
 	if (pool_capped())
 		goto out;
+	unknown = READ_ONCE(pool.unknown);
 	chunk = rad_chunk_create(gfp, &err);
 	if (!chunk)
 		goto out;
@@ -100,6 +117,11 @@ static int pool_grow(gfp_t gfp, u32 enough)
 	list_add(&chunk->entry, &pool.empty);
 	pool.free += RAD_CHUNK_PAGES;
 	pool.total += RAD_CHUNK_PAGES;
+	/* One of them may have been its own: it is there since before we have heard of it. */
+	if (unknown != pool.unknown) {
+		spoil(chunk);
+		err = -EAGAIN;
+	}
 	spin_unlock_irq(&pool.lock);
 out:
 	mutex_unlock(&pool.growing);
@@ -260,7 +282,7 @@ int rad_landing_get(struct rad_landing *landing, gfp_t gfp)
 		if (!gfpflags_allow_blocking(gfp))
 			return -ENOMEM;
 		err = pool_grow(gfp, 1);
-		if (err)
+		if (err && err != -EAGAIN)
 			return err;
 	}
 	clear_highpage(landing->page);
@@ -390,16 +412,10 @@ void rad_pool_spoil(u32 rkey)
 
 	spin_lock_irqsave(&pool.lock, flags);
 	chunk = find_key(rkey);
-	if (chunk && !chunk->spoiled) {
-		chunk->spoiled = true;
-		pool.free -= chunk_room(chunk);
-		chunk->withheld = RAD_CHUNK_PAGES - chunk->used;
-		chunk->until = jiffies;
-		if (list_empty(&chunk->holding))
-			list_add(&chunk->holding, &pool.holding);
-		chunk_sort(chunk);
-		queue_work(rad_worker_wq, &pool.work);
-	}
+	if (!chunk)
+		pool.unknown++;
+	else if (!chunk->spoiled)
+		spoil(chunk);
 	spin_unlock_irqrestore(&pool.lock, flags);
 }
 
@@ -407,13 +423,14 @@ void rad_pool_spoil(u32 rkey)
  * rad_landing_is_dead() - can no peer write there any more?
  * @landing: from rad_landing_get()
  *
- * Its device has gone, since then. Its page may be read and written to as before.
+ * Its device has gone, since then, or its key has been taken away. Its page may be read and written
+ * to as before.
  */
 bool rad_landing_is_dead(const struct rad_landing *landing)
 {
 	const struct rad_slot *slot = landing->slot;
 
-	return READ_ONCE(slot->chunk->dead);
+	return READ_ONCE(slot->chunk->dead) || READ_ONCE(slot->chunk->spoiled);
 }
 
 /* rad_landing_name() - what a peer has to know to write there */

@@ -289,16 +289,17 @@ static void spoil_taken_keys(struct rad_conn *conn)
  */
 void rad_queues_destroy(struct rad_conn *conn)
 {
+	/* Some drivers take what is left of a queue pair along, others look at it then. */
+	if (conn->recv_cq)
+		spoil_taken_keys(conn);
 	if (conn->qp)
 		ib_destroy_qp(conn->qp);
 	clear_bit(RAD_CONN_LIVE, &conn->flags);
 	cancel_work_sync(&conn->auth_work);
 	/* rxe frees a completion queue without looking after its tasklet. */
 	synchronize_rcu();
-	if (conn->recv_cq) {
-		spoil_taken_keys(conn);
+	if (conn->recv_cq)
 		ib_destroy_cq(conn->recv_cq);
-	}
 	if (conn->send_cq)
 		ib_destroy_cq(conn->send_cq);
 	/* Queued meanwhile it does nothing but see CLOSING. */

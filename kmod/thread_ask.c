@@ -425,6 +425,8 @@ void rad_thread_wish(u32 node, const struct cred *by, u64 exec)
 	process = thread_group_leader(current) ? NULL : rad_process_enter_if_any();
 	if (process) {
 		rad_thread_attach(thread, process);
+		if (READ_ONCE(thread->forgotten))	/* called off meanwhile */
+			rad_thread_detach(thread, process);
 		rad_process_leave(process);
 		rad_process_put(process);
 	}

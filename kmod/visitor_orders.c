@@ -20,16 +20,10 @@ static bool is_stay(const struct rad_visitor *visitor, const struct rad_wire_thr
 	       visitor->stay == le32_to_cpu(body->stay);
 }
 
-/*
- * Parked, or prepared for an earlier stay of the same thread whose ABORT overtook
- * its PREPARE.
- */
-static bool is_free_for(struct rad_visitor *visitor, u32 thread)
+static bool is_free(struct rad_visitor *visitor)
 {
 	lockdep_assert_held(&visitor->lock);
-	return visitor->born && !visitor->loading &&
-	       (visitor->state == RAD_VISITOR_PARKED ||
-		(visitor->state == RAD_VISITOR_PREPARED && visitor->thread == thread));
+	return visitor->born && !visitor->loading && visitor->state == RAD_VISITOR_PARKED;
 }
 
 /* Has the thread been here, or is it, on a later stay? */
@@ -52,8 +46,7 @@ static void park_left(struct rad_replica *replica, u32 thread)
 	lockdep_assert_held(&replica->lock);
 	list_for_each_entry(visitor, &replica->visitors, list) {
 		spin_lock_irq(&visitor->lock);
-		if (visitor->state == RAD_VISITOR_PREPARED && visitor->thread == thread &&
-		    !visitor->loading)
+		if (visitor->state == RAD_VISITOR_PREPARED && visitor->thread == thread)
 			rad_visitor_set_state(visitor, RAD_VISITOR_PARKED);
 		spin_unlock_irq(&visitor->lock);
 	}
@@ -76,9 +69,8 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 		park_left(replica, thread);
 		list_for_each_entry(visitor, &replica->visitors, list) {
 			spin_lock_irq(&visitor->lock);
-			if (is_free_for(visitor, thread)) {
-				if (visitor->state == RAD_VISITOR_PARKED)
-					rad_visitor_set_state(visitor, RAD_VISITOR_PREPARED);
+			if (is_free(visitor)) {
+				rad_visitor_set_state(visitor, RAD_VISITOR_PREPARED);
 				if (visitor->thread != thread)
 					visitor->waited = 0;
 				visitor->thread = thread;

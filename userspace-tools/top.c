@@ -193,6 +193,22 @@ static bool wait_for_next(struct terminal *terminal, uint64_t end)
 }
 
 /* Of all processes, or of one if @pid is not 0. */
+/* Is it gone, or about to be? The module forgets it with its memory, some time before it ends. */
+static bool ends(__s32 pid)
+{
+	enum { LOOKS = 100, LOOK_MS = 10 };
+	char state[32];
+
+	for (int i = 0; i < LOOKS; i++) {
+		if (!proc_text(pid, "State", state, sizeof(state)) || *state == 'Z' || *state == 'X')
+			return true;
+		if (proc_number(pid, "VmSize"))
+			return false;
+		usleep(LOOK_MS * 1000);
+	}
+	return false;
+}
+
 static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_ms,
 		  struct terminal *terminal)
 {
@@ -207,7 +223,7 @@ static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_m
 		error = pid ? live_frame(dev, &live, terminal->screen) :
 			      frame(dev, &view, terminal->screen);
 		/* Who watches a process to its end has seen all there is. */
-		if (error && shown && pid && !proc_exists(pid)) {
+		if (error && shown && pid && ends(pid)) {
 			error = 0;
 			break;
 		}

@@ -42,7 +42,7 @@ static int answer(int listener, const struct seccomp_notif *call)
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said) ? errno : 0;
 }
 
-/* A call that waits for its supervisor is made again where its thread goes: the supervisor is told of two. */
+/* A call that waits for its supervisor is made again where its thread goes: that is told of two. */
 static void supervisor_is_told_twice(void)
 {
 	int ends[2], number, file, listener;
@@ -99,7 +99,8 @@ static void unmapped_clocks_are_read(void)
 	EQUAL(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		skip("no [vvar]");
-	EQUAL(status, moving() ? 0 : SIGSEGV);
+	/* With a core or without. */
+	EQUAL(status & ~0x80, moving() ? 0 : SIGSEGV);
 }
 
 static volatile sig_atomic_t exceeded;
@@ -121,7 +122,7 @@ static void real_time_limit_is_for_home(void)
 		skip("sched_setscheduler: %s", strerror(errno));
 	DO(setrlimit(RLIMIT_RTTIME, &limit));
 	away();
-	compute_ms(1000);
+	compute_ms(1000 * slower());
 	DO(sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 }));
 	note("SIGXCPU %d times", (int)exceeded);
 	EQUAL(exceeded > 0, !moving());
@@ -131,17 +132,30 @@ static void real_time_limit_is_for_home(void)
 
 enum { HUGE_PAGE = 2 << 20 };
 
-/* A file of so many bytes, all of them 'h', mapped to be read where a huge page could begin. */
+static long huge_kilobytes(void)
+{
+	char *said = strstr(read_text("/proc/meminfo"), "ShmemHugePages:");
+
+	return said ? atol(said + strlen("ShmemHugePages:")) : 0;
+}
+
+/*
+ * A file of so many bytes, all of them 'h' and in a huge page, mapped to be read where one could
+ * begin.
+ */
 static const volatile char *map_huge(const char *name, size_t bytes)
 {
 	unsigned long at = (unsigned long)map_pages(2 * HUGE_PAGE / 4096, PROT_NONE);
 	int file = DO(open(name, O_CREAT | O_RDWR, 0600));
+	long before = huge_kilobytes();
 	char block[4096];
 
 	memset(block, 'h', sizeof(block));
 	for (size_t done = 0; done < bytes; done += sizeof(block))
 		EQUAL(write(file, block, sizeof(block)), sizeof(block));
 	DO(close(file));
+	if (huge_kilobytes() <= before)
+		skip("there is no huge page");
 	file = DO(open(name, O_RDONLY));
 	at = (at + HUGE_PAGE - 1) & -HUGE_PAGE;
 	DO(mmap((void *)at, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0));
@@ -149,7 +163,7 @@ static const volatile char *map_huge(const char *name, size_t bytes)
 	return (void *)at;
 }
 
-/* A page of a file that is part of a huge one is read at home, where the mapping has room for it all. */
+/* A page of a file that is part of a huge one is read at home if the mapping has room for that. */
 static void huge_pages_of_files_are_read_at_home(void)
 {
 	const volatile char *whole, *part;
@@ -165,9 +179,10 @@ static void huge_pages_of_files_are_read_at_home(void)
 	whole = map_huge("whole", HUGE_PAGE);
 	part = map_huge("part", HUGE_PAGE / 2);
 	away();
+	came = returns("MEMORY_KIND");
 	for (int i = 0; i < HUGE_PAGE / 2; i += 4096)
 		EQUAL(part[i], 'h');
-	came = returns("MEMORY_KIND");
+	EQUAL(returns("MEMORY_KIND"), came);
 	for (int i = 0; i < HUGE_PAGE; i += HUGE_PAGE / 4)
 		EQUAL(whole[i], 'h');
 	EQUAL(returns("MEMORY_KIND") > came, moving());

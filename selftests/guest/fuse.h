@@ -2,8 +2,8 @@
 /*
  * A file system with one file, whose content comes when it is let go on: served by a child, which
  * stays at home. So do its list of attributes (one: user.x), and the ends of removexattr, of fsync,
- * of a look for data and of one for locks (there are none); but if whoever waits for these is interrupted they end with EINTR. Nobody
- * but root can make one.
+ * of a look for data and of one for locks (there are none); but if whoever waits for these is
+ * interrupted they end with EINTR. Nobody but root can make one.
  */
 #ifndef _RADIUM_SELFTEST_FUSE_H
 #define _RADIUM_SELFTEST_FUSE_H

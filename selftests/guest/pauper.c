@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,13 +57,14 @@ static pid_t begin_crowd(void)
 	if (pid < 0)
 		err(2, "fork");
 	if (pid) {
-		while (crowd->begun < THREADS)
+		while (crowd->begun < THREADS) {
 			if (waitpid(pid, NULL, WNOHANG))
 				errx(2, "the process has ended");
-			else
-				usleep(10000);
+			usleep(10000);
+		}
 		return pid;
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, STACK);
 	for (long i = 0; i < THREADS; i++) {

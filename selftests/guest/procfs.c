@@ -9,11 +9,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -409,8 +409,8 @@ static void written_pages(void)
 }
 
 /*
- * What is on its way home while that is asked for was written before; what is written after it, and
- * nothing else, is told.
+ * What another node has when that is asked for, and what comes home for it, was written before;
+ * what is written after it, and nothing else, is told.
  */
 static void unwritten_pages(void)
 {
@@ -419,6 +419,7 @@ static void unwritten_pages(void)
 	char path[40], *memory = map_pages(PAGES, RW), byte = 'y';
 	int to[2], from[2], file;
 	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
+	off_t at;
 	pid_t pid;
 
 	DO(madvise(memory, PAGES * 4096, MADV_NOHUGEPAGE));
@@ -436,10 +437,11 @@ static void unwritten_pages(void)
 	}
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	file = DO(open(path, O_RDONLY));
+	at = (uintptr_t)memory / 4096 * 8;
 	snprintf(path, sizeof(path), "/proc/%d/clear_refs", pid);
 	for (int round = 0; round < 8; round++) {
 		EQUAL(read(from[0], &byte, 1), 1);
-		EQUAL(pread(file, entry, sizeof(entry), (uintptr_t)memory / 4096 * 8), sizeof(entry));
+		EQUAL(pread(file, entry, sizeof(entry), at), sizeof(entry));
 		if (!(entry[0] >> 55 & 1))
 			skip("it is not remembered");
 		write_text(path, "4");
@@ -447,7 +449,7 @@ static void unwritten_pages(void)
 			there.iov_base = memory + 4096 * i + 1;
 			EQUAL(process_vm_writev(pid, &here, 1, &there, 1, 0), 1);
 		}
-		EQUAL(pread(file, entry, sizeof(entry), (uintptr_t)memory / 4096 * 8), sizeof(entry));
+		EQUAL(pread(file, entry, sizeof(entry), at), sizeof(entry));
 		for (int i = 0; i < PAGES; i++)
 			EQUAL(entry[i] >> 55 & 1, i % 8 == round);
 		EQUAL(write(to[1], round < 7 ? "g" : "e", 1), 1);
@@ -562,7 +564,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		CASE(own_maps), CASE(own_sizes), CASE(own_status), CASE(own_signals), CASE(own_tasks),
 		CASE(own_memory), CASE(own_program), CASE(own_files), CASE(own_limits),
-		CASE(own_pagemap), CASE(written_pages), CASE(unwritten_pages), CASE(statistics_of_calls), CASE(settings), CASE(of_a_child),
+		CASE(own_pagemap), CASE(written_pages), CASE(unwritten_pages), CASE(statistics_of_calls),
+		CASE(settings), CASE(of_a_child),
 		CASE(arguments_are_changed),
 		{ 0 }
 	};

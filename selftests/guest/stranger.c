@@ -21,9 +21,9 @@
  *
  *	stranger takes ADDRESS ID FROM KEY...
  *
- * connects to a node from that address, once for each key, and takes the key away from the node with a
- * message (SEND_WITH_INVALIDATE). Prints for each whether it has been taken ("taken"), or what has
- * come instead.
+ * connects to a node from that address, once for each key, and takes the key away from the node
+ * with a message (SEND_WITH_INVALIDATE). Prints for each whether it has been taken ("taken"), or
+ * what has come instead.
  *
  *	stranger crowd ADDRESS ID FROM...
  *
@@ -305,14 +305,26 @@ static void take(const char *host, int id, struct sockaddr_in from, uint32_t key
 	struct ibv_send_wr wr = {
 		.opcode = IBV_WR_SEND_WITH_INV, .invalidate_rkey = key,
 	}, *bad;
-	struct rdma_cm_id *cm = on_the_way_to(host, &from);
+	struct rdma_cm_id *cm;
 	struct ibv_mr *mr;
 	struct ibv_wc wc;
 
-	/* Whoever cannot take the node's AUTH is thrown out at once. */
-	mr = cm ? rdma_reg_msgs(cm, &message, sizeof(message)) : NULL;
-	if (!mr || rdma_post_recv(cm, NULL, &message, sizeof(message), mr) || connect_as(cm, id))
-		die("no way there");
+	/* The device hears of a new address a little later, and there are places for a few at once. */
+	for (int waited = 0; ; waited += AGAIN_US / 1000) {
+		cm = on_the_way_to(host, &from);
+		/* Whoever cannot take the node's AUTH is thrown out at once. */
+		mr = cm ? rdma_reg_msgs(cm, &message, sizeof(message)) : NULL;
+		if (mr && !rdma_post_recv(cm, NULL, &message, sizeof(message), mr) &&
+		    !connect_as(cm, id))
+			break;
+		if (mr)
+			rdma_dereg_mr(mr);
+		if (cm)
+			rdma_destroy_ep(cm);
+		if (waited > WAIT_MS)
+			die("no way there");
+		usleep(AGAIN_US);
+	}
 	errno = ibv_post_send(cm->qp, &wr, &bad);
 	if (errno)
 		die("ibv_post_send");
@@ -371,7 +383,8 @@ int main(int argc, char **argv)
 		serve(atoi(argv[2]), atoi(argv[3]), answer_of(argv[4]));
 	else if (argc > 5 && !strcmp(argv[1], "takes"))
 		for (int i = 5; i < argc; i++)
-			take(argv[2], atoi(argv[3]), address_of(argv[4]), strtoul(argv[i], NULL, 0));
+			take(argv[2], atoi(argv[3]), address_of(argv[4]),
+			     strtoul(argv[i], NULL, 0));
 	else if (argc > 4 && !strcmp(argv[1], "crowd"))
 		crowd(argv[2], atoi(argv[3]), argv + 4, argc - 4);
 	else if (argc == 2 || argc == 3)

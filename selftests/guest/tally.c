@@ -47,7 +47,8 @@ bool tally_overlapped(const struct tally *tally)
 	if (tally->mixed * MIXED_OF <= tally->rounds)
 		return false;
 	return tally->overlaps > runs / OVERLAPS_OF ||
-	       (shape_threads(tally->shape) == SHAPE_THREADS && tally->raced * MIXED_OF > tally->rounds);
+	       (shape_threads(tally->shape) == SHAPE_THREADS &&
+		tally->raced * MIXED_OF > tally->rounds);
 }
 
 static char letter(int value)
@@ -125,8 +126,8 @@ bool tally_report(const struct tally *tally, double seconds, bool must_overlap)
 	printf("%s: %u runs in %.1f s, %.0f a second:", shape->name, runs, seconds, runs / seconds);
 	for (unsigned int class = 0; class < SHAPE_CLASSES; class++)
 		printf(" %u %s,", sums[class], shape_class_names[class]);
-	printf(" %u of a wrong round; %u of %u rounds mixed, %u raced, %u runs overlapped\n", tally->stale,
-	       tally->mixed, tally->rounds, tally->raced, tally->overlaps);
+	printf(" %u of a wrong round; %u of %u rounds mixed, %u raced, %u runs overlapped\n",
+	       tally->stale, tally->mixed, tally->rounds, tally->raced, tally->overlaps);
 	if (must_overlap && !tally_overlapped(tally)) {
 		puts("the threads hardly overlapped: nothing is shown");
 		return false;

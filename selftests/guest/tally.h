@@ -13,7 +13,8 @@ struct tally {
 	uint8_t classes[2][SHAPE_OUTCOMES];	/* without and with locks */
 	unsigned int count[TALLY_VARIANTS][SHAPE_OUTCOMES];
 	unsigned int stale;			/* values that no outcome can contain */
-	unsigned int rounds, mixed, raced;	/* mixed: with more than one outcome; raced: than two */
+	unsigned int rounds;
+	unsigned int mixed, raced;		/* with more than one outcome, than two */
 	unsigned int overlaps;			/* outcomes that no order of threads gives */
 	unsigned int different;			/* outcomes of this round */
 	uint8_t seen[SHAPE_OUTCOMES];		/* those, each */
@@ -27,9 +28,9 @@ bool tally_add(struct tally *tally, enum tally_variant variant, unsigned int key
 /* The end of a round. */
 void tally_round(struct tally *tally);
 /*
- * Have the threads raced? Rounds with one outcome for all are none. Outcomes that no order of threads
- * gives show it; with four threads, of which two have to be in the middle for that, so do rounds in
- * which one thread has overtaken others twice.
+ * Have the threads raced? Rounds with one outcome for all are none. Outcomes that no order of
+ * threads gives show it; with four threads, of which two have to be in the middle for that, so do
+ * rounds with three outcomes: threads have overtaken others twice.
  */
 bool tally_overlapped(const struct tally *tally);
 /* Prints the histogram; false if there was a forbidden outcome, or if threads that had to

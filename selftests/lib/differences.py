@@ -128,16 +128,19 @@ def stopped_on_its_node_is_killed(context):
     """kill -9 at home ends what is stopped, or frozen, elsewhere."""
     bed, group = context.bed, new_group(context.bed, 2)
     freeze = f"echo %d > {group}/cgroup.procs && echo 1 > {group}/cgroup.freeze"
-    for how in "stop", freeze:
-        pid = start(bed, SPIN)
-        migrate(bed, pid)
-        visitor = replica(bed)
-        if how == freeze:
-            bed.run(2, freeze.replace("%d", str(visitor)))
-        else:
-            stop_visitor(bed, visitor)
-        stop(bed, pid)
-        nothing_left(context)
+    try:
+        for how in "stop", freeze:
+            pid = start(bed, SPIN)
+            migrate(bed, pid)
+            visitor = replica(bed)
+            if how == freeze:
+                bed.run(2, freeze.replace("%d", str(visitor)))
+            else:
+                stop_visitor(bed, visitor)
+            stop(bed, pid)
+            nothing_left(context)
+    finally:
+        bed.run(2, f"echo 0 > {group}/cgroup.freeze")
     bed.run(2, f"rmdir {group}")
 
 
@@ -471,8 +474,8 @@ def time_zone_is_the_nodes(context):
         assert radctl(bed, "recall", str(pid)).returncode == 0
         tells(0)
     finally:
-        set_zone(0)
         stop(bed, pid)
+        set_zone(0)
 
 
 def other_clock_source(context):

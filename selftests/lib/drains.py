@@ -127,8 +127,8 @@ def shutdown_empties(context):
     bed = context.bed
     pid = start(bed, SPIN)
     migrate(bed, pid)
-    assert bed.call("stop", "node2", timeout=600).returncode == 0
     try:
+        assert bed.call("stop", "node2", timeout=1500).returncode == 0
         listed = shown(bed, "ps")
         assert pid not in [p["pid"] for p in listed if p["threads_away"]], listed
         bed.run(1, f"sleep 0.5; [ -e /proc/{pid}/exe ]")

@@ -253,8 +253,9 @@ def no_memory_for_records(context):
         assert done.returncode == 0, done
         assert group.value("memory.events", "oom_kill") == 0
         context.report.note(done.stdout.strip())
-    finally:
         nothing_left(context)
+    finally:
+        group.write("memory.max", "max")
         group.remove()
 
 

@@ -206,7 +206,7 @@ def pages_go_astray(context):
 
     def astray():
         return bed.console(1).count(what) + bed.console(3).count(what)
-    innocent, said = start(bed, SPIN), astray()
+    said, innocent = astray(), start(bed, SPIN)
     try:
         migrate(bed, innocent, 3)
         before = between()

@@ -4,7 +4,7 @@
 from . import paths
 from .control import (AS_NOBODY, SPIN, child_of, exit_status, migrate, radctl, see_each_other, start,
                       within)
-from .ends import LOOK, Clock, dead_seconds, ended, kill, watch
+from .ends import LOOK, Clock, dead_seconds, ended, kill, patience, watch
 from .remains import nothing_distributed, nothing_left, replica, replicas
 
 
@@ -131,14 +131,16 @@ def core_with_frozen_peer(context):
         within(20 * context.slow, tid, "its thread computes")
         done = radctl(bed, "migrate", str(pid), "2", "--thread", found[0])
         assert done.returncode == 0, done.stderr
-        limit = max(dead_seconds(bed), REGISTERS_S) + 4 * context.slow
-        assert bed.call("freeze", "node2").returncode == 0
-        try:
-            watch(bed, 1, pid)
-            begun = float(bed.run(1, f"cut -d' ' -f1 /proc/uptime; kill -SEGV {pid}"))
-            took = ended(bed, 1, limit + 5, "it has ended") - begun
-        finally:
-            bed.call("thaw", "node2")
+        watch(bed, 1, pid)
+        # The dump is to have begun before the node is believed dead.
+        with patience(bed, 10 * min(context.slow, 4), (1,)):
+            limit = max(dead_seconds(bed), REGISTERS_S) + 4 * context.slow
+            assert bed.call("freeze", "node2").returncode == 0
+            try:
+                begun = float(bed.run(1, f"cut -d' ' -f1 /proc/uptime; kill -SEGV {pid}"))
+                took = ended(bed, 1, limit + 5 * context.slow, "it has ended") - begun
+            finally:
+                bed.call("thaw", "node2")
         assert took <= limit, f"it ended after {took:.1f} s"
         # As whom somebody kills in the midst of it: pages are wanted of the node.
         status = exit_status(bed)

@@ -29,8 +29,8 @@ def run(context, only):
         killed_before_its_replica, unload_refused_while_away,
         drain_from_away, drain_of_the_visited, drain_of_many, memory_of_calls_goes,
         drain_then_unload, unload_while_joined, visitors_fill_the_pool, wrong_key,
-        stranger_cannot_write, stranger_takes_keys, strangers_in_the_door, stranger_is_dialed, same_id, new_address, wire_version,
-        kernel_build, iwarp_device, device_goes_while_joining, device_comes_back, other_cpu, high_base_stays,
+        stranger_cannot_write, stranger_takes_keys, strangers_in_the_door, stranger_is_dialed,
+        same_id, new_address, wire_version, kernel_build, iwarp_device, device_goes_while_joining, device_comes_back, other_cpu, high_base_stays,
         kill_with_frozen_peer, core_with_frozen_peer, kill_in_moves_with_frozen_peer,
-        ended_threads_are_forgotten, allocations_fail, suspend_empties, suspend_asked_from_away, shutdown_empties, power_loss, power_lost_in_moves,
-        home_loss], only)
+        ended_threads_are_forgotten, allocations_fail, suspend_empties, suspend_asked_from_away,
+        shutdown_empties, power_loss, power_lost_in_moves, home_loss], only)

@@ -144,7 +144,8 @@ def shutdown_while_a_page_is_awaited(context):
     within(20 * context.slow, lambda: [p["pages_away"] for p in shown(bed, "ps")
                                        if p["pid"] == pid][0] >= 8, "its pages are away")
     # Until the reader is seen to wait nobody is to be believed dead.
-    with patience(bed, 20 * min(context.slow, 2), (1,)):
+    seconds = 20 * min(context.slow, 2)
+    with patience(bed, seconds, (1,)):
         limit = dead_seconds(bed) + 30 * context.slow
         off = False
         assert bed.call("freeze", "node2").returncode == 0
@@ -154,10 +155,10 @@ def shutdown_while_a_page_is_awaited(context):
                                 f"top=$(sed -n \"/stack/s/.*-\\([0-9a-f]*\\) .*/\\1/p\" "
                                 f"/proc/{pid}/maps); "
                                 f"dd if=/proc/{pid}/mem bs=4096 skip=$((0x$top / 4096 - 8)) count=8'")
-            within(20 * context.slow, lambda: awaits_a_page(bed, reader), "a reader waits for a page")
+            within(seconds, lambda: awaits_a_page(bed, reader), "a reader waits for a page")
             begin = time.monotonic()
             off = True
-            stopped = bed.call("stop", "node1", timeout=limit + 120)
+            stopped = bed.call("stop", "node1", timeout=limit + 1500)
             took = time.monotonic() - begin
             assert stopped.returncode == 0, stopped.stderr
             assert took <= limit, f"it took {took:.0f} s to be switched off"

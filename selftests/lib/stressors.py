@@ -127,6 +127,7 @@ def be_patient(context, ms):
     """After how long a silence the two nodes take each other for dead."""
     for node in (1, NODE) if not context.native else ():
         believe_dead_after(context.bed, node, ms)
+    context.bed.dead_ms = None
 
 
 def one_run_at_home(context, name, user, ops, seconds):

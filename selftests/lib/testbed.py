@@ -62,6 +62,7 @@ class Testbed:
             self.boots += 1
             for node in range(1, self.nodes + 1):
                 self.provision(node)
+            self.believe_dead_after(self.wanted_ms)
             return
         words = ["up", "-n", self.nodes, "--kernel", self.kernel, "--share", paths.SHARE,
                  "--smp", self.smp, *(f"--append={word}" for word in self.append)]
@@ -168,7 +169,9 @@ class Testbed:
         paths.LOGS.mkdir(parents=True, exist_ok=True)
         for node in range(1, self.nodes + 1):
             stem = f"{label.replace('/', '.')}-{self.boots}-node{node}"
-            (paths.LOGS / f"{stem}.console").write_text(self.console(node), encoding="utf-8")
+            # There is none of a machine that was never up.
+            (paths.LOGS / f"{stem}.console").write_text(self.call("log", f"node{node}").stdout,
+                                                        encoding="utf-8")
             if self.module:
                 state = self.call("exec", f"node{node}", "--timeout", 10, "--", "sh", "-c",
                                   "radctl node list; radctl ps; "
