@@ -106,14 +106,6 @@ static void say_habits(struct json_object *text, const struct radium_thread_info
 	free(calls);
 }
 
-/* A zombie has no memory either, as kernel threads have none. */
-static bool has_ended(__s32 pid)
-{
-	char state[32];
-
-	return proc_text(pid, "State", state, sizeof(state)) && (*state == 'Z' || *state == 'X');
-}
-
 /* By its program; by its name, which others can choose as well, where we may not see that. */
 static bool is_replica(__s32 pid)
 {
@@ -153,7 +145,8 @@ static unsigned int obstacle(struct dev *dev, __s32 pid)
 	size_t count;
 	int error;
 
-	if (has_ended(pid))
+	/* A zombie has no memory either, as kernel threads have none. */
+	if (proc_has_ended(pid))
 		return RADIUM_R_EXITING;
 	if (!proc_number(pid, "VmSize"))
 		return RADIUM_R_KERNEL_THREAD;

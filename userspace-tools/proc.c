@@ -51,3 +51,11 @@ __s32 proc_process(__s32 tid)
 
 	return process ? (__s32)process : tid;
 }
+
+/* proc_has_ended() - is it a zombie, for which nobody has waited yet? */
+bool proc_has_ended(__s32 pid)
+{
+	char state[32];
+
+	return proc_text(pid, "State", state, sizeof(state)) && (*state == 'Z' || *state == 'X');
+}

@@ -195,6 +195,7 @@ int cmd_ps(const struct command *c, int argc, char **argv);
 
 /* proc.c */
 bool proc_exists(__s32 pid);
+bool proc_has_ended(__s32 pid);
 bool proc_text(__s32 pid, const char *name, char *value, size_t size);
 unsigned long proc_number(__s32 pid, const char *name);
 __s32 proc_process(__s32 tid);

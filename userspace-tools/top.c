@@ -192,15 +192,13 @@ static bool wait_for_next(struct terminal *terminal, uint64_t end)
 	}
 }
 
-/* Of all processes, or of one if @pid is not 0. */
 /* Is it gone, or about to be? The module forgets it with its memory, some time before it ends. */
 static bool ends(__s32 pid)
 {
 	enum { LOOKS = 100, LOOK_MS = 10 };
-	char state[32];
 
 	for (int i = 0; i < LOOKS; i++) {
-		if (!proc_text(pid, "State", state, sizeof(state)) || *state == 'Z' || *state == 'X')
+		if (!proc_exists(pid) || proc_has_ended(pid))
 			return true;
 		if (proc_number(pid, "VmSize"))
 			return false;
@@ -209,6 +207,7 @@ static bool ends(__s32 pid)
 	return false;
 }
 
+/* Of all processes, or of one if @pid is not 0. */
 static int frames(struct dev *dev, __s32 pid, uint32_t left, uint32_t interval_ms,
 		  struct terminal *terminal)
 {
