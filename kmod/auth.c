@@ -5,7 +5,9 @@
  * Both sides send HMAC-SHA256(key, role | both hellos | both addresses | the rest of AUTH). The
  * hellos hold a fresh nonce of each side, so an old MAC is worth nothing; the
  * role byte makes a reflected one worth nothing, and the addresses one that a stranger passes on
- * between two nodes, to be taken for each of them by the other. What follows on the queue pair
+ * between two nodes, to be taken for each of them by the other. Each side sends it before it knows
+ * who the other is, so what a stranger could use, the session's name and where its streams stand,
+ * is hidden with a key stream that is made in the same way. What follows on the queue pair
  * is neither signed nor encrypted: the network itself is trusted, strangers on
  * it are not.
  */
@@ -13,6 +15,7 @@
 
 #include <crypto/algapi.h>
 #include <crypto/hash.h>
+#include <linux/build_bug.h>
 #include <linux/utsname.h>
 #include "auth.h"
 
@@ -85,6 +88,25 @@ void rad_auth_build(u8 build[RAD_WIRE_BUILD])
 	memcpy(build, own_build, RAD_WIRE_BUILD);
 }
 
+static int hash(u8 mac[RAD_WIRE_MAC], u8 role, const struct rad_wire_hello *connecting,
+		const struct rad_wire_hello *accepting, const struct rad_auth_ends *ends,
+		const void *rest, size_t len)
+{
+	SHASH_DESC_ON_STACK(desc, hmac);
+	int err;
+
+	desc->tfm = hmac;
+	err = crypto_shash_init(desc) ?:
+	      crypto_shash_update(desc, &role, 1) ?:
+	      crypto_shash_update(desc, (const u8 *)connecting, sizeof(*connecting)) ?:
+	      crypto_shash_update(desc, (const u8 *)accepting, sizeof(*accepting)) ?:
+	      crypto_shash_update(desc, (const u8 *)ends, sizeof(*ends)) ?:
+	      crypto_shash_update(desc, rest, len) ?:
+	      crypto_shash_final(desc, mac);
+	shash_desc_zero(desc);
+	return err;
+}
+
 /**
  * rad_auth_mac - compute the MAC of an AUTH message
  * @mac: where to; may be @auth->mac
@@ -102,21 +124,8 @@ int rad_auth_mac(u8 mac[RAD_WIRE_MAC], enum rad_auth_role role,
 		 const struct rad_wire_hello *accepting,
 		 const struct rad_auth_ends *ends, const struct rad_wire_auth *auth)
 {
-	SHASH_DESC_ON_STACK(desc, hmac);
-	u8 who = role;
-	int err;
-
-	desc->tfm = hmac;
-	err = crypto_shash_init(desc) ?:
-	      crypto_shash_update(desc, &who, 1) ?:
-	      crypto_shash_update(desc, (const u8 *)connecting, sizeof(*connecting)) ?:
-	      crypto_shash_update(desc, (const u8 *)accepting, sizeof(*accepting)) ?:
-	      crypto_shash_update(desc, (const u8 *)ends, sizeof(*ends)) ?:
-	      crypto_shash_update(desc, (const u8 *)auth + sizeof(auth->mac),
-				  sizeof(*auth) - sizeof(auth->mac)) ?:
-	      crypto_shash_final(desc, mac);
-	shash_desc_zero(desc);
-	return err;
+	return hash(mac, role, connecting, accepting, ends, (const u8 *)auth + sizeof(auth->mac),
+		    sizeof(*auth) - sizeof(auth->mac));
 }
 
 /**
@@ -143,6 +152,36 @@ u32 rad_auth_check(enum rad_auth_role role,
 	if (memcmp(auth->build, own_build, sizeof(own_build)))
 		return RADIUM_R_KERNEL_BUILD;
 	return RADIUM_R_NONE;
+}
+
+/**
+ * rad_auth_hide - hide what is only for who has the key; done twice it is undone
+ * @role: which side sends it
+ * @connecting: hello of the connecting side
+ * @accepting: hello of the accepting side
+ * @ends: their addresses, as the one who calls sees them
+ * @auth: everything in it after @auth->build is hidden; the MAC is that of the hidden
+ *
+ * Context: process.
+ * Return: 0 or a negative errno of the crypto layer.
+ */
+int rad_auth_hide(enum rad_auth_role role, const struct rad_wire_hello *connecting,
+		  const struct rad_wire_hello *accepting, const struct rad_auth_ends *ends,
+		  struct rad_wire_auth *auth)
+{
+	static const char purpose[] = "hide";
+	u8 *hidden = (u8 *)auth + offsetof(struct rad_wire_auth, incarnation);
+	u8 stream[RAD_WIRE_MAC];
+	size_t i;
+	int err;
+
+	/* One block of the stream covers it, and the nonces make it another one each time. */
+	static_assert(sizeof(*auth) - offsetof(struct rad_wire_auth, incarnation) ==
+		      sizeof(stream));
+	err = hash(stream, role, connecting, accepting, ends, purpose, sizeof(purpose));
+	for (i = 0; !err && i < sizeof(stream); i++)
+		hidden[i] ^= stream[i];
+	return err;
 }
 
 /**

@@ -37,6 +37,9 @@ u32 rad_auth_check(enum rad_auth_role role,
 		   const struct rad_wire_hello *connecting,
 		   const struct rad_wire_hello *accepting,
 		   const struct rad_auth_ends *ends, const struct rad_wire_auth *auth);
+int rad_auth_hide(enum rad_auth_role role, const struct rad_wire_hello *connecting,
+		  const struct rad_wire_hello *accepting, const struct rad_auth_ends *ends,
+		  struct rad_wire_auth *auth);
 u64 rad_auth_session(const struct rad_wire_hello *connecting,
 		     const struct rad_wire_hello *accepting);
 

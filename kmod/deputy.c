@@ -347,7 +347,8 @@ void rad_deputy_on_visitor_gone(struct rad_in *in)
 	if (!thread)
 		return;
 	spin_lock(&thread->lock);
-	if (!thread->image && thread->process) {
+	/* Who has sent the thread home has no say in it any more. */
+	if (is_stay(thread, in) && !thread->image && thread->process) {
 		lost = rad_wire_reason(body->reason) ?: RADIUM_R_NODE_LOST;
 		thread->lost = lost;
 		process = thread->process;
@@ -491,11 +492,11 @@ static void act(struct rad_thread *thread)
 
 /*
  * Some calls run task work in their midst: io_uring_enter() and KVM_RUN. The entry code
- * leaves ENOSYS in ax until the call has returned.
+ * leaves ENOSYS in ax until the call has returned. A call that there is not returns that.
  */
 static bool in_native_call(const struct pt_regs *regs)
 {
-	return regs->orig_ax != -1 && regs->ax == -ENOSYS;
+	return regs->ax == -ENOSYS && regs->orig_ax < NR_syscalls;
 }
 
 static void run(struct callback_head *work)

@@ -289,6 +289,9 @@ void rad_deputy_execute(struct rad_thread *thread)
 	 */
 	current_pt_regs()->orig_ax = nr;
 	result->ax = rad_ksym.x64_sys_call(&regs, nr);
+	/* The kernel would fill it in on the way to user mode, where it does not go. */
+	if (nr == __NR_rseq && !result->ax)
+		rad_regs_leave_rseq(&regs);
 	current_pt_regs()->orig_ax = -1;
 	WRITE_ONCE(thread->executing, -1);
 	if (nr == __NR_seccomp)

@@ -296,42 +296,49 @@ struct rad_out *rad_deputy_collect(struct rad_thread *thread, u64 ax)
 }
 
 /* What the table says of the kernel's structures. */
-static void __maybe_unused check_table(void)
-{
-	BUILD_BUG_ON(sizeof(struct stat) != 144);
-	BUILD_BUG_ON(sizeof(struct statx) != 256);
-	BUILD_BUG_ON(sizeof(struct statfs) != 120);
-	BUILD_BUG_ON(sizeof(struct epoll_event) != 12);
-	BUILD_BUG_ON(sizeof(struct new_utsname) != 390);
-	BUILD_BUG_ON(sizeof(struct sysinfo) != 112);
-	BUILD_BUG_ON(sizeof(struct rusage) != 144);
-	BUILD_BUG_ON(sizeof(struct tms) != 32);
-	BUILD_BUG_ON(sizeof(struct sigaction) != 32);
-	BUILD_BUG_ON(sizeof(struct iovec) != RAD_IOV_SIZE);
-	BUILD_BUG_ON(sizeof(struct user_msghdr) != RAD_MSGHDR_SIZE);
-	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_namelen) != RAD_MSGHDR_NAMELEN);
-	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_iov) != RAD_MSGHDR_IOV);
-	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_iovlen) != RAD_MSGHDR_IOVLEN);
-	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_control) != RAD_MSGHDR_CONTROL);
-	BUILD_BUG_ON(offsetof(struct user_msghdr, msg_controllen) != RAD_MSGHDR_CONTROLLEN);
-	BUILD_BUG_ON(sizeof(struct mmsghdr) != RAD_MMSGHDR_SIZE);
-	BUILD_BUG_ON(offsetof(struct msgbuf, mtext) != RAD_TEXT_HEAD);
-	BUILD_BUG_ON(sizeof(struct __kernel_sockaddr_storage) != RAD_INLINE_ADDRESS_MAX);
-	BUILD_BUG_ON(sizeof(struct termios) != 36 || sizeof(struct termios2) != 44);
-	BUILD_BUG_ON(sizeof(struct winsize) != 8 || sizeof(struct ifreq) != 40);
-	BUILD_BUG_ON(sizeof(struct flock) != 32 || sizeof(struct f_owner_ex) != 8);
-	BUILD_BUG_ON(sizeof(struct siginfo) != 128 || sizeof(struct sigevent) != 64);
-	BUILD_BUG_ON(sizeof(struct sembuf) != 6 || sizeof(struct mq_attr) != 64);
-	BUILD_BUG_ON(sizeof(struct msqid64_ds) != 120 || sizeof(struct semid64_ds) != 104);
-	BUILD_BUG_ON(sizeof(struct shmid64_ds) != 112);
-	BUILD_BUG_ON(sizeof(struct sched_param) != 4 || sizeof(struct __kernel_itimerspec) != 32);
-	BUILD_BUG_ON(sizeof(struct __user_cap_header_struct) != 8 ||
-		     _LINUX_CAPABILITY_U32S_3 * sizeof(struct __user_cap_data_struct) != 24);
-	BUILD_BUG_ON(SOL_IP != RAD_LEVEL_IP || SOL_TCP != RAD_LEVEL_TCP);
-	BUILD_BUG_ON(SOL_UDP != RAD_LEVEL_UDP || SOL_IPV6 != RAD_LEVEL_IPV6);
-	BUILD_BUG_ON(SOL_NETLINK != RAD_LEVEL_NETLINK);
-	BUILD_BUG_ON(IP_MSFILTER != RAD_OPTION_MSFILTER ||
-		     MCAST_MSFILTER != RAD_OPTION_GROUP_MSFILTER);
-	BUILD_BUG_ON(MSG_TRUNC != RAD_FLAG_TRUNC || MSG_ZEROCOPY != RAD_FLAG_ZEROCOPY);
-	BUILD_BUG_ON(PATH_MAX != RAD_INLINE_STRING_MAX);
-}
+static_assert(sizeof(struct stat) == 144);
+static_assert(sizeof(struct statx) == 256);
+static_assert(sizeof(struct statfs) == 120);
+static_assert(sizeof(struct epoll_event) == 12);
+static_assert(sizeof(struct new_utsname) == 390);
+static_assert(sizeof(struct sysinfo) == 112);
+static_assert(sizeof(struct rusage) == 144);
+static_assert(sizeof(struct tms) == 32);
+static_assert(sizeof(struct sigaction) == 32);
+static_assert(sizeof(struct iovec) == RAD_IOV_SIZE);
+static_assert(sizeof(struct user_msghdr) == RAD_MSGHDR_SIZE);
+static_assert(offsetof(struct user_msghdr, msg_namelen) == RAD_MSGHDR_NAMELEN);
+static_assert(offsetof(struct user_msghdr, msg_iov) == RAD_MSGHDR_IOV);
+static_assert(offsetof(struct user_msghdr, msg_iovlen) == RAD_MSGHDR_IOVLEN);
+static_assert(offsetof(struct user_msghdr, msg_control) == RAD_MSGHDR_CONTROL);
+static_assert(offsetof(struct user_msghdr, msg_controllen) == RAD_MSGHDR_CONTROLLEN);
+static_assert(sizeof(struct mmsghdr) == RAD_MMSGHDR_SIZE);
+static_assert(offsetof(struct msgbuf, mtext) == RAD_TEXT_HEAD);
+static_assert(sizeof(struct __kernel_sockaddr_storage) == RAD_INLINE_ADDRESS_MAX);
+static_assert(sizeof(struct termios) == 36);
+static_assert(sizeof(struct termios2) == 44);
+static_assert(sizeof(struct winsize) == 8);
+static_assert(sizeof(struct ifreq) == 40);
+static_assert(sizeof(struct flock) == 32);
+static_assert(sizeof(struct f_owner_ex) == 8);
+static_assert(sizeof(struct siginfo) == 128);
+static_assert(sizeof(struct sigevent) == 64);
+static_assert(sizeof(struct sembuf) == 6);
+static_assert(sizeof(struct mq_attr) == 64);
+static_assert(sizeof(struct msqid64_ds) == 120);
+static_assert(sizeof(struct semid64_ds) == 104);
+static_assert(sizeof(struct shmid64_ds) == 112);
+static_assert(sizeof(struct sched_param) == 4);
+static_assert(sizeof(struct __kernel_itimerspec) == 32);
+static_assert(sizeof(struct __user_cap_header_struct) == 8);
+static_assert(_LINUX_CAPABILITY_U32S_3 * sizeof(struct __user_cap_data_struct) == 24);
+static_assert(SOL_IP == RAD_LEVEL_IP);
+static_assert(SOL_TCP == RAD_LEVEL_TCP);
+static_assert(SOL_UDP == RAD_LEVEL_UDP);
+static_assert(SOL_IPV6 == RAD_LEVEL_IPV6);
+static_assert(SOL_NETLINK == RAD_LEVEL_NETLINK);
+static_assert(IP_MSFILTER == RAD_OPTION_MSFILTER);
+static_assert(MCAST_MSFILTER == RAD_OPTION_GROUP_MSFILTER);
+static_assert(MSG_TRUNC == RAD_FLAG_TRUNC);
+static_assert(MSG_ZEROCOPY == RAD_FLAG_ZEROCOPY);
+static_assert(PATH_MAX == RAD_INLINE_STRING_MAX);

@@ -27,7 +27,6 @@
 #include "wire_check.h"
 
 enum {
-	PREPARE_JIFFIES		= 15 * HZ,	/* to make a replica on a busy node */
 	AGAIN_MIN_JIFFIES	= HZ / 100 ?: 1,
 	AGAIN_MAX_JIFFIES	= HZ,
 };
@@ -207,13 +206,13 @@ static u32 prepare(struct rad_thread *thread)
 	int err;
 
 	left = wait_event_killable_timeout(prepared, atomic_add_unless(count, 1, PREPARING_MAX),
-					   PREPARE_JIFFIES);
+					   msecs_to_jiffies(RAD_PREPARE_MS));
 	if (left <= 0)
 		return left ? RADIUM_R_EXITING : RADIUM_R_TIMEOUT;
 	msg = prepare_msg(thread, thread->node);
 	err = msg ? rad_call_send(thread->node, &call, msg) : -EOPNOTSUPP;
 	if (!err)
-		err = rad_call_wait(&call, PREPARE_JIFFIES);
+		err = rad_call_wait(&call, msecs_to_jiffies(RAD_PREPARE_MS));
 	atomic_dec(count);
 	wake_up(&prepared);
 	switch (err) {

@@ -49,7 +49,7 @@ void rad_page_set_state(struct rad_page *page, enum rad_page_state to)
 		     (to == RAD_PAGE_SHARING) - (from == RAD_PAGE_SHARING) +
 		     (to == RAD_PAGE_LOST) - (from == RAD_PAGE_LOST);
 	mem->copied += (to == RAD_PAGE_COPIED) - (from == RAD_PAGE_COPIED);
-	page->state = to;
+	WRITE_ONCE(page->state, to);
 	if (to == RAD_PAGE_RETURNED)
 		__xa_set_mark(&mem->pages, page->address >> PAGE_SHIFT, RETURNED);
 	else if (from == RAD_PAGE_RETURNED)

@@ -59,7 +59,7 @@ void *rad_ksym_find(const char *name)
  */
 int rad_ksym_init(void)
 {
-	char text[160];
+	char text[512];
 	struct seq_buf missing;
 	size_t i;
 

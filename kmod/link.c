@@ -140,7 +140,8 @@ static u32 unfold(struct rad_node *node, struct rad_wire_header *h, const struct
 	u32 fold = be32_to_cpu(wc->ex.imm_data), class;
 	u64 received;
 
-	if (wc->byte_len != PAGE_SIZE)
+	/* A message may have immediate data, too, but it has written no page. */
+	if (wc->opcode != IB_WC_RECV_RDMA_WITH_IMM || wc->byte_len != PAGE_SIZE)
 		return 0;
 	spin_lock_bh(&node->lock);
 	received = node->streams[RAD_CLASS_ANSWER].received;
@@ -404,7 +405,7 @@ void rad_link_detach(struct rad_node *node, struct rad_conn *conn)
 void rad_link_stop(struct rad_node *node)
 {
 	spin_lock_bh(&node->lock);
-	node->alive = false;
+	WRITE_ONCE(node->alive, false);
 	spin_unlock_bh(&node->lock);
 	if (node->last_conn) {
 		rad_conn_close_sync(node->last_conn, node->end_reason);

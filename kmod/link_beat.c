@@ -18,19 +18,28 @@
 #include "link_internal.h"
 #include "silence.h"
 
-unsigned int rad_suspect_ms = RAD_SUSPECT_MS;
-module_param_named(suspect_ms, rad_suspect_ms, uint, 0644);
-MODULE_PARM_DESC(suspect_ms, "Silence after which a node is suspect, ms");
-
-unsigned int rad_dead_ms = RAD_DEAD_MS;
-module_param_named(dead_ms, rad_dead_ms, uint, 0644);
-MODULE_PARM_DESC(dead_ms, "Silence after which a node is dead, ms");
-
 enum {
 	CHECK_MS	= RAD_HEARTBEAT_MS / 4,
 	QUIET_MS	= 2 * RAD_HEARTBEAT_MS + CHECK_MS,	/* without a heartbeat: one is missing */
+	SILENCE_MAX_MS	= 3600 * MSEC_PER_SEC,
 	DRIFT_NS	= NSEC_PER_MSEC,	/* of two clocks while a sample is kept, about */
 };
+
+unsigned int rad_suspect_ms = RAD_SUSPECT_MS;
+unsigned int rad_dead_ms = RAD_DEAD_MS;
+
+/* A node that has missed one heartbeat is neither. */
+static int set_silence(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, QUIET_MS, SILENCE_MAX_MS);
+}
+
+static const struct kernel_param_ops silence_ops = { .set = set_silence, .get = param_get_uint };
+
+module_param_cb(suspect_ms, &silence_ops, &rad_suspect_ms, 0644);
+MODULE_PARM_DESC(suspect_ms, "Silence after which a node is suspect, ms");
+module_param_cb(dead_ms, &silence_ops, &rad_dead_ms, 0644);
+MODULE_PARM_DESC(dead_ms, "Silence after which a node is dead, ms");
 
 static bool is_synced(const struct rad_beat *beat)
 {

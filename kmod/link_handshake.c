@@ -6,8 +6,8 @@
  *	resolve address and route
  *	connect(hello)		->	magic, version, id right? else reject(reason)
  *				<-	accept(hello)
- *	AUTH			->	MAC and build right? else refused
- *				<-	AUTH
+ *	AUTH			<->	AUTH
+ *	MAC and build right? else refused
  *	rad_peer_offer()		rad_peer_offer()
  *
  * Until a peer's AUTH has been checked one work item polls, for that message
@@ -88,11 +88,12 @@ void rad_handshake_send_auth(struct rad_conn *conn)
 	rad_auth_build(auth->build);
 	auth->incarnation = cpu_to_le64(rad_node_incarnation());
 	rad_peer_resume(conn, auth);
-	if (rad_auth_mac(auth->mac, role, &conn->connecting, &conn->accepting, &ends, auth)) {
+	conn->ours = *auth;
+	if (rad_auth_hide(role, &conn->connecting, &conn->accepting, &ends, auth) ||
+	    rad_auth_mac(auth->mac, role, &conn->connecting, &conn->accepting, &ends, auth)) {
 		rad_conn_close(conn, RADIUM_R_WRONG_KEY);
 		return;
 	}
-	conn->ours = *auth;
 	/* Nobody would try again. */
 	if (rad_link_post_control(NULL, conn, conn->auth_msg))
 		rad_conn_close(conn, RADIUM_R_NO_MEMORY);
@@ -102,13 +103,18 @@ static u32 check_auth(struct rad_conn *conn, const struct rad_buf *buf, u32 len)
 {
 	const struct rad_wire_header *h = buf->data;
 	const struct rad_wire_auth *auth = (const void *)(h + 1);
+	enum rad_auth_role role = conn->dialer ? RAD_AUTH_ACCEPTING : RAD_AUTH_CONNECTING;
 	const struct rad_auth_ends ends = ends_of(conn);
+	u32 reason;
 
 	if (!rad_wire_check_auth(h, len))
 		return RADIUM_R_PROTOCOL;
 	conn->theirs = *auth;
-	return rad_auth_check(conn->dialer ? RAD_AUTH_ACCEPTING : RAD_AUTH_CONNECTING,
-			      &conn->connecting, &conn->accepting, &ends, &conn->theirs);
+	reason = rad_auth_check(role, &conn->connecting, &conn->accepting, &ends, &conn->theirs);
+	if (!reason && rad_auth_hide(role, &conn->connecting, &conn->accepting, &ends,
+				     &conn->theirs))
+		reason = RADIUM_R_WRONG_KEY;
+	return reason;
 }
 
 static void take_auth(struct rad_conn *conn, const struct ib_wc *wc)

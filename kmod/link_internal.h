@@ -73,6 +73,7 @@ enum {
 	RAD_LEAVE_MS		= 2000,	/* for the last heartbeat to get out, behind another one */
 	RAD_VAIN_MAX		= 10,	/* connections of a session, one after the other, that moved nothing */
 	RAD_REGISTER_MS		= 5000,	/* for a memory registration */
+	RAD_REGISTER_MAX_MS	= 15000, /* with what it has to wait for */
 
 	RAD_ACK_TIMEOUT		= 15,	/* of the queue pair: 4.096 us * 2^15 = 134 ms */
 	RAD_RETRY_COUNT		= 6,	/* rxe takes 7 for ever */

@@ -376,14 +376,15 @@ void rad_link_unpost(struct rad_node *node, struct rad_conn *conn)
  * What the session has to send waits meanwhile, for one round trip as a rule.
  *
  * Context: process, sleeps until the queue is empty, or has not become shorter for RAD_REGISTER_MS,
- * and then for that long and the closing of a connection. One at a time.
+ * or not empty for RAD_REGISTER_MAX_MS, and then for that long and the closing of a connection. One
+ * at a time.
  * Return: 0, or -EIO: the region must be given up.
  */
 int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 {
 	struct registration reg = { .wr = wr };
 	struct rad_conn *conn;
-	unsigned long end = 0;
+	unsigned long last = jiffies + msecs_to_jiffies(RAD_REGISTER_MAX_MS), end = last;
 	bool waits, late;
 	u32 room = U32_MAX;
 
@@ -410,7 +411,9 @@ int rad_link_register(struct rad_node *node, struct ib_reg_wr *wr)
 			room = conn->send_room;
 			end = jiffies + msecs_to_jiffies(RAD_REGISTER_MS);
 		}
-		late = time_after(jiffies, end) && !completion_done(&reg.done);
+		/* A peer that takes what is sent one by one does not keep all others waiting. */
+		late = (time_after(jiffies, end) || time_after(jiffies, last)) &&
+		       !completion_done(&reg.done);
 		waits = reg.posted || (node->conn == conn && !conn->broken && !late);
 		if (!waits) {
 			/* It is on our stack, and not posted from now on. */

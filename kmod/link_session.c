@@ -214,8 +214,8 @@ static struct rad_node *begin_session(struct rad_peer *peer, struct rad_conn *co
 		return NULL;
 	spin_lock(&rad_peers_lock);
 	peer->node = node;
-	/* Another row is the node's meanwhile; or we leave, and rad_peer_leave() tells it. */
-	gone = rad_peers_joined && list_empty(&peer->entry);
+	/* Another row is the node's meanwhile, or we leave: then rad_peer_leave() may not know this one. */
+	gone = list_empty(&peer->entry);
 	/* Not before: until the old session has ended who has its address is the node. */
 	if (!rad_same_host(&peer->addr, (const struct sockaddr *)&conn->from))
 		set_host(peer, &conn->from);

@@ -101,8 +101,10 @@ int rad_process_drain(u32 *reason, unsigned long timeout)
 	rad_spread_end_all();
 	rad_thread_end_wishes();
 	array = rad_process_snapshot(&n);
-	if (!array)
+	if (!array) {
+		*reason = RADIUM_R_NO_MEMORY;
 		return -ENOMEM;
+	}
 	/* All of them before any is waited for. */
 	for (i = 0; i < n; i++)
 		rad_thread_recall_process(array[i], 0, reason, 0);

@@ -170,13 +170,17 @@ struct rad_replica *rad_replica_obtain(const struct rad_in *in)
 	replica = NULL;
 	/* Each has a credit of home's, which needs some for other things. */
 	if (atomic_inc_return(count) <= OBTAINING_MAX) {
-		wait_event(made, begin_making(&making));
+		/* For as long as home waits for the answer: a program that does not start takes that long. */
+		if (!wait_event_timeout(made, begin_making(&making),
+					msecs_to_jiffies(RAD_PREPARE_MS)))
+			goto out;
 		replica = rad_replica_find(in->from, process);
 		/* Who had to wait may have waited longer than its home has lived. */
 		if (!replica && !rad_node_is_dead(in->from))
 			replica = create(in);
 		end_making(&making);
 	}
+out:
 	atomic_dec(count);
 	return replica;
 }

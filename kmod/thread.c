@@ -27,7 +27,7 @@ void rad_thread_set_state(struct rad_thread *thread, enum radium_thread_state to
 	lockdep_assert_held(&thread->lock);
 	WARN_ONCE(!rad_thread_may_enter(to, thread->state), "radium: thread state %d to %d",
 		  thread->state, to);
-	thread->state = to;
+	WRITE_ONCE(thread->state, to);
 	wake_up_all(&thread->wait);
 }
 

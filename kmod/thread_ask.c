@@ -578,8 +578,10 @@ int rad_thread_recall_process(struct rad_process *process, u32 from, u32 *reason
 	int err = 0, e;
 
 	array = rad_thread_snapshot(process, &n);
-	if (!array)
+	if (!array) {
+		*reason = RADIUM_R_NO_MEMORY;
 		return -ENOMEM;
+	}
 	numbers = kvcalloc(n + 1, sizeof(*numbers), GFP_KERNEL);
 	if (numbers) {
 		n = ask_home(array, n, from, numbers);

@@ -29,7 +29,7 @@ void rad_visitor_set_state(struct rad_visitor *visitor, enum rad_visitor_state t
 	lockdep_assert_held(&visitor->lock);
 	WARN_ONCE(!rad_visitor_may_enter(to, visitor->state), "radium: visitor state %d to %d",
 		  visitor->state, to);
-	visitor->state = to;
+	WRITE_ONCE(visitor->state, to);
 	/* A parked task has no business with the others; its registers are being loaded. */
 	if (to == RAD_VISITOR_RUNNING || to == RAD_VISITOR_DEAD)
 		wake_up_all(&visitor->wait);
@@ -116,8 +116,9 @@ struct rad_visitor *rad_visitor_addressed(const struct rad_in *in)
 	list_for_each_entry(visitor, &replica->visitors, list) {
 		if (visitor->thread == le32_to_cpu(body->thread) &&
 		    visitor->stay == le32_to_cpu(body->stay) &&
-		    (visitor->state == RAD_VISITOR_PREPARED ||
-		     visitor->state == RAD_VISITOR_RUNNING)) {
+		    /* A guess: who needs to know looks again, under its lock. */
+		    (READ_ONCE(visitor->state) == RAD_VISITOR_PREPARED ||
+		     READ_ONCE(visitor->state) == RAD_VISITOR_RUNNING)) {
 			kref_get(&visitor->ref);
 			found = visitor;
 			break;
@@ -228,14 +229,22 @@ void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail)
 		drop_signals();
 
 	spin_lock_irq(&visitor->lock);
-	visitor->leave = RADIUM_R_NONE;
-	visitor->discard = false;
-	visitor->has_result = false;
+	rad_visitor_reset(visitor);
 	/* Before the message: the thread may be sent here again at once. */
 	rad_visitor_set_state(visitor, RAD_VISITOR_PARKED);
 	spin_unlock_irq(&visitor->lock);
 	rad_msg_send(visitor->replica->home, msg);
 	park(visitor);
+}
+
+/* rad_visitor_reset() - nothing of a former stay is left; under its lock */
+void rad_visitor_reset(struct rad_visitor *visitor)
+{
+	lockdep_assert_held(&visitor->lock);
+	visitor->leave = RADIUM_R_NONE;
+	visitor->discard = false;
+	visitor->has_result = false;
+	WRITE_ONCE(visitor->expects, false);
 }
 
 void rad_visitor_forget(struct rad_visitor *visitor)
@@ -246,9 +255,7 @@ void rad_visitor_forget(struct rad_visitor *visitor)
 	/* The thread is no more: the next one has not used it. */
 	rad_visitor_tell_cputime(visitor, &nobodys);
 	spin_lock_irq(&visitor->lock);
-	visitor->leave = RADIUM_R_NONE;
-	visitor->discard = false;
-	visitor->has_result = false;
+	rad_visitor_reset(visitor);
 	if (visitor->state == RAD_VISITOR_RUNNING)
 		rad_visitor_set_state(visitor, RAD_VISITOR_PARKED);
 	spin_unlock_irq(&visitor->lock);

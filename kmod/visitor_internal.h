@@ -11,6 +11,7 @@ void rad_visitor_enqueue(struct rad_visitor *visitor, enum task_work_notify_mode
 void rad_visitor_address(struct rad_visitor *visitor, struct rad_wire_thread *body);
 struct rad_visitor *rad_visitor_addressed(const struct rad_in *in);
 void rad_visitor_tell_cputime(struct rad_visitor *visitor, struct rad_wire_cputime *cputime);
+void rad_visitor_reset(struct rad_visitor *visitor);
 void rad_visitor_go_home(struct rad_visitor *visitor, u32 reason, u64 detail);
 void rad_visitor_forget(struct rad_visitor *visitor);
 void rad_visitor_rewind(struct pt_regs *regs);

@@ -77,9 +77,7 @@ static struct rad_visitor *reserve(struct rad_replica *replica, u32 thread, u32 
 				visitor->stay = stay;
 				visitor->loading = true;
 				visitor->clocked = false;
-				visitor->leave = RADIUM_R_NONE;
-				visitor->discard = false;
-				visitor->has_result = false;
+				rad_visitor_reset(visitor);
 				kref_get(&visitor->ref);
 				spin_unlock_irq(&visitor->lock);
 				spin_unlock(&replica->lock);

@@ -17,7 +17,7 @@
 enum {
 	RAD_WIRE_MAGIC		= 0x6d756952,	/* "Rium" */
 #ifndef RAD_WIRE_VERSION	/* a test builds a module of another one */
-	RAD_WIRE_VERSION	= 14,
+	RAD_WIRE_VERSION	= 15,
 #endif
 	RAD_WIRE_NONCE		= 32,		/* bytes */
 	RAD_WIRE_MAC		= 32,		/* bytes of HMAC-SHA256 */
@@ -25,6 +25,7 @@ enum {
 	RAD_MESSAGE_MAX		= 16384,	/* bytes of a message with its header */
 	RAD_XSTATE_MAX		= 12288,	/* bytes of an xstate image: AMX needs 10,752 */
 	RAD_WINDOW		= 64,		/* receive buffers, that is, credits, of each class */
+	RAD_PREPARE_MS		= 15000,	/* in which a PREPARE is answered, on a busy node, too */
 	RAD_WIRE_PAGE		= 4096,		/* bytes of what is written beside a message */
 	RAD_GREGS		= 27,		/* words of struct user_regs_struct */
 	RAD_INLINE_MAX		= 12288,	/* bytes of data with a system call, and with its result */
@@ -166,7 +167,8 @@ struct rad_wire_reject {
  * struct rad_wire_auth - proof of the cluster key, first message each way
  * @mac: HMAC-SHA256(key, role byte | hello of the connecting side | hello of the
  *	accepting side | address of the connecting side | of the accepting side | @build | @incarnation | @session | @received)
- * @build: which kernel build, see RAD_WIRE_BUILD
+ * @build: which kernel build, see RAD_WIRE_BUILD; all behind it is hidden: XOR with
+ *	HMAC-SHA256(key, role byte | hellos | addresses | "hide\0")
  * @incarnation: random number chosen when the node joined: a peer that comes back with
  *	another one has lost its state
  * @session: id of the session that the sender would resume, 0 for none

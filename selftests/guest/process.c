@@ -393,6 +393,29 @@ static void rseq_is_served(void)
 }
 
 /*
+ * A program that begins away, or a thread that one makes that is away, registers its area there.
+ * Left as it is, the area would say CPU 0, to everybody at once.
+ */
+static void rseq_made_away(void)
+{
+	volatile struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+
+	if (!__rseq_size)
+		skip("glibc has not registered it");
+	away();
+	DO(syscall(SYS_rseq, area, sizeof(*area), RSEQ_FLAG_UNREGISTER, RSEQ_SIG));
+	area->cpu_id_start = 0;
+	area->cpu_id = 0;
+	DO(syscall(SYS_rseq, area, sizeof(*area), 0, RSEQ_SIG));
+	if (moving())
+		EQUAL((int)area->cpu_id, RSEQ_CPU_ID_UNINITIALIZED);
+	EQUAL(area->cpu_id_start < sysconf(_SC_NPROCESSORS_CONF), 1);
+	home();
+	getppid();
+	EQUAL((int)area->cpu_id >= 0, 1);
+}
+
+/*
  * Who dies with a robust mutex leaves word: the kernel walks the dying thread's list, which
  * is in memory that may be away.
  */
@@ -668,7 +691,7 @@ int main(int argc, char **argv)
 		CASE(thread_starts), CASE(raw_clone), CASE(identity), CASE(attributes),
 		CASE(close_gives_end_of_file), CASE(close_releases_locks), CASE(descriptors),
 		CASE(cpu_time_is_counted), CASE(orphans), CASE(rseq_is_served),
-		CASE(robust_list), CASE(rseq_is_aborted), CASE(vfork_child_is_refused),
+		CASE(rseq_made_away), CASE(robust_list), CASE(rseq_is_aborted), CASE(vfork_child_is_refused),
 		CASE(protection_keys), CASE(protection_keys_forbid), CASE(protection_keys_of_calls),
 		CASE(protection_keys_of_code),
 		{ 0 }

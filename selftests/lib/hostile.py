@@ -161,6 +161,17 @@ def pages_are_kept(context):
             ends_with_session(context, pid, before, what, 3 * dead_seconds(bed) + END_S)
 
 
+def message_is_no_write(context):
+    """A page comes in a message whose immediate data says that it has been written: it has not."""
+    bed, what = context.bed, "wrong length"
+    before = errors(context, what)
+    pid = start(bed, WRITER)
+    migrate(bed, pid)
+    with hostile(context, "message"):
+        bed.execute(1, "timeout", "20", "radctl", "recall", str(pid))
+        ends_with_session(context, pid, before, what)
+
+
 def glean(bed, what, home, node):
     """What it says."""
     return bed.run(home, f"{paths.GUEST}/glean {what} {home} {node}").split()
@@ -287,7 +298,8 @@ def run(context, only):
     """The suite "hostile"."""
     with loaded(context, HOSTILE):
         yield from each(context, [commit_does_not_wait, time_of_a_call, time_of_a_return,
-                                  pages_are_kept, nothing_is_written], only)
+                                  pages_are_kept, message_is_no_write,
+                                  nothing_is_written], only)
 
 
 def third(context, only):

@@ -69,6 +69,49 @@ static bool reflected_is_refused_with_its_hello(void)
 	return good;
 }
 
+/* What is for the other side alone, as who listens sees it. */
+static struct rad_wire_auth hidden(enum rad_auth_role role)
+{
+	struct rad_wire_auth auth = honest(role);
+
+	rad_auth_hide(role, &connecting, &accepting, &ends, &auth);
+	return auth;
+}
+
+static bool is_hidden_alike(const struct rad_wire_auth *one, const struct rad_wire_auth *other)
+{
+	return one->incarnation == other->incarnation || one->session == other->session ||
+	       one->received[0] == other->received[0] || one->received[1] == other->received[1];
+}
+
+/* Not one part of it is seen, and twice is never. */
+static bool is_for_the_other_side_alone(void)
+{
+	struct rad_wire_auth plain = honest(RAD_AUTH_CONNECTING);
+	struct rad_wire_auth one = hidden(RAD_AUTH_CONNECTING), other = one;
+
+	return !is_hidden_alike(&plain, &one) &&
+	       !rad_auth_hide(RAD_AUTH_CONNECTING, &connecting, &accepting, &ends, &other) &&
+	       !memcmp(&plain, &other, sizeof(plain));
+}
+
+/* Who has seen one of two with the same key stream would have both. */
+static bool is_hidden_anew(void)
+{
+	struct rad_wire_auth one = hidden(RAD_AUTH_CONNECTING);
+	struct rad_wire_auth other = hidden(RAD_AUTH_ACCEPTING);
+	bool good = !is_hidden_alike(&one, &other);
+
+	accepting.nonce[0] ^= 1;
+	other = hidden(RAD_AUTH_CONNECTING);
+	accepting.nonce[0] ^= 1;
+	good &= !is_hidden_alike(&one, &other);
+	connecting.nonce[0] ^= 1;
+	other = hidden(RAD_AUTH_CONNECTING);
+	connecting.nonce[0] ^= 1;
+	return good && !is_hidden_alike(&one, &other);
+}
+
 /* Is each bit of a part of it all covered? */
 static bool is_covered(void *part, size_t len, const struct rad_wire_auth *auth)
 {
@@ -190,6 +233,14 @@ static bool has_session(void)
 	return rad_auth_session(&connecting, &accepting);
 }
 
+static bool is_hidden(void)
+{
+	struct rad_wire_auth auth = right;
+
+	return !rad_auth_hide(RAD_AUTH_CONNECTING, &connecting, &accepting, &ends, &auth) &&
+	       !is_hidden_alike(&right, &auth);
+}
+
 static bool takes_no_key_in_part(void)
 {
 	int calls = calls_of(take_key);
@@ -203,7 +254,8 @@ static bool checks_nothing_in_part(void)
 
 	right = honest(RAD_AUTH_CONNECTING);
 	calls = calls_of(is_right);
-	return calls > 1 && calls < MOST_CALLS && calls_of(has_session) == calls;
+	return calls > 1 && calls < MOST_CALLS && calls_of(has_session) == calls &&
+	       calls_of(is_hidden) == calls;
 }
 
 int main(void)
@@ -212,6 +264,8 @@ int main(void)
 	TEST("both sides pass", both_pass());
 	TEST("a message sent back is refused", reflected_is_refused());
 	TEST("a message sent back is refused with its hello", reflected_is_refused_with_its_hello());
+	TEST("sessions are for the other side alone", is_for_the_other_side_alone());
+	TEST("sessions are hidden anew each time", is_hidden_anew());
 	TEST("each bit of the message is covered", message_is_covered());
 	TEST("each bit of both hellos is covered", hellos_are_covered());
 	TEST("each bit of both addresses is covered", addresses_are_covered());
