@@ -102,11 +102,13 @@ int rad_hca_open(struct ib_device *ibdev, u32 port)
 
 	if (!(rdma_protocol_ib(ibdev, port) || rdma_protocol_roce(ibdev, port)) ||
 	    !(ibdev->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS) ||
-	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES)
+	    ibdev->attrs.max_fast_reg_page_list_len < RAD_CHUNK_PAGES ||
+	    /* It takes the distance of a region's address from its first page for an offset into that. */
+	    ibdev->ops.driver_id == RDMA_DRIVER_OCRDMA) {
+		pr_err("%s is neither InfiniBand nor RoCE, or registers memory in another way: not supported\n",
+		       dev_name(&ibdev->dev));
 		return -EOPNOTSUPP;
-	/* It takes the distance of a region's address from its first page for an offset into that. */
-	if (ibdev->ops.driver_id == RDMA_DRIVER_OCRDMA)
-		return -EOPNOTSUPP;
+	}
 	err = check_dma(ibdev);
 	if (err)
 		return err;

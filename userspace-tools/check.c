@@ -250,11 +250,23 @@ static void check_clock(struct finding *f)
 {
 	char source[64] = "unknown";
 
-	f->remedy = "boot with a stable TSC: other time sources cost a system call each";
+	f->remedy = "boot with a stable TSC: sources that differ between nodes, or that the vDSO cannot read, cost a system call for each look";
 	first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", source,
 		   sizeof(source));
 	add_word(f, source);
 	if (strcmp(source, "tsc"))
+		f->verdict = HINT;
+}
+
+static void check_numa_balancing(struct finding *f)
+{
+	char on[16] = "0", path[PATH_MAX];
+
+	f->remedy = "sysctl kernel.numa_balancing=0: it calls pages home again and again";
+	first_line("/proc/sys/kernel/numa_balancing", on, sizeof(on));
+	snprintf(path, sizeof(path), "%s/sys/devices/system/node/node1", device_root());
+	snprintf(f->detail, sizeof(f->detail), "numa_balancing %s", on);
+	if (strcmp(on, "0") && !access(path, F_OK))
 		f->verdict = HINT;
 }
 
@@ -273,6 +285,7 @@ static const struct {
 	{ "device", check_device },
 	{ "replica", check_replica },
 	{ "clocksource", check_clock },
+	{ "numa_balancing", check_numa_balancing },
 };
 
 static struct json_object *make_check(const void *record)

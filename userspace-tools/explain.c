@@ -229,9 +229,13 @@ static struct json_object *explain_threads(const struct radium_process_info *pro
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *text = json_object_new_array(), *list = json_object_new_array();
+	/* The module knows only those that have been asked to move, or have waited for a page. */
+	unsigned long all = proc_number(process->pid, "Threads");
 
-	say(text, "Process %d: %u of %u threads are away from home, node %u.", process->pid,
-	    process->threads_away, process->threads, home);
+	if (all < process->threads)
+		all = process->threads;
+	say(text, "Process %d: %u of %lu threads are away from home, node %u.", process->pid,
+	    process->threads_away, all, home);
 	say_spread(text, process);
 	for (const struct radium_thread_info *t = threads; t < threads + count; t++) {
 		struct json_object *thread = out_object(thread_fields, t);

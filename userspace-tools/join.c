@@ -83,6 +83,10 @@ static int join_failed(const char *subject, int error)
 				 "use 'radctl node up', and give the address of its network device");
 	case EADDRINUSE:
 		return fail_errno(subject, error, "choose another --port");
+	case EOPNOTSUPP:
+		return fail_text(subject, "device_unfit",
+				 "the RDMA device with this address is not one that radium can use",
+				 "see the kernel log; use InfiniBand, RoCE or Soft-RoCE");
 	default:
 		return fail_errno(subject, error, "see 'radctl check' and the kernel log");
 	}

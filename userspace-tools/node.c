@@ -189,6 +189,9 @@ static int node_leave(const struct command *c, int argc, char **argv)
 	dev_close(&dev);
 	if (error == EPERM && !leave.reason)
 		return fail_errno(c->name, error, "run as root (CAP_SYS_ADMIN)");
+	if (error == ETIMEDOUT && leave.reason == RADIUM_R_TIMEOUT)
+		return fail_text(c->name, reason_name(leave.reason), "not everything has moved in time",
+				 "see 'radctl ps' and 'radctl node list'; it moves when it can: try again");
 	if (error && leave.reason)
 		return fail_reason(c->name, leave.reason);
 	if (error)

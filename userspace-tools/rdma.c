@@ -344,7 +344,7 @@ static int up_done(const char *netdev, const char *device, bool created)
 
 int node_up(const struct command *c, int argc, char **argv)
 {
-	char subject[64], netdev[IFNAMSIZ] = "", device[64], said[256];
+	char subject[64], netdev[IFNAMSIZ] = "", device[64];
 	bool created = false;
 	int status;
 
@@ -366,7 +366,6 @@ int node_up(const struct command *c, int argc, char **argv)
 		created = true;
 	}
 	softirqs_first();
-	module_load("ib_uverbs", said, sizeof(said));	/* only for other programs */
 	/* Without these this machine can be no node; the RDMA device stays. */
 	status = module_need(subject, "rdma_cm", "no_rdma_cm",
 			     "boot Debian's linux-image-amd64, which has it");

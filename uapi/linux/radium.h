@@ -45,7 +45,7 @@ enum {
 	X(NO_PROCESS, "no such process", "check the PID with ps")		\
 	X(KERNEL_THREAD, "it is a kernel thread", "choose a user process")	\
 	X(COMPAT, "it is not a 64-bit process", "run a 64-bit build of the program") \
-	X(NOT_PERMITTED, "you may not trace that process", "run as its owner, or with CAP_SYS_PTRACE") \
+	X(NOT_PERMITTED, "you may not trace that process", "run as its owner, if kernel.yama.ptrace_scope permits, or with CAP_SYS_PTRACE") \
 	X(NO_NODE, "no such node", "see 'radctl node list'")			\
 	X(NODE_DOWN, "the node is down", "see 'radctl node list'; try again when it is up") \
 	X(NOT_JOINED, "this machine has not joined a cluster", "use 'radctl node join'") \
@@ -54,27 +54,27 @@ enum {
 	X(ALREADY_THERE, "the thread is already there", "")			\
 	X(BUSY, "another migration of the thread is under way", "try again")	\
 	X(TIMEOUT, "it did not happen in time", "it may still happen: see 'radctl explain PID'; 'radctl recall PID' takes a move back") \
-	X(NO_MEMORY, "out of memory", "free memory on both nodes")		\
+	X(NO_MEMORY, "out of memory", "free memory on both nodes; pool_mib and replica_cgroup limit it, too")		\
 	X(XSTATE, "the target's CPU cannot hold the thread's extended state", "choose a node with the same CPU features") \
 	X(REPLICA, "the target could not create the replica process", "see the target's kernel log; run 'radctl check' there") \
 	X(IS_REPLICA, "it is a visitor from another node", "move it from its home node") \
 	X(NO_THREAD, "no such thread in that process", "see 'ps -L -p PID'")	\
-	X(NOT_AWAY, "the process has no thread away", "")			\
+	X(NOT_AWAY, "the process has no thread away", "see 'radctl ps'")			\
 	X(WIRE_VERSION, "the peer speaks another wire version", "install the same radium on all nodes") \
 	X(KERNEL_BUILD, "the peer runs another kernel build", "boot the same kernel on all nodes") \
 	X(WRONG_KEY, "the cluster keys differ", "use one key file on all nodes") \
 	X(SAME_ID, "the peer has the same node id", "give each node its own id")	\
-	X(UNREACHABLE, "the peer cannot be reached", "check the network and the RDMA device") \
+	X(UNREACHABLE, "the peer cannot be reached", "check the network (UDP port 4791, MTU) and the RDMA device; see the kernel log of both") \
 	X(DISTRIBUTED, "processes are distributed", "use 'radctl node drain' first") \
 	X(ALREADY_JOINED, "this machine is a node already", "use 'radctl node leave' first") \
-	X(NODE_LOST, "the node died", "")					\
+	X(NODE_LOST, "the node died", "see the kernel log")					\
 	X(ASKED, "asked for by a user", "")					\
 	X(SIGNAL, "a signal was delivered", "")					\
 	X(SYSCALL, "a system call that changes the task itself", "")		\
 	X(FAULT, "an access that the replica could not satisfy", "")		\
 	X(SHARED_MEMORY, "memory shared with other processes", "")		\
 	X(EXCEPTION, "a CPU exception", "")					\
-	X(DRAIN, "the node is being drained", "")				\
+	X(DRAIN, "the node is being drained", "choose another node, or try again when it is over")				\
 	X(WATCHED, "the thread is watched (seccomp, audit, tracing)", "")	\
 	X(MEMORY_KIND, "memory that cannot leave home (device, pinned, huge pages)", "") \
 	X(LDT, "the process uses segment descriptors of its own", "")		\
