@@ -413,6 +413,8 @@ static bool has_work(struct rad_thread *thread)
  */
 static bool serve(struct rad_thread *thread)
 {
+	u32 recall;
+
 	for (;;) {
 		if (READ_ONCE(thread->image)) {
 			rad_deputy_free_answer(thread);
@@ -456,10 +458,10 @@ static bool serve(struct rad_thread *thread)
 			rad_deputy_execute(thread);
 			continue;
 		}
-		if ((READ_ONCE(thread->recall) || task_sigpending(current)) &&
-		    !thread->recall_sent) {
+		recall = READ_ONCE(thread->recall);
+		if ((recall || task_sigpending(current)) && !thread->recall_sent) {
 			thread->recall_sent = true;
-			rad_deputy_tell(thread, RAD_MSG_RECALL, thread->recall ?: RADIUM_R_SIGNAL);
+			rad_deputy_tell(thread, RAD_MSG_RECALL, recall ?: RADIUM_R_SIGNAL);
 		}
 		if (thread->recall_sent)
 			wait_event_killable(thread->wait, has_work(thread));

@@ -197,8 +197,10 @@ static bool take_call(struct rad_thread *thread, struct rad_wire_syscall *call)
 /* Why the thread has to come home after a call, RADIUM_R_NONE: it has not. */
 static u32 why_home(struct rad_thread *thread)
 {
-	if (READ_ONCE(thread->recall))
-		return thread->recall;
+	u32 recall = READ_ONCE(thread->recall);
+
+	if (recall)
+		return recall;
 	if (rad_regs_forbid())
 		return RADIUM_R_INSTRUCTIONS;
 	/* A mask that the call had for its own time is taken back on the way to user mode. */

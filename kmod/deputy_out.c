@@ -357,7 +357,10 @@ static struct rad_process *enter_process(struct rad_thread *thread, u32 number)
 	/* Called off meanwhile; who wants it now has another record. */
 	if (READ_ONCE(thread->forgotten)) {
 		rad_thread_detach(thread, process);
-		leave_process(process);
+		rad_process_leave(process);
+		/* It may have been made for this thread. */
+		rad_process_retire_if_idle(process);
+		rad_process_put(process);
 		return NULL;
 	}
 	if (rad_node_is_emptying()) {

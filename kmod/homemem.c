@@ -222,7 +222,7 @@ void rad_page_forget_copy(struct rad_page *page, u64 bit)
  */
 bool rad_homemem_node_dead(struct rad_process *process, struct rad_node *node)
 {
-	u64 bit = BIT_ULL(rad_node_id(node) - 1);
+	u64 bit = rad_node_bit(node);
 	struct rad_homemem *mem = &process->mem;
 	unsigned long index = 0, i = 0;
 	struct rad_page *page;

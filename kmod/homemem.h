@@ -72,6 +72,7 @@ struct rad_revoke;
  * @inode: the file of whose page copies are made, NULL: of none, and how it was opened
  *	(overlayfs has another inode for that); compared, not followed
  * @named: see @inode
+ * @noted: when that was noted, by the count in rad_homemem.notes
  * @anon_vma: of @frame. migrate_device.c keeps no reference, and munmap or exit
  *	would free it under the held page; finalizing would then use it.
  */
@@ -96,6 +97,7 @@ struct rad_page {
 	bool read_only;
 	bool lost;
 	const struct inode *inode, *named;
+	u64 noted;
 	struct anon_vma *anon_vma;
 };
 
@@ -131,6 +133,7 @@ struct rad_turn {
  * @away: entries whose frame is held while another node owns the page, or is lost with it: AWAY,
  *	RECALLING, SHARING, LOST
  * @copied: entries in this state
+ * @notes: how often a file was noted for an entry, see homemem_change.c
  * @order: AWAY entries, the longest away first
  * @turns: by page number
  * @faulting: one page at a time is faulted in to be taken; inside mmap_lock
@@ -150,6 +153,7 @@ struct rad_homemem {
 	bool dead;
 	u32 away;
 	u32 copied;
+	u64 notes;
 	struct list_head order;
 	struct rad_turn turns[RAD_TURNS];
 	struct mutex faulting;

@@ -47,10 +47,15 @@ static void await_memory(struct rad_homemem *mem)
 		schedule_timeout_uninterruptible(RAD_RESERVE_RETRY_JIFFIES);
 }
 
-/* What is about to change: a range of pages; if @inode is set, those of them that are of a file. */
+/*
+ * What is about to change: a range of pages; if @inode is set, those of them that are of a file, and
+ * were noted to be when the directory had counted @notes. What is copied later has been looked at
+ * as the file is now: who waited for that as well might wait for as long as somebody reads it.
+ */
 struct change {
 	unsigned long first, last;
 	const struct inode *inode;
+	u64 notes;
 };
 
 /* The first entry from @index on that it concerns. The directory's lock is held. */
@@ -63,7 +68,8 @@ static struct rad_page *find_changed(struct rad_homemem *mem, const struct chang
 	if (!change->inode)
 		return xa_find(&mem->pages, index, change->last, XA_PRESENT);
 	while ((page = xa_find(&mem->pages, index, change->last, OF_FILE))) {
-		if (page->inode == change->inode || page->named == change->inode)
+		if ((page->inode == change->inode || page->named == change->inode) &&
+		    page->noted <= change->notes)
 			return page;
 		++*index;
 		rad_homemem_breathe(mem, ++i, true);
@@ -90,7 +96,7 @@ static bool begin_change(struct rad_homemem *mem, const struct change *change, b
 		if (page->state == RAD_PAGE_TAKING) {
 			if (page->taker == current)
 				continue;
-			page->stale = true;
+			WRITE_ONCE(page->stale, true);
 		}
 		moving |= is_leaving(page);
 		if (!wait || !is_held_elsewhere(page))
@@ -188,6 +194,7 @@ void rad_page_note_file(struct rad_page *page, struct file *file)
 	spin_lock(&mem->pages.xa_lock);
 	page->inode = file ? file_inode(file) : NULL;
 	page->named = file ? d_inode(file->f_path.dentry) : NULL;
+	page->noted = ++mem->notes;
 	if (file)
 		__xa_set_mark(&mem->pages, index, OF_FILE);
 	else
@@ -207,7 +214,11 @@ void rad_page_note_file(struct rad_page *page, struct file *file)
  */
 void rad_homemem_drop_file(struct rad_process *process, const struct inode *inode)
 {
-	const struct change change = { .last = ULONG_MAX, .inode = inode };
+	struct rad_homemem *mem = &process->mem;
+	struct change change = { .last = ULONG_MAX, .inode = inode };
 
-	invalidate(&process->mem, &change, true);
+	spin_lock(&mem->pages.xa_lock);
+	change.notes = mem->notes;
+	spin_unlock(&mem->pages.xa_lock);
+	invalidate(mem, &change, true);
 }

@@ -24,11 +24,6 @@
 
 enum { ARRIVAL_JIFFIES = HZ };	/* a copy that was sent has this long until the node is asked */
 
-static u64 bit_of(struct rad_node *node)
-{
-	return BIT_ULL(rad_node_id(node) - 1);
-}
-
 /*
  * Nobody waits for the owner's answer any more. Who has had it is through with the
  * directory's lock, which is held, before it is freed; so it is there.
@@ -112,7 +107,7 @@ static void shared_done(struct rad_revoke *revoke, u32 flags, bool answered)
 	} else {
 		if (flags & RAD_BACK_DATA)
 			rad_revoke_land(revoke);
-		page->copies |= bit_of(page->node);
+		page->copies |= rad_node_bit(page->node);
 		rad_page_returned(page);
 	}
 	if (!forward || forward->asking)
@@ -171,7 +166,7 @@ static struct rad_node *arrive(struct rad_forward *forward)
 	if (forward->use == RAD_USE_READ) {
 		/* Its death may have been written down before: it was early. */
 		if (!rad_node_is_dead(forward->to))
-			page->copies |= bit_of(forward->to);
+			page->copies |= rad_node_bit(forward->to);
 	} else {
 		former = page->node;
 		page->node = rad_node_get(forward->to);

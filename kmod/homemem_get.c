@@ -123,7 +123,7 @@ static void forget_copy_of(struct rad_take *t)
 	/* Copies of a session that has ended are forgotten; those that there are are the next one's. */
 	page = rad_node_is_dead(t->to) ? NULL : xa_load(&mem->pages, t->address >> PAGE_SHIFT);
 	if (page)
-		rad_page_forget_copy(page, BIT_ULL(rad_node_id(t->to) - 1));
+		rad_page_forget_copy(page, rad_node_bit(t->to));
 	spin_unlock(&mem->pages.xa_lock);
 }
 
@@ -249,7 +249,7 @@ static bool upgrade(struct rad_take *t, struct rad_page *page, const struct rad_
 
 	spin_lock(&mem->pages.xa_lock);
 	t->held = !rad_node_is_dead(t->to) &&
-		  (page->copies & BIT_ULL(rad_node_id(t->to) - 1) ||
+		  (page->copies & rad_node_bit(t->to) ||
 		   (page->state == RAD_PAGE_SHARING && page->node == t->to));
 	spin_unlock(&mem->pages.xa_lock);
 	if (t->held && rad_page_state(page) != RAD_PAGE_COPIED)
@@ -289,7 +289,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 				return NULL;
 			}
 		} else if (busy && t->held) {
-			t->from |= rad_page_holders(busy) & ~BIT_ULL(rad_node_id(t->to) - 1);
+			t->from |= rad_page_holders(busy) & ~rad_node_bit(t->to);
 			if (upgrade(t, busy, in)) {
 				rad_page_put(busy);
 				return NULL;
@@ -300,7 +300,7 @@ static struct rad_page *enter(struct rad_take *t, const struct rad_in *in)
 			rad_grant_refuse(in, 0, RAD_GRANT_RETRY);
 			return NULL;
 		} else if (busy) {
-			t->from |= rad_page_holders(busy) & ~BIT_ULL(rad_node_id(t->to) - 1);
+			t->from |= rad_page_holders(busy) & ~rad_node_bit(t->to);
 			if (forward(t, busy, use, in)) {
 				rad_page_put(busy);
 				return NULL;
@@ -367,8 +367,8 @@ void rad_get_serve(const struct rad_in *in, bool touched)
 		return;
 	}
 	t.process = rad_process_find_id(le64_to_cpu(get->process));
-	if (!t.process || t.process->retiring || rad_node_is_dead(in->from) ||
-	    !(t.process->nodes & BIT_ULL(rad_node_id(in->from) - 1))) {
+	if (!t.process || READ_ONCE(t.process->retiring) || rad_node_is_dead(in->from) ||
+	    !(READ_ONCE(t.process->nodes) & rad_node_bit(in->from))) {
 		rad_process_put(t.process);
 		rad_grant_refuse(in, RADIUM_R_EXITING, 0);
 		return;
@@ -379,12 +379,12 @@ void rad_get_serve(const struct rad_in *in, bool touched)
 	if (!enter(&t, in))
 		goto out;
 	reason = rad_take_page(&t);
-	while (t.again && !t.page->stale && ++pinned < PINNED_RETRIES) {
+	while (t.again && !READ_ONCE(t.page->stale) && ++pinned < PINNED_RETRIES) {
 		schedule_timeout_uninterruptible(1);
 		t.again = false;
 		reason = rad_take_page(&t);
 	}
-	if (t.again && !t.page->stale) {
+	if (t.again && !READ_ONCE(t.page->stale)) {
 		/* Pinned for long: the access is done at home. */
 		t.again = false;
 	}

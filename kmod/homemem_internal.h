@@ -102,7 +102,7 @@ static inline u64 rad_page_holders(struct rad_page *page)
 	spin_lock(&rad_page_mem(page)->pages.xa_lock);
 	nodes = page->copies;
 	if (page->node)
-		nodes |= BIT_ULL(rad_node_id(page->node) - 1);
+		nodes |= rad_node_bit(page->node);
 	spin_unlock(&rad_page_mem(page)->pages.xa_lock);
 	return nodes;
 }

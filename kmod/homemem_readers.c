@@ -119,7 +119,7 @@ bool rad_reader_join(struct rad_take *t, struct rad_page *page, const struct rad
 			msg = NULL;
 			put_page(t->data);
 			atomic64_add(done, &t->process->stats.pages_sent);
-			end_join(page, t->to, done ? BIT_ULL(rad_node_id(t->to) - 1) : 0);
+			end_join(page, t->to, done ? rad_node_bit(t->to) : 0);
 			t->granted = done;
 			/* Not sent: the session has ended, nobody waits for an answer. */
 			done = true;
@@ -220,7 +220,7 @@ static bool grant_held(struct rad_take *t, const struct rad_in *in, struct rad_o
  */
 bool rad_reader_upgrade(struct rad_take *t, struct rad_page *page, const struct rad_in *in)
 {
-	u64 reader = BIT_ULL(rad_node_id(t->to) - 1);
+	u64 reader = rad_node_bit(t->to);
 	struct mm_struct *mm = t->process->mm;
 	struct vm_area_struct *vma;
 	struct rad_out *msg;

@@ -369,23 +369,25 @@ u32 rad_take_page(struct rad_take *t)
 	struct file *file;
 	u32 reason;
 
-	if (!mmget_not_zero(mm))
-		return RADIUM_R_EXITING;
-	/* The second time somebody may wait for us with the lock held. */
-	if (!t->tries++) {
-		mmap_read_lock(mm);
-	} else if (!mmap_read_trylock(mm)) {
-		mmput_async(mm);
-		t->again = true;
-		return RADIUM_R_MEMORY_KIND;
-	}
-	vma = find_vma(mm, t->address);
-	t->touch = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
-	if (vma && vma->vm_start > t->address)
-		vma = NULL;
-	rad_page_note_file(t->page, shown_file(vma));
-	file = rad_take_unwatched(vma);
-	if (file) {
+	for (;;) {
+		if (!mmget_not_zero(mm))
+			return RADIUM_R_EXITING;
+		/* The second time somebody may wait for us with the lock held. */
+		if (!t->tries++) {
+			mmap_read_lock(mm);
+		} else if (!mmap_read_trylock(mm)) {
+			mmput_async(mm);
+			t->again = true;
+			return RADIUM_R_MEMORY_KIND;
+		}
+		vma = find_vma(mm, t->address);
+		t->touch = vma && vma->vm_start > t->address && vma->vm_flags & VM_GROWSDOWN;
+		if (vma && vma->vm_start > t->address)
+			vma = NULL;
+		rad_page_note_file(t->page, shown_file(vma));
+		file = rad_take_unwatched(vma);
+		if (!file)
+			break;
 		mmap_read_unlock(mm);
 		mmput_async(mm);
 		reason = rad_take_watch(file);
@@ -393,7 +395,6 @@ u32 rad_take_page(struct rad_take *t)
 			return reason;
 		/* As if for the first time: everything may be different now. */
 		t->tries--;
-		return rad_take_page(t);
 	}
 	reason = rad_take_check(vma, t->access);
 	if (reason == RADIUM_R_NONE) {
@@ -490,7 +491,7 @@ void rad_take_end(struct rad_take *t)
 	page->written = t->access & RAD_ACCESS_WRITE;
 	t->granted &= !mem->over;
 	if (t->granted && !page->frame)
-		page->copies |= BIT_ULL(rad_node_id(t->to) - 1);
+		page->copies |= rad_node_bit(t->to);
 	if (page->frame)
 		rad_page_set_state(page, t->granted ? RAD_PAGE_AWAY : RAD_PAGE_RETURNED);
 	else if (page->revokes)

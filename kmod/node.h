@@ -3,6 +3,7 @@
 #ifndef _RADIUM_NODE_H
 #define _RADIUM_NODE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include "../uapi/linux/radium.h"
 
@@ -31,6 +32,13 @@ struct rad_node *rad_node_get_up(u32 id);
 struct rad_node *rad_node_get(struct rad_node *node);
 void rad_node_put(struct rad_node *node);
 u32 rad_node_id(const struct rad_node *node);
+
+/* In a set of nodes, as in radium_process_info.nodes. */
+static inline u64 rad_node_bit(const struct rad_node *node)
+{
+	return BIT_ULL(rad_node_id(node) - 1);
+}
+
 u64 rad_node_incarnation_of(const struct rad_node *node);
 bool rad_node_is_dead(const struct rad_node *node);
 void rad_node_clock_offset(struct rad_node *node, struct rad_clock_offset *offset);

@@ -165,7 +165,7 @@ static void retire_work(struct work_struct *work)
 static void begin_retirement(struct rad_process *process)
 {
 	lockdep_assert_held(&processes_lock);
-	process->retiring = true;
+	WRITE_ONCE(process->retiring, true);
 	atomic_inc(&retirements);
 	queue_work(retire_wq, &process->retire);
 }
@@ -343,7 +343,7 @@ bool rad_process_is_draining(struct rad_process *process)
 void rad_process_note_replica(struct rad_process *process, struct rad_node *node)
 {
 	spin_lock(&process->lock);
-	process->nodes |= BIT_ULL(rad_node_id(node) - 1);
+	WRITE_ONCE(process->nodes, process->nodes | rad_node_bit(node));
 	spin_unlock(&process->lock);
 }
 

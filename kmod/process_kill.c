@@ -88,7 +88,7 @@ void rad_process_node_dead(struct rad_node *node)
 
 		lost |= rad_thread_node_dead(array[i], node);
 		spin_lock(&array[i]->lock);
-		array[i]->nodes &= ~BIT_ULL(rad_node_id(node) - 1);
+		WRITE_ONCE(array[i]->nodes, array[i]->nodes & ~rad_node_bit(node));
 		spin_unlock(&array[i]->lock);
 		/* After exec the process is another program, which has lost nothing. */
 		if (lost && !READ_ONCE(array[i]->retiring))

@@ -63,7 +63,7 @@ void rad_process_on_drain(struct rad_in *in)
 		rad_process_tell_gone(in->from, le64_to_cpu(body->process));
 		return;
 	}
-	node = BIT_ULL(rad_node_id(in->from) - 1);
+	node = rad_node_bit(in->from);
 	spin_lock(&process->lock);
 	begin = process->nodes & node && !(process->draining & node);
 	if (begin)

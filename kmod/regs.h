@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Radium: the x86-64 register image; the only architecture file. */
+/* Radium: the x86-64 register image. */
 #ifndef _RADIUM_REGS_H
 #define _RADIUM_REGS_H
 

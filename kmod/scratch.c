@@ -126,7 +126,7 @@ static int map(struct file *file, struct vm_area_struct *vma)
 {
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != BYTES || !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	/* MIXEDMAP: homemem_take.c does not give it away. */
+	/* Shared as well: homemem_take.c does not give it away. */
 	vma->vm_flags |= VM_MIXEDMAP | VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND;
 	vma->vm_flags &= ~(VM_EXEC | VM_MAYEXEC);
 	vma->vm_private_data = file->private_data;

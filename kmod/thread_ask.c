@@ -428,6 +428,8 @@ void rad_thread_wish(u32 node, const struct cred *by, u64 exec)
 		if (READ_ONCE(thread->forgotten))	/* called off meanwhile */
 			rad_thread_detach(thread, process);
 		rad_process_leave(process);
+		/* Who wanted to retire it meanwhile has found that we are entering. */
+		rad_process_retire_if_idle(process);
 		rad_process_put(process);
 	}
 	rad_deputy_summon(thread);

@@ -414,6 +414,23 @@ static int await_answer(struct rad_window *window, const struct rad_wpage *page,
 	return err;
 }
 
+/*
+ * A fault does not sleep any more. If it has @left, and was the last, the page that comes has nobody
+ * to stay for: who had a signal or was recalled may want it at home, at once.
+ */
+static void end_wait(struct rad_window *window, struct rad_wpage *page, bool left)
+{
+	struct mutex *lock = rad_window_lock(window, page->index);
+
+	mutex_lock(lock);
+	if (!--page->waiting && left) {
+		page->awaited = false;
+		if (page->state == PAGE_PRESENT)
+			rad_wpage_stay(page, 0);
+	}
+	mutex_unlock(lock);
+}
+
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
 	struct rad_replica *replica = vmf->vma->vm_private_data;
@@ -479,9 +496,11 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			new = NULL;
 		}
 		page->awaited = true;
+		page->waiting++;
 		/* Others may read it, too: home knows whether it may be written to. */
 		if (!asked && !(here ? upgrade(page, visitor) : request(page, access, visitor))) {
 			unlock_page_entry(lock, reclaim);
+			end_wait(window, page, true);
 			rad_wpage_put(page);
 			rad_wpage_put(new);
 			return go_home(vmf, RADIUM_R_NO_MEMORY, access);
@@ -491,6 +510,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 			fetch_ahead(replica, index, access);
 
 		err = await_answer(window, page, visitor, &reason);
+		end_wait(window, page, err);
 		rad_wpage_put(page);
 		if (new && (err || reason)) {
 			rad_wpage_put(new);
@@ -499,8 +519,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 		if (err)
 			return leave(vmf);
 		if (reason == RADIUM_R_NODE_LOST || reason == RADIUM_R_EXITING) {
-			/* The replica is being killed. */
-			err = wait_event_killable(*rad_window_wait(window, index), READ_ONCE(window->dead));
+			/* The replica is being killed, as a rule at once; or this thread alone is called off. */
+			wait_event_interruptible(*rad_window_wait(window, index),
+						 READ_ONCE(window->dead));
 			return leave(vmf);
 		}
 		if (reason)

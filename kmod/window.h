@@ -41,7 +41,7 @@ struct rad_walk {
  * @slot: its place in the device's file offsets: unmapping a page of one replica
  *	leaves the others alone
  * @mapping: of the device's file; the file that it is mapped through keeps it
- * @pages: struct page state by page number
+ * @pages: struct rad_wpage by page number
  * @locks: by page number, modulo: orders insertion into the page table and
  *	revocation. Taken with mmap_lock held, or alone.
  * @contended: by page number, modulo, under that lock: a page that was taken away when it

@@ -50,6 +50,7 @@ struct rad_late_revoke {
  * @prot: enum rad_page_access that it may be mapped with
  * @dirty: it may differ from home's copy: it has been mapped writable
  * @awaited: a fault waits for it and has not mapped it yet
+ * @waiting: faults that sleep until it comes
  * @since: it came then (ktime)
  * @until: it stays until then (ktime), see stay.h
  * @late: who wants it by now
@@ -68,6 +69,7 @@ struct rad_wpage {
 	u32 prot;
 	bool dirty;
 	bool awaited;
+	u32 waiting;
 	u64 since;
 	u64 until;
 	struct rad_late_revoke late;

@@ -264,7 +264,7 @@ static inline bool rad_wire_check_page_get(const struct rad_wire_page_get *get, 
 	u32 access = le32_to_cpu(get->access), flags = le32_to_cpu(get->flags);
 	u64 address = le64_to_cpu(get->address);
 
-	return !(address % RAD_WIRE_PAGE) && address < end &&
+	return !(address % RAD_WIRE_PAGE) && address < end && access &&
 	       !(access & ~(RAD_ACCESS_READ | RAD_ACCESS_WRITE | RAD_ACCESS_EXEC)) &&
 	       !(flags & ~RAD_GET_HELD) && (!flags || access & RAD_ACCESS_WRITE);
 }

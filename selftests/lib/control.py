@@ -593,6 +593,19 @@ def readers_of_events(context):
         bed.run(1, "rm /tmp/readers.py")
 
 
+def silence_has_bounds(context):
+    """No silence is set that would end all sessions at once, nor one that never ends any."""
+    bed = context.bed
+    for name in ("suspect_ms", "dead_ms"):
+        place = f"/sys/module/radium/parameters/{name}"
+        before = bed.run(1, f"cat {place}")
+        for value in ("0", "2249", "3600001", "-1", "x", ""):
+            done = bed.execute(1, "sh", "-c", f"echo {value} >{place}")
+            assert done.returncode != 0, f"{name} {value!r}"
+        assert bed.run(1, f"cat {place}") == before, name
+    assert nodes(bed)[2]["state"] == "up", nodes(bed)
+
+
 def refusals(context, only):
     """The suite "refusals"."""
     yield from each(context, [
@@ -600,4 +613,4 @@ def refusals(context, only):
         kernel_thread, init_of_the_machine, compat_process, other_users_process,
         own_process_without_privilege, cluster_needs_privilege, vlan_device, second_network_device,
         ordinary_user, join_twice, join_is_ensured, usage, device_garbage, readers_of_events,
-        kernel_without_ftrace], only)
+        silence_has_bounds, kernel_without_ftrace], only)

@@ -433,7 +433,7 @@ static bool revokes(u64 address, u32 flags)
 static bool page_gets(void)
 {
 	for (u32 access = 0; access < 8; access++)
-		if (!gets(0x1000, access))
+		if (gets(0x1000, access) != !!access)
 			return false;
 	return gets(END - RAD_WIRE_PAGE, 1) && !gets(END, 1) && !gets(~0xfffULL, 1) &&
 	       !gets(0x1001, 1) && !gets(0x1800, 1) && !gets(0x1000, 8) && !gets(0x1000, 1u << 31) &&
