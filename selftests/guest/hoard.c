@@ -6,7 +6,8 @@
  *
  * The memory begins where a page table does. When there is a file /tmp/hoard.go it writes to all
  * its pages once, in order, and then computes, on pages that it has, without a system call, until
- * SIGTERM. Its status is whether the pages are right.
+ * SIGTERM; on a slow machine that may come before it has written. Its status is whether the pages
+ * are right.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
 	while (access("/tmp/hoard.go", F_OK))
 		usleep(50000);
 	/* One loop for both: what it uses once it has written is what it used before. */
-	for (volatile size_t i = 0; !stop; i++)
+	for (volatile size_t i = 0; !stop || i < pages; i++)
 		if (i < pages)
 			memory[i * PAGE] = i % 251;
 	for (size_t i = 0; i < pages; i++)

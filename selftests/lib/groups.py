@@ -205,9 +205,10 @@ def visitors_have_no_more_memory(context):
         bed.run(1, f"touch {hoards.GO}")
         within(120 * context.slow, lambda: "no_memory" in shown(
             bed, "show", str(pid))["threads"][0]["returns_by_reason"], "it comes home for memory")
-        assert group.value("memory.events", "oom_kill") == 0
+        assert group.value("memory.events", "oom_kill") == 0, "a replica was killed"
         bed.run(1, f"kill {pid}")
-        assert exit_status(bed, STATUS) == 0
+        status = exit_status(bed, STATUS)
+        assert status == 0, f"status {status}"
     finally:
         choose(bed, "")
         stop(bed, pid)
