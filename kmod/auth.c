@@ -170,17 +170,16 @@ int rad_auth_hide(enum rad_auth_role role, const struct rad_wire_hello *connecti
 		  struct rad_wire_auth *auth)
 {
 	static const char purpose[] = "hide";
-	u8 *hidden = (u8 *)auth + offsetof(struct rad_wire_auth, incarnation);
 	u8 stream[RAD_WIRE_MAC];
-	size_t i;
 	int err;
 
 	/* One block of the stream covers it, and the nonces make it another one each time. */
 	static_assert(sizeof(*auth) - offsetof(struct rad_wire_auth, incarnation) ==
 		      sizeof(stream));
 	err = hash(stream, role, connecting, accepting, ends, purpose, sizeof(purpose));
-	for (i = 0; !err && i < sizeof(stream); i++)
-		hidden[i] ^= stream[i];
+	if (!err)
+		crypto_xor((u8 *)auth + offsetof(struct rad_wire_auth, incarnation), stream,
+			   sizeof(stream));
 	return err;
 }
 

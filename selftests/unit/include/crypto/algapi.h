@@ -7,4 +7,10 @@
 
 #define crypto_memneq(a, b, size) (memcmp(a, b, size) != 0)
 
+static inline void crypto_xor(unsigned char *to, const unsigned char *from, unsigned int size)
+{
+	while (size--)
+		*to++ ^= *from++;
+}
+
 #endif
